@@ -1,0 +1,5 @@
+"""Tables cut by time on stock Django and PostgreSQL 15+: created, kept ahead, healed, detached, archived."""
+
+from django_partition.policy import PartitionPolicy, Period
+
+__all__ = ["PartitionPolicy", "Period"]

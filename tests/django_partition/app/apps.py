@@ -1,0 +1,8 @@
+"""Test app with partitioned models of every shape the package promises to carry."""
+
+from django.apps import AppConfig
+
+
+class PartitionTestAppConfig(AppConfig):
+    name = "tests.django_partition.app"
+    label = "partition_testapp"
