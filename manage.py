@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Django's command line. Starts the embedded servers first when no others are configured."""
+
+import os
+import sys
+
+from tradeplatform.supervisor.servers import servers_for_command
+
+
+def main() -> None:
+    """Run one management command against the configured servers, or against the checkout's own."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
+    with servers_for_command(sys.argv):
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

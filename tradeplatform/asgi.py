@@ -1,0 +1,30 @@
+"""Entry point of the socket process: `/ws/v1`, and health for whoever watches it. Pages and API are elsewhere."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
+
+# Loads the apps, which the imports below need.
+_django = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+
+from tradeplatform.origins import OriginCheck  # noqa: E402
+
+
+async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Hand health questions to Django and answer 404 to the rest."""
+    if scope["path"].startswith("/health/"):
+        await _django(scope, receive, send)
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"This port serves sockets; pages and API are on the other.\n"})
+
+
+application = ProtocolTypeRouter({"http": _health_only, "websocket": OriginCheck(URLRouter([]))})

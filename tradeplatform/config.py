@@ -1,0 +1,187 @@
+"""Typed configuration: environment over the YAML file over defaults, checked before Django sees a value."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+CONFIG_FILE_VARIABLE = "TRADEPLATFORM_CONFIG"
+
+#: What a process does, which decides its time-outs, its connections and its name in pg_stat_activity.
+Role = Literal["command", "web", "sockets", "shard", "worker", "beat"]
+
+CommaList = Annotated[list[str], NoDecode]
+
+
+class ConfigurationError(Exception):
+    """The configuration is missing something or is dangerous; the message says what to do."""
+
+
+class Config(BaseSettings):
+    """Everything an operator may set. Environment names are `TRADEPLATFORM_` plus the name in capitals;
+    the two server addresses are also read from plain `DATABASE_URL` and `REDIS_URL`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRADEPLATFORM_", extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    environment: Literal["development", "test", "production"] = "development"
+    role: Role = "command"
+    debug: bool = False
+
+    secret_key: SecretStr | None = None
+    allowed_hosts: CommaList = Field(default_factory=list)
+    #: Origins of other sites that may call the API or open a socket ("https://desk.example.com").
+    allowed_origins: CommaList = Field(default_factory=list)
+    #: TLS is ended by a proxy in front that sets X-Forwarded-Proto.
+    behind_tls_proxy: bool = False
+
+    database_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("TRADEPLATFORM_DATABASE_URL", "DATABASE_URL", "database_url")
+    )
+    readonly_database_url: SecretStr | None = None
+    redis_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("TRADEPLATFORM_REDIS_URL", "REDIS_URL", "redis_url")
+    )
+
+    http_port: int = Field(default=8000, ge=1, le=65535)
+    ws_port: int = Field(default=8001, ge=1, le=65535)
+    bind_host: str = "127.0.0.1"
+
+    log_format: Literal["console", "json"] | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    #: Where the checkout keeps what it makes: embedded servers' data, logs, generated secrets.
+    var_dir: Path = BASE_DIR / "var"
+    #: A folder with `postgres` and `initdb`, when the embedded ones must not be used.
+    postgres_bin: Path | None = None
+    #: Ports of the embedded servers; free ones are taken when these are not set.
+    postgres_port: int | None = Field(default=None, ge=1, le=65535)
+    valkey_port: int | None = Field(default=None, ge=1, le=65535)
+    #: The ordinary account that runs the embedded servers when the platform is started by root.
+    service_user: str | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over YAML over defaults."""
+        path = config_file()
+        yaml = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
+        return (init_settings, env_settings, *yaml)
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        if self.environment == "production":
+            _refuse_danger(self)
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """True where real money may be: nothing is generated or guessed there."""
+        return self.environment == "production"
+
+
+def _refuse_danger(config: Config) -> None:
+    """Raise ValueError with one sentence that says what to set, for the first thing wrong."""
+    key = config.secret_key.get_secret_value() if config.secret_key else ""
+    hosts, origins = config.allowed_hosts, config.allowed_origins
+    checks = [
+        (config.debug, "TRADEPLATFORM_DEBUG is on: set it to false, it shows secrets to whoever causes an error."),
+        (not key, "TRADEPLATFORM_SECRET_KEY is missing: set it to 50 or more random characters."),
+        (
+            len(key) < 50 or len(set(key)) < 10 or key.startswith("django-insecure-"),
+            "TRADEPLATFORM_SECRET_KEY is weak: set it to 50 or more random characters.",
+        ),
+        (not hosts, "TRADEPLATFORM_ALLOWED_HOSTS is empty: set it to the host names this site is reached by."),
+        ("*" in hosts, "TRADEPLATFORM_ALLOWED_HOSTS contains '*': name the hosts this site is reached by."),
+        (
+            any("*" in origin for origin in origins),
+            "TRADEPLATFORM_ALLOWED_ORIGINS contains a wildcard: name each origin that may call the API.",
+        ),
+        (
+            any(urlsplit(origin).scheme != "https" for origin in origins),
+            "TRADEPLATFORM_ALLOWED_ORIGINS has an origin that is not https: use https origins only.",
+        ),
+        (not config.database_url, "DATABASE_URL is missing: set it to postgresql://user:password@host:port/name."),
+        (not config.redis_url, "REDIS_URL is missing: set it to redis://:password@host:port/0."),
+    ]
+    for wrong, sentence in checks:
+        if wrong:
+            raise ValueError(sentence)
+
+
+def config_file() -> Path | None:
+    """The YAML file to read: the one named by TRADEPLATFORM_CONFIG, else config.yaml of the checkout if there."""
+    named = os.environ.get(CONFIG_FILE_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            msg = f"{CONFIG_FILE_VARIABLE} names {path}, which is not a file: correct the path or unset it."
+            raise ConfigurationError(msg)
+        return path
+    default = BASE_DIR / "config.yaml"
+    return default if default.is_file() else None
+
+
+@cache
+def load_config() -> Config:
+    """Read the configuration once per process; raise ConfigurationError with one sentence per fault."""
+    try:
+        return Config()
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        text = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {text}" if name else text)
+    return " ".join(lines)
+
+
+def secret_key(config: Config) -> str:
+    """The configured key; outside production one that is generated once and kept in the var folder."""
+    if config.secret_key:
+        return config.secret_key.get_secret_value()
+    path = config.var_dir / "secret_key"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"secret_key.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(64))
+        # link() never replaces: of two processes starting together both read the key that came first.
+        try:
+            path.hardlink_to(fresh)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()

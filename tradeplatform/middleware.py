@@ -1,0 +1,29 @@
+"""The correlation id at the HTTP door: taken from the caller when sane, made otherwise, always returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import uuid_utils
+from django.http import HttpRequest, HttpResponse
+
+_HEADER = "X-Correlation-ID"
+_SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class CorrelationMiddleware:
+    """Hands django-structlog an id it may trust and puts the same id on the answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Check or make the id, then let the request through."""
+        offered = request.headers.get(_HEADER, "")
+        chosen = offered if _SANE.fullmatch(offered) else uuid_utils.uuid7().hex
+        request.META["HTTP_X_REQUEST_ID"] = chosen
+        response = self.get_response(request)
+        response[_HEADER] = chosen
+        return response

@@ -1,0 +1,81 @@
+"""Connections to PostgreSQL and the cache, with the time-outs each kind of process can live with."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from tradeplatform.config import Role, load_config
+
+_config = load_config()
+
+#: Milliseconds: (one statement, waiting for one lock, sitting idle inside a transaction); 0 = no limit.
+#: A door must answer; a shard worker that freezes must lose its lock soon; a command may take all night.
+_TIMEOUTS: dict[Role, tuple[int, int, int]] = {
+    "web": (15_000, 5_000, 15_000),
+    "sockets": (10_000, 5_000, 10_000),
+    "shard": (60_000, 10_000, 15_000),
+    "worker": (600_000, 30_000, 60_000),
+    "beat": (10_000, 5_000, 10_000),
+    "command": (0, 60_000, 0),
+}
+
+#: Doors share a small pool between their threads; the others hold one connection for as long as it works.
+_POOLS: dict[Role, dict[str, Any]] = {
+    "web": {"min_size": 1, "max_size": 10, "timeout": 5},
+    "sockets": {"min_size": 0, "max_size": 6, "timeout": 5},
+}
+
+
+def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
+    parts = urlsplit(url.get_secret_value() if url else "postgresql:")
+    statement, lock, idle = _TIMEOUTS[_config.role]
+    server_settings = {
+        "statement_timeout": statement,
+        "lock_timeout": lock,
+        "idle_in_transaction_session_timeout": idle,
+        "default_transaction_read_only": "on" if read_only else "off",
+    }
+    options: dict[str, Any] = dict(parse_qsl(parts.query)) | {
+        "application_name": f"tradeplatform-{_config.role}",
+        "connect_timeout": 5,
+        "options": " ".join(f"-c {name}={value}" for name, value in server_settings.items()),
+        # A peer that vanished without a word is noticed in half a minute, not in two hours.
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    pool = _POOLS.get(_config.role)
+    if pool:
+        options["pool"] = pool | {"min_size": 0, "max_size": 2} if read_only else pool
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 0 if pool else None,
+        "CONN_HEALTH_CHECKS": not pool,
+        "OPTIONS": options,
+    }
+
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": _connection(_config.database_url, read_only=False),
+    # Reports and invariants: the same database under a role that cannot write.
+    "readonly": _connection(_config.readonly_database_url or _config.database_url, read_only=True)
+    | {"TEST": {"MIRROR": "default"}},
+}
+
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": _config.redis_url.get_secret_value() if _config.redis_url else "redis://127.0.0.1:6379/0",
+        "KEY_PREFIX": "tradeplatform",
+    }
+}

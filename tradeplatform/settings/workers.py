@@ -1,0 +1,47 @@
+"""Celery: small JSON wake-ups over Valkey, no results, and what beat sends when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.schedules import crontab
+
+from tradeplatform.config import load_config
+
+_config = load_config()
+
+REDIS_URL = _config.redis_url.get_secret_value() if _config.redis_url else ""
+
+CELERY_BROKER_URL = REDIS_URL or "redis://127.0.0.1:6379/0"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+    "global_keyprefix": "tradeplatform:",
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 15,
+}
+
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_IGNORE_RESULT = True
+# A task is a hint that work waits in the database. Lost with its worker, the sweep sends it again.
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # Wakes shards whose wake-up was lost; a beat that ran late must not pile sweeps up.
+    "sweep-waiting-shards": {
+        "task": "orders.sweep_waiting_shards",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
+    "ensure-partitions": {
+        "task": "django_partition.ensure_partitions",
+        "schedule": crontab(minute="17", hour="*/6"),
+    },
+}

@@ -1,0 +1,227 @@
+"""The embedded servers of a checkout as one thing: started by the first who needs them, stopped by the last."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from tradeplatform.config import Config, load_config
+from tradeplatform.supervisor.homes import server_home
+from tradeplatform.supervisor.postgres import Passwords, Postgres
+from tradeplatform.supervisor.program import spawn
+from tradeplatform.supervisor.users import service_user
+from tradeplatform.supervisor.valkey import Valkey, free_port
+
+#: Commands that need no database, so they must not wait for one to start.
+_WITHOUT_SERVERS = frozenset({"up", "help", "--help", "-h", "version", "--version", "collectstatic", "spectacular"})
+
+
+class EmbeddedServers:
+    """PostgreSQL and Valkey of one var folder, those of the two that no configuration names."""
+
+    def __init__(self, config: Config, *, durable: bool = True) -> None:
+        """Nothing starts yet."""
+        self.var_dir = config.var_dir.absolute()
+        user = service_user(config.service_user, data=self.var_dir / "servers" / "pg")
+        self.var_dir.mkdir(parents=True, exist_ok=True)
+        home = server_home(self.var_dir, user)
+        passwords = _passwords(home)
+        self.postgres = (
+            None
+            if config.database_url
+            else Postgres(
+                home=home,
+                port=config.postgres_port or free_port(),
+                passwords=passwords,
+                user=user,
+                configured_bin=config.postgres_bin,
+                durable=durable,
+            )
+        )
+        self.valkey = (
+            None
+            if config.redis_url
+            else Valkey(home=home, port=config.valkey_port or free_port(), password=passwords.valkey, user=user)
+        )
+
+    def log(self, name: str) -> Path:
+        """Where a server writes."""
+        return self.var_dir / "log" / f"{name}.log"
+
+    def start(self, *, follow_parent: bool) -> list[subprocess.Popen[bytes]]:
+        """Start both, wait until both answer, and return them in the order of their start."""
+        children: list[subprocess.Popen[bytes]] = []
+        try:
+            if self.valkey:
+                valkey = spawn(self.valkey.program(), self.log("valkey"), follow_parent=follow_parent)
+                children.append(valkey)
+            if self.postgres:
+                self.postgres.initialise()
+                child = spawn(self.postgres.program(), self.log("postgres"), follow_parent=follow_parent)
+                children.append(child)
+                self.postgres.wait_ready(child, self.log("postgres"))
+                self.postgres.make_roles_and_database()
+            if self.valkey:
+                self.valkey.wait_ready(valkey, self.log("valkey"))
+        except BaseException:
+            stop_servers([child.pid for child in children])
+            raise
+        return children
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to know to use them."""
+        found: dict[str, str] = {}
+        if self.postgres:
+            found["DATABASE_URL"] = self.postgres.url
+            found["TRADEPLATFORM_READONLY_DATABASE_URL"] = self.postgres.readonly_url
+        if self.valkey:
+            found["REDIS_URL"] = self.valkey.url
+        return found
+
+
+@contextmanager
+def servers_for_command(argv: Sequence[str]) -> Iterator[None]:
+    """For the length of a management command, have servers: configured, already running here, or our own."""
+    config = load_config()
+    named = bool(config.database_url and config.redis_url)
+    if named or config.is_production or len(argv) < 2 or argv[1] in _WITHOUT_SERVERS:  # noqa: PLR2004
+        yield
+        return
+    with borrowed_servers(config) as environment:
+        os.environ.update(environment)
+        load_config.cache_clear()
+        yield
+
+
+@contextmanager
+def borrowed_servers(config: Config, *, durable: bool = True) -> Iterator[dict[str, str]]:
+    """The environment of running servers; starts them if nobody has, stops them if nobody else is left.
+
+    Who uses them holds a shared lock on var/servers.users, which the kernel drops however he ends.
+    """
+    var_dir = config.var_dir.absolute()
+    var_dir.mkdir(parents=True, exist_ok=True)
+    with (var_dir / "servers.users").open("a") as users:
+        with _one_at_a_time(var_dir):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            environment = running_servers(var_dir)
+            if environment is None:
+                servers = EmbeddedServers(config, durable=durable)
+                children = servers.start(follow_parent=False)
+                environment = servers.environment()
+                remember_servers(var_dir, environment, [child.pid for child in children])
+        try:
+            yield environment
+        finally:
+            with _one_at_a_time(var_dir):
+                if last_user(users):
+                    forget_servers(var_dir)
+
+
+def last_user(users: object) -> bool:
+    """Whether nobody else holds the lock; takes it for us alone if so."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[arg-type]
+    except BlockingIOError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServers:
+    """What var/servers.json says: addresses, and the processes with their start times."""
+
+    environment: dict[str, str]
+    processes: list[tuple[int, float]]
+
+
+def remember_servers(var_dir: Path, environment: dict[str, str], pids: Sequence[int]) -> None:
+    """Write var/servers.json, readable by us alone: it has passwords."""
+    state = RunningServers(environment, [(pid, psutil.Process(pid).create_time()) for pid in pids])
+    fresh = var_dir / f"servers.json.{os.getpid()}"
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(asdict(state)))
+    fresh.rename(var_dir / "servers.json")
+
+
+def running_servers(var_dir: Path) -> dict[str, str] | None:
+    """The environment of the servers that run now, or None; leftovers that do not answer are ended."""
+    state = _read_state(var_dir)
+    if state is None:
+        return None
+    if all(_same_process(*entry) for entry in state.processes) and all(map(_answers, state.environment.values())):
+        return state.environment
+    forget_servers(var_dir)
+    return None
+
+
+def forget_servers(var_dir: Path) -> None:
+    """End the servers named in var/servers.json, if they are still the same processes, and remove it."""
+    state = _read_state(var_dir)
+    if state is not None:
+        stop_servers([pid for pid, started in state.processes if _same_process(pid, started)])
+    (var_dir / "servers.json").unlink(missing_ok=True)
+
+
+def stop_servers(pids: Sequence[int]) -> None:
+    """SIGINT (PostgreSQL: fast shutdown; Valkey: exit), then SIGKILL for what is left after 30 s."""
+    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    for process in reversed(processes):
+        process.send_signal(2)
+    _, stubborn = psutil.wait_procs(processes, timeout=30)
+    for process in stubborn:
+        process.kill()
+    psutil.wait_procs(stubborn, timeout=5)
+
+
+def _read_state(var_dir: Path) -> RunningServers | None:
+    path = var_dir / "servers.json"
+    if not path.is_file():
+        return None
+    raw = json.loads(path.read_text())
+    return RunningServers(raw["environment"], [(pid, started) for pid, started in raw["processes"]])
+
+
+def _same_process(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _one_at_a_time(var_dir: Path) -> Iterator[None]:
+    with (var_dir / "servers.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _passwords(home: Path) -> Passwords:
+    """Read the generated passwords, which live and die with the data they open."""
+    path = home / "passwords.json"
+    if path.is_file():
+        return Passwords(**json.loads(path.read_text()))
+    passwords = Passwords.generate()
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(passwords)))
+    return passwords
