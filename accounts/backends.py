@@ -1,0 +1,35 @@
+"""Answers "may this person?" from roles alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Role, User, UserRole
+from accounts.permissions import permissions_of
+
+
+def roles_of(user: User) -> set[Role]:
+    """The roles in force now."""
+    in_force = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+    granted = UserRole.objects.filter(in_force, user=user).values_list("role", flat=True)
+    return {Role(role) for role in granted}
+
+
+class RoleBackend(ModelBackend):
+    """Django's password check with role-based permissions; a super admin holds them all."""
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """All permission names the person holds; read once for each user object, that is each request."""
+        if not user_obj.is_active or user_obj.is_anonymous or obj is not None:
+            return set()
+        if not hasattr(user_obj, "_role_permissions"):
+            user_obj._role_permissions = set(permissions_of(roles_of(user_obj)))  # noqa: SLF001 - our cache
+        return set(user_obj._role_permissions)  # noqa: SLF001
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """Whether the person may; Django has already said yes for active superusers."""
+        return perm in self.get_all_permissions(user_obj, obj)

@@ -1,0 +1,19 @@
+"""People, trading accounts and the ledger."""
+
+from accounts.models.account import AccountType, TradingAccount
+from accounts.models.ledger import FundingRequest, LedgerAccount, LedgerKind, Transfer, TransferKind
+from accounts.models.user import KycStatus, Role, User, UserRole
+
+__all__ = [
+    "AccountType",
+    "FundingRequest",
+    "KycStatus",
+    "LedgerAccount",
+    "LedgerKind",
+    "Role",
+    "TradingAccount",
+    "Transfer",
+    "TransferKind",
+    "User",
+    "UserRole",
+]

@@ -1,0 +1,159 @@
+"""The ledger: accounts that hold one asset each, and transfers between two of them.
+
+A transfer names one debit account, one credit account and one amount, so an unbalanced entry cannot be
+written. A ledger balance is credits minus debits: client money is positive, `funding` (the outside
+world) is negative, and every asset sums to zero over the whole ledger.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models.account import TradingAccount
+from django_partition import PartitionPolicy, Period
+from django_partition.models import PartitionedModel
+from instruments.models import Asset
+from tradeplatform.common.fields import AmountField
+
+
+class LedgerKind(models.TextChoices):
+    """What a ledger account is for. All but `client` exist once for each asset."""
+
+    CLIENT = "client", "Client"
+    FEE = "fee", "Fee income"
+    ROUNDING = "rounding", "Rounding"
+    FUNDING = "funding", "Funding (outside world)"
+    HOUSE = "house", "House"
+    SUSPENSE = "suspense", "Suspense"
+
+
+class LedgerAccount(models.Model):
+    """What one party owns of one asset. Moved only by accounts.services.posting.
+
+    `held` is the part reserved by open orders (the sum of Order.held and pending Command.held);
+    `balance - held` is available and the database refuses to let a client's go below zero.
+    """
+
+    kind = models.CharField(max_length=8, choices=LedgerKind)
+    account = models.ForeignKey(
+        TradingAccount, on_delete=models.PROTECT, null=True, related_name="ledger_accounts"
+    )
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    balance = AmountField(default=Decimal(0))
+    held = AmountField(default=Decimal(0))
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "asset"],
+                condition=Q(account__isnull=False),
+                name="ledger_one_per_account_and_asset",
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "asset"], condition=Q(account__isnull=True), name="ledger_one_per_kind_and_asset"
+            ),
+            models.UniqueConstraint(fields=["id", "asset"], name="ledger_id_and_asset"),
+            models.CheckConstraint(
+                condition=Q(kind=LedgerKind.CLIENT, account__isnull=False)
+                | (~Q(kind=LedgerKind.CLIENT) & Q(account__isnull=True)),
+                name="ledger_client_has_account",
+            ),
+            models.CheckConstraint(condition=Q(held__gte=0), name="ledger_held_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(kind=LedgerKind.CLIENT) | Q(balance__gte=F("held")),
+                name="ledger_available_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=LedgerKind.CLIENT) | Q(held=0), name="ledger_only_clients_hold"
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} ledger account {self.pk}"
+
+    @property
+    def available(self) -> Decimal:
+        """What may be spent or withdrawn now."""
+        return self.balance - self.held
+
+
+class TransferKind(models.TextChoices):
+    """Why money moved."""
+
+    DEPOSIT = "deposit", "Deposit"
+    WITHDRAWAL = "withdrawal", "Withdrawal"
+    ADJUSTMENT = "adjustment", "Adjustment"
+    TRADE_BASE = "trade_base", "Trade, base asset"
+    TRADE_QUOTE = "trade_quote", "Trade, quote asset"
+    FEE = "fee", "Fee"
+    ROUNDING = "rounding", "Rounding"
+
+
+class Transfer(PartitionedModel):
+    """A fact: `amount` of `asset` moved from the debit to the credit account.
+
+    Ids increase along each ledger account (both rows are locked while it is written), so
+    `debit_balance_after` and `credit_balance_after` chain: before + amount = after, on each row.
+    `order_id`/`trade_id` say what caused it, or `request_id`, `reason` and `actor_id` for a person's act.
+    """
+
+    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=12, choices=TransferKind)
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    debit = models.ForeignKey(
+        LedgerAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
+    )
+    credit = models.ForeignKey(
+        LedgerAccount, on_delete=models.PROTECT, related_name="credits", db_constraint=False, db_index=False
+    )
+    amount = AmountField()
+    debit_balance_after = AmountField()
+    credit_balance_after = AmountField()
+    order_id = models.BigIntegerField(null=True)
+    trade_id = models.BigIntegerField(null=True)
+    request_id = models.CharField(max_length=64, default="")
+    reason = models.TextField(default="")
+    actor_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_sides_differ"),
+        ]
+        indexes = [
+            models.Index(fields=["debit", "-id"], name="transfer_by_debit"),
+            models.Index(fields=["credit", "-id"], name="transfer_by_credit"),
+            models.Index(
+                fields=["trade_id"], condition=Q(trade_id__isnull=False), name="transfer_by_trade"
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class FundingRequest(models.Model):
+    """The forever identity of a person's money act: the same request id has one effect, whoever repeats it.
+
+    Unpartitioned on purpose: uniqueness must hold across months.
+    """
+
+    request_id = models.CharField(max_length=64, primary_key=True)
+    fingerprint = models.CharField(max_length=64)
+    transfer_id = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.request_id

@@ -1,0 +1,42 @@
+"""Which role may do what: the one table behind the admin, the API and the buttons."""
+
+from __future__ import annotations
+
+from accounts.models import Role
+
+# Django permission names, app_label.codename. Super admins hold every permission there is.
+_LOOK = frozenset(
+    {
+        "orders.view_order", "orders.view_trade", "orders.view_fill", "orders.view_event",
+        "orders.view_command", "orders.view_shard", "orders.view_book", "accounts.view_tradingaccount",
+        "accounts.view_ledgeraccount", "accounts.view_transfer", "accounts.view_user",
+        "instruments.view_instrument", "instruments.view_asset",
+    }
+)  # fmt: skip
+
+ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
+    Role.USER: frozenset(),
+    Role.TRADER: frozenset(),
+    Role.SUPPORT: _LOOK | {"orders.cancel_order"},
+    Role.RISK_MANAGER: _LOOK
+    | {"orders.cancel_order", "instruments.halt_instrument", "instruments.resume_instrument",
+       "accounts.lock_tradingaccount", "audit.view_auditrecord"},
+    Role.COMPLIANCE_OFFICER: _LOOK | {"audit.view_auditrecord", "accounts.lock_tradingaccount"},
+    Role.ADMIN: _LOOK
+    | {"orders.cancel_order", "instruments.halt_instrument", "instruments.resume_instrument",
+       "instruments.change_instrument", "instruments.add_instrument", "instruments.add_asset",
+       "instruments.change_asset", "accounts.deposit_tradingaccount", "accounts.withdraw_tradingaccount",
+       "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount", "accounts.add_tradingaccount",
+       "accounts.change_tradingaccount", "accounts.add_user", "accounts.change_user",
+       "audit.view_auditrecord", "django_partition.manage_partitions"},
+}  # fmt: skip
+
+# Roles that open the back office; traders and users have the API and the feed.
+STAFF_ROLES = frozenset(
+    {Role.SUPPORT, Role.RISK_MANAGER, Role.COMPLIANCE_OFFICER, Role.ADMIN, Role.SUPER_ADMIN}
+)
+
+
+def permissions_of(roles: set[Role]) -> frozenset[str]:
+    """The union of what these roles may do."""
+    return frozenset().union(*(ROLE_PERMISSIONS.get(role, frozenset()) for role in roles))

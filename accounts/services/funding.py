@@ -1,0 +1,188 @@
+"""Money in, money out, and corrections by hand: always with a reason, an actor and a request id.
+
+The request id is the idempotency story: repeating it returns the first transfer, repeating it with
+another payload is a conflict, and neither moves anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+
+from accounts.models import FundingRequest, LedgerKind, TradingAccount, Transfer, TransferKind
+from accounts.services.posting import Cause, Ledger
+from audit.actor import Actor
+from audit.services.recording import record
+from instruments.models import Asset
+from instruments.scaling import short_text
+from tradeplatform.common.errors import Code, Refusal
+
+_MAX_AMOUNT = Decimal(10) ** 18
+
+
+def deposit(
+    *,
+    account_id: int,
+    asset: str,
+    amount: Decimal,
+    reason: str,
+    request_id: str,
+    actor: Actor,
+    now: datetime,
+) -> Transfer:
+    """Credit `amount` of `asset`, come in from outside. Raises Refusal; see `_move`."""
+    _check_positive(amount)
+    return _move(TransferKind.DEPOSIT, account_id, asset, amount, reason, request_id, actor, now)
+
+
+def withdraw(
+    *,
+    account_id: int,
+    asset: str,
+    amount: Decimal,
+    reason: str,
+    request_id: str,
+    actor: Actor,
+    now: datetime,
+) -> Transfer:
+    """Debit `amount` of `asset`, gone outside. What open orders hold cannot be withdrawn."""
+    _check_positive(amount)
+    return _move(TransferKind.WITHDRAWAL, account_id, asset, -amount, reason, request_id, actor, now)
+
+
+def adjust(
+    *,
+    account_id: int,
+    asset: str,
+    amount: Decimal,
+    reason: str,
+    request_id: str,
+    actor: Actor,
+    now: datetime,
+) -> Transfer:
+    """Correct a balance by `amount` (either sign) against the house account."""
+    return _move(TransferKind.ADJUSTMENT, account_id, asset, amount, reason, request_id, actor, now)
+
+
+def _move(
+    kind: TransferKind,
+    account_id: int,
+    asset_code: str,
+    amount: Decimal,
+    reason: str,
+    request_id: str,
+    actor: Actor,
+    now: datetime,
+) -> Transfer:
+    reason, request_id = reason.strip(), request_id.strip()
+    if not reason:
+        raise Refusal(Code.REASON_REQUIRED, "Say why: a reason is required and recorded.", field="reason")
+    if not 1 <= len(request_id) <= 64 or "\0" in request_id + reason:
+        raise Refusal(Code.INVALID_FIELD, "request_id must have 1 to 64 characters.", field="request_id")
+    asset = Asset.objects.filter(code=asset_code, is_active=True).first() if "\0" not in asset_code else None
+    if asset is None:
+        raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=asset_code[:32])
+    _check_amount(amount, asset)
+    fingerprint = hashlib.sha256(
+        "|".join([kind, str(account_id), asset.code, short_text(amount), reason]).encode()
+    ).hexdigest()
+
+    with _conflict_named(request_id), transaction.atomic():
+        account = TradingAccount.objects.select_for_update(no_key=True).filter(id=account_id).first()
+        if account is None:
+            raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
+        if first := _repeated(request_id, fingerprint):
+            return first
+        system_kind = LedgerKind.HOUSE if kind == TransferKind.ADJUSTMENT else LedgerKind.FUNDING
+        ledger = Ledger.lock(clients=[(account_id, asset.id)], system=[(system_kind, asset.id)])
+        client, other = ledger.client(account_id, asset.id), ledger.system(system_kind, asset.id)
+        before = client.balance
+        if client.available + amount < 0:
+            raise Refusal(
+                Code.INSUFFICIENT_FUNDS,
+                f"Only {short_text(client.available)} {asset.code} is available: "
+                f"{short_text(client.held)} is held by open orders.",
+                asset=asset.code,
+                available=short_text(client.available),
+                held=short_text(client.held),
+                required=short_text(-amount),
+            )
+        debit, credit = (other, client) if amount > 0 else (client, other)
+        ledger.transfer(
+            at=now,
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount=abs(amount),
+            cause=Cause(request_id=request_id, reason=reason, actor_id=actor.user_id),
+        )
+        after = client.balance
+        (transfer_id,) = ledger.flush()
+        FundingRequest.objects.create(
+            request_id=request_id, fingerprint=fingerprint, transfer_id=transfer_id, at=now
+        )
+        record(
+            actor=actor,
+            action=f"accounts.money.{kind}",
+            target_type="accounts.tradingaccount",
+            target_id=account.id,
+            target_label=account.account_number,
+            reason=reason,
+            before={"asset": asset.code, "balance": short_text(before)},
+            after={"asset": asset.code, "balance": short_text(after), "transfer": transfer_id},
+            now=now,
+        )
+    return Transfer.objects.get(id=transfer_id, at=now)
+
+
+def _check_positive(amount: Decimal) -> None:
+    """A negative deposit is not a withdrawal: the sign of the two is fixed by their names."""
+    if not amount.is_finite() or amount <= 0:
+        raise Refusal(Code.INVALID_NUMBER, "amount must be greater than zero.", field="amount")
+
+
+def _check_amount(amount: Decimal, asset: Asset) -> None:
+    if not amount.is_finite() or amount == 0 or abs(amount) >= _MAX_AMOUNT:
+        raise Refusal(Code.INVALID_NUMBER, "amount must be a number between 0 and 10^18.", field="amount")
+    exponent = amount.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > asset.decimals:
+        raise Refusal(
+            Code.INVALID_NUMBER,
+            f"{asset.code} has {asset.decimals} digits after the point.",
+            field="amount",
+            decimals=asset.decimals,
+        )
+
+
+@contextmanager
+def _conflict_named(request_id: str) -> Iterator[None]:
+    """Two accounts' requests racing with one id: the database lets one win, the other gets the conflict."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "accounts_fundingrequest_pkey" not in str(error):
+            raise
+        raise _conflict(request_id) from error
+
+
+def _conflict(request_id: str) -> Refusal:
+    return Refusal(
+        Code.REQUEST_ID_CONFLICT,
+        "This request id was used for another request: choose a new one.",
+        request_id=request_id,
+    )
+
+
+def _repeated(request_id: str, fingerprint: str) -> Transfer | None:
+    """The transfer of an earlier request with this id; a conflict when it asked for something else."""
+    earlier = FundingRequest.objects.filter(request_id=request_id).first()
+    if earlier is None:
+        return None
+    if earlier.fingerprint != fingerprint:
+        raise _conflict(request_id)
+    return Transfer.objects.get(id=earlier.transfer_id, at=earlier.at)

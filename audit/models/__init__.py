@@ -1,0 +1,5 @@
+"""The audit trail."""
+
+from audit.models.record import AuditRecord
+
+__all__ = ["AuditRecord"]

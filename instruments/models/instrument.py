@@ -1,0 +1,138 @@
+"""An instrument: what can be traded, in which steps, within which limits, at which fees, and whether now."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pgtrigger
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+
+from instruments.models.asset import Asset
+from tradeplatform.common.fields import PriceField, QuantityField, RateField
+
+
+class InstrumentKind(models.TextChoices):
+    """What the instrument is, for grouping, leverage rules and reports."""
+
+    CRYPTO = "crypto", "Crypto"
+    FOREX = "forex", "Forex"
+    CFD = "cfd", "CFD"
+    COMMODITY = "commodity", "Commodity"
+    INDEX = "index", "Index"
+    STOCK = "stock", "Stock"
+
+
+class InstrumentStatus(models.TextChoices):
+    """Whether orders are taken. Moved only by orders.services.halting."""
+
+    ACTIVE = "active", "Active"
+    HALTED = "halted", "Halted"
+    MAINTENANCE = "maintenance", "Maintenance"
+    DELISTED = "delisted", "Delisted"
+
+
+class HaltPolicy(models.TextChoices):
+    """What a halt does to resting orders."""
+
+    FREEZE = "freeze", "Keep resting orders"
+    CANCEL = "cancel", "Cancel resting orders"
+
+
+class Instrument(models.Model):
+    """A market in `base` priced in `quote`.
+
+    Prices are multiples of `tick_size`, quantities of `lot_size`; both are fixed for life because
+    resting orders and the journal are counted in them. A limit of 0 means "no limit".
+    """
+
+    id = models.AutoField(primary_key=True)
+    symbol = models.CharField(max_length=20, unique=True)
+    display_name = models.CharField(max_length=64)
+    kind = models.CharField(max_length=12, choices=InstrumentKind)
+    base = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    quote = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(
+        max_length=12, choices=InstrumentStatus, default=InstrumentStatus.ACTIVE, editable=False
+    )
+    halt_policy = models.CharField(max_length=8, choices=HaltPolicy, default=HaltPolicy.FREEZE)
+
+    tick_size = PriceField(help_text="Smallest price step. Cannot be changed later.")
+    lot_size = QuantityField(help_text="Smallest quantity step. Cannot be changed later.")
+    min_price = PriceField(default=Decimal(0))
+    max_price = PriceField(default=Decimal(0))
+    min_quantity = QuantityField()
+    max_quantity = QuantityField()
+    min_notional = QuantityField(default=Decimal(0), help_text="Least price x quantity of an order.")
+    max_notional = QuantityField(default=Decimal(0), help_text="Greatest price x quantity of an order.")
+    price_band = RateField(
+        default=Decimal("0.10"),
+        help_text="A limit price may be this far from the reference price (0.10 = 10 %). "
+        "Market orders stop at the same distance.",
+    )
+    reference_price = PriceField(
+        default=Decimal(0), help_text="Used for the price band until the first trade. 0 = none."
+    )
+    max_open_orders = models.PositiveIntegerField(default=200, help_text="For each account.")
+
+    maker_fee = RateField(default=Decimal("0.0005"))
+    taker_fee = RateField(default=Decimal("0.0010"))
+    contract_size = QuantityField(default=Decimal(1))
+    max_leverage = models.PositiveSmallIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(id__gt=0, id__lt=8192), name="instrument_id_fits_event_id"),
+            models.CheckConstraint(condition=Q(tick_size__gt=0), name="instrument_tick_positive"),
+            models.CheckConstraint(condition=Q(lot_size__gt=0), name="instrument_lot_positive"),
+            models.CheckConstraint(
+                condition=Q(min_quantity__gte=F("lot_size"), max_quantity__gte=F("min_quantity")),
+                name="instrument_quantity_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(min_price__gte=0) & (Q(max_price=0) | Q(max_price__gte=F("min_price"))),
+                name="instrument_price_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(min_notional__gte=0)
+                & (Q(max_notional=0) | Q(max_notional__gte=F("min_notional"))),
+                name="instrument_notional_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(maker_fee__gte=0, maker_fee__lt=1, taker_fee__gte=0, taker_fee__lt=1),
+                name="instrument_fee_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(price_band__gt=0, price_band__lt=1), name="instrument_band_range"
+            ),
+            models.CheckConstraint(condition=~Q(base=F("quote")), name="instrument_assets_differ"),
+            models.CheckConstraint(
+                condition=Q(reference_price__gte=0), name="instrument_reference_not_negative"
+            ),
+        ]
+        triggers = [
+            pgtrigger.ReadOnly(
+                name="steps_are_fixed", fields=["symbol", "base", "quote", "tick_size", "lot_size"]
+            ),
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+    def clean(self) -> None:
+        """Refuse steps whose product is finer than the quote asset's unit: notional must be exact."""
+        if self.tick_size and self.lot_size and self.quote_id:
+            unit = Decimal(1).scaleb(-self.quote.decimals)
+            if (self.tick_size * self.lot_size) % unit:
+                raise ValidationError(
+                    f"tick size x lot size = {self.tick_size * self.lot_size:f} is finer than the smallest "
+                    f"unit of {self.quote.code} ({unit:f}): choose coarser steps."
+                )
+        for name in ("min_quantity", "max_quantity"):
+            value = getattr(self, name)
+            if value and self.lot_size and value % self.lot_size:
+                raise ValidationError({name: f"must be a multiple of the lot size {self.lot_size:f}"})

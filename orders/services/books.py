@@ -1,0 +1,108 @@
+"""The engine in this process's memory: a cache of the open orders in the database, never a second truth.
+
+It is thrown away after any exception and whenever its position differs from the shard's row, and rebuilt
+from the open orders. The rebuilt state hash must equal the one stored with the book; otherwise the shard
+must stop, because somebody's order is not where the journal says it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from tradeengine import Engine, codec
+
+from instruments.scaling import steps
+from instruments.selectors import rules_by_id
+from orders.models import Book, Order
+from orders.services import engine_codes
+
+logger = structlog.get_logger(__name__)
+
+
+class StateMismatch(Exception):  # noqa: N818 - a state of affairs
+    """A rebuilt book differs from the book the journal left behind."""
+
+    def __init__(self, *, instrument_id: int, stored: str, rebuilt: str) -> None:
+        super().__init__(
+            f"Book {instrument_id}: the open orders give state {rebuilt}, but {stored} is stored. "
+            "Compare with a replay of the journal before starting this shard again."
+        )
+        self.instrument_id = instrument_id
+
+
+@dataclass(slots=True)
+class ShardEngine:
+    """An engine and the shard position it has reached."""
+
+    engine: Engine
+    position: int
+
+
+_engines: dict[int, ShardEngine] = {}
+
+
+def engine_at(*, shard_id: int, position: int, books: list[Book]) -> ShardEngine:
+    """The shard's engine at `position`, from memory if it is there, else rebuilt and checked.
+
+    Must be called with the shard's row locked. Raises StateMismatch.
+    """
+    cached = _engines.get(shard_id)
+    if cached is None or cached.position != position:
+        cached = _engines[shard_id] = ShardEngine(rebuild(books), position)
+        logger.info("engine_rebuilt", shard=shard_id, position=position, books=len(books))
+    known = set(cached.engine.books())
+    for book in books:
+        if book.instrument_id not in known:
+            cached.engine.add_book(book.instrument_id)
+    return cached
+
+
+def forget(shard_id: int) -> None:
+    """Throw the shard's engine away; the next drain rebuilds it."""
+    _engines.pop(shard_id, None)
+
+
+def rebuild(books: list[Book]) -> Engine:
+    """A fresh engine holding these books as their open orders describe them. Raises StateMismatch."""
+    engine = Engine()
+    rules = rules_by_id(book.instrument_id for book in books)
+    resting: dict[int, list[bytes]] = {book.instrument_id: [] for book in books}
+    orders = (
+        Order.objects.resting()
+        .filter(instrument_id__in=list(resting))
+        .order_by("instrument_id", "priority")
+        .values_list(
+            "instrument_id", "id", "account_id", "stp_group", "side", "post_only", "stp_mode", "price",
+            "leaves", "filled", "priority",
+        )  # fmt: skip
+    )
+    for (
+        instrument_id, order_id, account_id, stp_group, side, post_only, stp_mode, price, leaves, filled, priority,
+    ) in orders.iterator(chunk_size=10_000):  # fmt: skip
+        scale = rules[instrument_id]
+        resting[instrument_id].append(
+            codec.RESTING.pack(
+                engine_codes.SIDE[side], engine_codes.POST_ONLY if post_only else 0,
+                engine_codes.STP_MODE[stp_mode], 0, 0, 0, 0, 0, order_id, account_id, stp_group,
+                steps(price, scale.tick_size), steps(leaves, scale.lot_size), steps(filled, scale.lot_size),
+                priority, 0, 0,
+            )  # fmt: skip
+        )
+    for book in books:
+        engine.add_book(book.instrument_id)
+        engine.restore(
+            book.instrument_id,
+            b"".join(resting[book.instrument_id]),
+            seq=book.seq,
+            last_time=book.last_time,
+            last_price=book.last_price_ticks,
+            halted=book.halted,
+        )
+        rebuilt = engine.state_hash(book.instrument_id)
+        if book.state_hash and rebuilt != book.state_hash:
+            raise StateMismatch(
+                instrument_id=book.instrument_id, stored=book.state_hash, rebuilt=rebuilt
+            )
+    engine.level_changes()  # a rebuilt book is not a change
+    return engine

@@ -1,0 +1,177 @@
+"""The drain: the only writer of events and of an order's state.
+
+One transaction: lock the shard's row, read pending commands in id order, let the engine apply them, write
+events and every projection, move the books and the shard forward. If anything fails, nothing happened and
+the engine in memory is thrown away. After the commit the feed is told.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from tradeengine import codec
+
+from accounts.models import LedgerKind
+from accounts.services.posting import Ledger
+from instruments.selectors import rules_by_id
+from orders.models import Book, CommandKind, Shard, ShardStatus
+from orders.services import books, frames, wake
+from orders.services.order_state import OrderState
+from orders.services.pending import PendingCommand, mark_done, read_pending
+from orders.services.projecting import Projection
+from tradeplatform.common.db import execute
+
+logger = structlog.get_logger(__name__)
+
+BATCH = 1_000
+# This process, as the owner of the shards it drains.
+OWNER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class Fenced(Exception):  # noqa: N818 - a state of affairs
+    """Another worker has taken the shard over: what this one computed must not be written."""
+
+
+class ShardStopped(Exception):  # noqa: N818 - a state of affairs
+    """The shard was stopped, and says why; nothing is applied until an operator starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What one drain did."""
+
+    commands: int = 0
+    events: int = 0
+    trades: int = 0
+
+
+def drain_all(*, shard_id: int, clock: Callable[[], datetime], owner: str = OWNER, batch: int = BATCH) -> Drained:
+    """Drain until nothing is pending. Raises ShardStopped."""
+    wake.woken(shard_id)
+    total = Drained()
+    while True:
+        done = drain(shard_id=shard_id, now=clock(), owner=owner, batch=batch)
+        total = Drained(
+            total.commands + done.commands, total.events + done.events, total.trades + done.trades
+        )
+        if done.commands < batch:
+            return total
+
+
+def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATCH) -> Drained:
+    """Apply at most `batch` pending commands of a shard; callable from anywhere, any number of times.
+
+    Raises ShardStopped, Fenced, or whatever went wrong, after forgetting the engine.
+    """
+    try:
+        with transaction.atomic():
+            shard = _take(shard_id, owner)
+            commands = read_pending(shard_id, batch)
+            if not commands:
+                return Drained()
+            result, frames_out = _apply(shard, commands, now)
+    except books.StateMismatch as mismatch:
+        books.forget(shard_id)
+        _stop(shard_id, str(mismatch))
+        raise ShardStopped(str(mismatch)) from mismatch
+    except BaseException:
+        books.forget(shard_id)
+        raise
+    frames.publish(frames_out)
+    return result
+
+
+def _take(shard_id: int, owner: str) -> Shard:
+    """Lock the shard's row; a new owner opens a new epoch."""
+    shard = Shard.objects.select_for_update(no_key=True).get(id=shard_id)
+    if shard.status == ShardStatus.STOPPED:
+        raise ShardStopped(shard.stop_reason)
+    if shard.owner != owner:
+        shard.owner, shard.epoch = owner, shard.epoch + 1
+        Shard.objects.filter(id=shard_id).update(owner=shard.owner, epoch=shard.epoch)
+        logger.info("shard_taken", shard=shard_id, owner=owner, epoch=shard.epoch)
+    return shard
+
+
+def _apply(
+    shard: Shard, commands: list[PendingCommand], now: datetime
+) -> tuple[Drained, list[frames.Frame]]:
+    rows = list(Book.objects.filter(shard_id=shard.id).order_by("instrument_id"))
+    cached = books.engine_at(shard_id=shard.id, position=shard.position, books=rows)
+    engine = cached.engine
+    before = {book.instrument_id: book for book in rows}
+
+    events = list(codec.iter_events(engine.apply(b"".join(command.encode() for command in commands))))
+    levels = list(codec.iter_levels(engine.level_changes()))
+
+    amends = [(c.order_id, c.held) for c in commands if c.kind == CommandKind.AMEND and c.held]
+    touched = {e.order_id for e in events} | {e.maker_order_id for e in events} | {a[0] for a in amends}
+    orders = OrderState.load(touched - {0})
+    rules = rules_by_id({command.instrument_id for command in commands})
+    quotes = {found.quote_id for found in rules.values()}
+    ledger = Ledger.lock(
+        clients={
+            (order.account_id, asset)
+            for order in orders.values()
+            for asset in (rules[order.instrument_id].base_id, rules[order.instrument_id].quote_id)
+        },
+        system={(kind, quote) for quote in quotes for kind in (LedgerKind.FEE, LedgerKind.ROUNDING)},
+    )
+    projection = Projection(rules=rules, orders=orders, ledger=ledger, now=now)
+    projection.apply(events)
+    projection.release_amend_holds(amends)
+    projection.settle_holds()
+    changed = ledger.changed_accounts()
+    projection.write(events, shard.epoch)
+
+    last_seq = {event.command_id: event.seq for event in events}
+    mark_done(commands, first_position=shard.position + 1, last_seq=last_seq)
+    _move_books(cached, sorted(rules))
+    _move_shard(shard, len(commands), now)
+    frames_out = frames.build(
+        projection=projection, events=events, levels=levels, engine=engine, before=before, balances=changed
+    )
+    cached.position = shard.position + len(commands)
+    return Drained(len(commands), len(events), len(projection.trades)), frames_out
+
+
+def _move_books(cached: books.ShardEngine, instrument_ids: list[int]) -> None:
+    """Store where each touched book stands: seq, time, last price, halted, state hash."""
+    engine = cached.engine
+    execute(
+        "UPDATE orders_book SET seq = n.seq, last_time = n.last_time, last_price_ticks = n.last_price,"
+        " halted = n.halted, state_hash = n.state_hash"
+        " FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bool[], %s::text[])"
+        " AS n(instrument_id, seq, last_time, last_price, halted, state_hash)"
+        " WHERE orders_book.instrument_id = n.instrument_id",
+        [
+            instrument_ids,
+            [engine.seq(number) for number in instrument_ids],
+            [engine.last_time(number) for number in instrument_ids],
+            [engine.last_price(number) for number in instrument_ids],
+            [engine.halted(number) for number in instrument_ids],
+            [engine.state_hash(number) for number in instrument_ids],
+        ],
+    )
+
+
+def _move_shard(shard: Shard, applied: int, now: datetime) -> None:
+    """Advance the shard in the transaction that wrote the effects; a worker whose epoch passed writes nothing."""
+    moved = execute(
+        "UPDATE orders_shard SET position = %s, drained_at = %s WHERE id = %s AND epoch = %s AND position = %s",
+        [shard.position + applied, now, shard.id, shard.epoch, shard.position],
+    )
+    if moved != 1:
+        raise Fenced(f"shard {shard.id} has left epoch {shard.epoch} or position {shard.position}")
+
+
+def _stop(shard_id: int, reason: str) -> None:
+    logger.error("shard_stopped", shard=shard_id, reason=reason)
+    Shard.objects.filter(id=shard_id).update(status=ShardStatus.STOPPED, stop_reason=reason)

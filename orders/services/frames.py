@@ -1,0 +1,163 @@
+"""What the feed is told after a drain has committed: one frame for each book and each account touched.
+
+Frames are encoded once, here, and sent through Valkey to every process that serves sockets. They may be
+lost: `first_seq`..`seq` and the checksum let a client notice, and a snapshot at `seq` lets it catch up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import structlog
+from redis.exceptions import RedisError
+from tradeengine import Engine, codec
+from tradeengine.codec import EngineEvent, Level
+
+from accounts.models import LedgerKind
+from accounts.services.posting import LockedAccount
+from instruments.models import Asset
+from instruments.scaling import book_checksum, steps, text
+from instruments.selectors import Rules
+from orders.models import Book
+from orders.rendering import fill_json, order_json, trade_json
+from orders.services.projecting import Projection
+from tradeplatform.common.valkey import client
+
+logger = structlog.get_logger(__name__)
+
+_BUY = 1
+CHECKSUM_LEVELS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An encoded message and the Valkey channel it goes to."""
+
+    channel: str
+    body: bytes
+
+
+def market_channel(symbol: str) -> str:
+    """The Valkey channel of an instrument's public frames."""
+    return f"md:{symbol}"
+
+
+def account_channel(account_id: int) -> str:
+    """The Valkey channel of an account's private frames."""
+    return f"acct:{account_id}"
+
+
+def build(
+    *,
+    projection: Projection,
+    events: Sequence[EngineEvent],
+    levels: Iterable[Level],
+    engine: Engine,
+    before: Mapping[int, Book],
+    balances: Sequence[LockedAccount],
+) -> list[Frame]:
+    """Encode the frames of one drained batch; called before the commit, published after it."""
+    return [
+        *_market_frames(projection, events, levels, engine, before),
+        *_account_frames(projection, balances),
+    ]
+
+
+def publish(frames: Sequence[Frame]) -> None:
+    """Send frames in one round trip. Losing them is allowed: clients see the gap and resynchronise."""
+    if not frames:
+        return
+    try:
+        pipe = client().pipeline(transaction=False)
+        for frame in frames:
+            pipe.publish(frame.channel, frame.body)
+        pipe.execute()
+    except (RedisError, OSError) as error:
+        logger.warning("feed_lost", frames=len(frames), error=str(error))
+
+
+def checksum(engine: Engine, rules: Rules) -> int:
+    """The CRC-32 of the book's ten best levels a side; see instruments.scaling.book_checksum."""
+    price_unit = steps(rules.tick_size, Decimal(1).scaleb(-rules.price_decimals)) or 1
+    quantity_unit = steps(rules.lot_size, Decimal(1).scaleb(-rules.quantity_decimals)) or 1
+    sides: dict[int, list[tuple[int, int]]] = {1: [], 2: []}
+    for level in codec.iter_levels(engine.depth(rules.id, CHECKSUM_LEVELS)):
+        sides[int(level.side)].append((level.price * price_unit, level.quantity * quantity_unit))
+    return book_checksum(asks=sides[2], bids=sides[1])
+
+
+def _market_frames(
+    projection: Projection,
+    events: Sequence[EngineEvent],
+    levels: Iterable[Level],
+    engine: Engine,
+    before: Mapping[int, Book],
+) -> list[Frame]:
+    last_event = {event.instrument: event for event in events}
+    changed: dict[int, dict[str, list[list[str]]]] = {
+        number: {"bids": [], "asks": []} for number in last_event
+    }
+    for level in levels:
+        rules = projection.rules[level.instrument]
+        side = "bids" if int(level.side) == _BUY else "asks"
+        changed[level.instrument][side].append(
+            [
+                text(rules.price(level.price), rules.price_decimals),
+                text(rules.quantity(level.quantity), rules.quantity_decimals),
+            ]
+        )
+    trades = defaultdict(list)
+    for trade in projection.trades:
+        trades[trade.instrument_id].append(trade_json(trade, projection.rules[trade.instrument_id]))
+    frames = []
+    for number, event in last_event.items():
+        rules = projection.rules[number]
+        body: dict[str, Any] = {
+            "type": "market",
+            "symbol": rules.symbol,
+            "first_seq": before[number].seq + 1,
+            "seq": event.seq,
+            "time": event.time,
+            "checksum": checksum(engine, rules),
+            **changed[number],
+            "trades": trades[number],
+        }
+        if number in projection.statuses:
+            body["status"] = projection.statuses[number].value
+        frames.append(Frame(market_channel(rules.symbol), orjson.dumps(body)))
+    return frames
+
+
+def _account_frames(projection: Projection, balances: Sequence[LockedAccount]) -> list[Frame]:
+    bodies: dict[int, dict[str, Any]] = {}
+
+    def body_of(account_id: int) -> dict[str, Any]:
+        return bodies.setdefault(
+            account_id, {"type": "account", "account": account_id, "orders": [], "fills": [], "balances": []}
+        )
+
+    for order in projection.orders.values():
+        if order.touched:
+            rules = projection.rules[order.instrument_id]
+            body_of(order.account_id)["orders"].append(order_json(order, rules))
+    for fill in projection.fills:
+        rules = projection.rules[fill.order.instrument_id]
+        body_of(fill.order.account_id)["fills"].append(fill_json(fill, rules))
+    assets = {asset.id: asset for asset in Asset.objects.filter(id__in={row.asset_id for row in balances})}
+    for row in balances:
+        if row.kind == LedgerKind.CLIENT and row.account_id is not None:
+            asset = assets[row.asset_id]
+            body_of(row.account_id)["balances"].append(
+                {
+                    "asset": asset.code,
+                    "balance": text(row.balance, asset.decimals),
+                    "held": text(row.held, asset.decimals),
+                    "available": text(row.available, asset.decimals),
+                }
+            )
+    return [Frame(account_channel(number), orjson.dumps(body)) for number, body in bodies.items()]

@@ -1,0 +1,304 @@
+"""Intake: resolve, check, hold funds, write orders and commands, all in one transaction; then wake the shard.
+
+It takes a list; one order is a list of one. An order it accepts is committed; one it denies has stored
+nothing and holds nothing. Every account's intake is serialised by the lock on its row, so that what is
+checked (identity, open orders, funds) cannot change before it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+import uuid_utils
+from django.db import transaction
+
+from accounts.services.posting import Ledger
+from audit.actor import Actor
+from instruments.scaling import short_text, times
+from instruments.selectors import Rules, rules_by_symbol
+from orders.models import OrderType, Side, Source, TimeInForce
+from orders.services.book_refs import BookRef, books_for
+from orders.services.holding import buyer_hold
+from orders.services.requests import Accepted, Denied, NewOrder, Outcome, fingerprint
+from orders.services.wake import wake_after_commit
+from orders.services.writing import Draft, write_orders
+from risk.services import pretrade
+from tradeplatform.common.db import fetch
+from tradeplatform.common.errors import Code, Refusal
+
+MAX_BATCH = 1_000
+CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    is_active: bool
+    is_locked: bool
+    trade_group: int
+
+
+def submit_order(*, order: NewOrder, actor: Actor, source: Source, now: datetime) -> Accepted:
+    """Submit one order; raises Refusal when it is denied."""
+    (outcome,) = submit_orders(orders=[order], actor=actor, source=source, now=now)
+    if isinstance(outcome, Denied):
+        raise outcome.refusal
+    return outcome
+
+
+def submit_orders(
+    *, orders: Sequence[NewOrder], actor: Actor, source: Source, now: datetime
+) -> list[Outcome]:
+    """Submit up to 1,000 orders in one transaction; outcomes come in the order of the requests.
+
+    Each order stands alone: one that is denied does not stop the others. Funds are reserved in list order.
+    """
+    if not 1 <= len(orders) <= MAX_BATCH:
+        raise Refusal(
+            Code.TOO_MANY_ITEMS, f"A batch has 1 to {MAX_BATCH} orders.", items=len(orders), maximum=MAX_BATCH
+        )
+    outcomes: list[Outcome | None] = [None] * len(orders)
+    with transaction.atomic():
+        accounts = _lock_accounts({order.account_id for order in orders})
+        rules = rules_by_symbol(order.symbol for order in orders)
+        books = books_for(rules.values())
+        drafts = _resolve(orders, accounts, rules, books, outcomes)
+        drafts, repeats = _known_identities(drafts, outcomes)
+        drafts = _checked(drafts, accounts, outcomes)
+        ledger, drafts = _funded(drafts, outcomes)
+        if drafts:
+            accepted = write_orders(drafts, actor=actor, source=source, now=now)
+            ledger.flush()
+            for draft, outcome in zip(drafts, accepted, strict=True):
+                outcomes[draft.index] = outcome
+            wake_after_commit(draft.book.shard_id for draft in drafts)
+        for index, first in repeats.items():
+            earlier = outcomes[first]
+            outcomes[index] = replace(earlier, duplicate=True) if isinstance(earlier, Accepted) else earlier
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _lock_accounts(ids: set[int]) -> dict[int, _Account]:
+    rows = fetch(
+        "SELECT id, is_active, is_locked, trade_group FROM accounts_tradingaccount"
+        " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+        [list(ids)],
+    )
+    return {row[0]: _Account(*row[1:]) for row in rows}
+
+
+def _resolve(
+    orders: Sequence[NewOrder],
+    accounts: dict[int, _Account],
+    rules: dict[str, Rules],
+    books: dict[int, BookRef],
+    outcomes: list[Outcome | None],
+) -> list[Draft]:
+    """Names to rows: account, instrument, book, client order id."""
+    drafts = []
+    for index, order in enumerate(orders):
+        try:
+            client_order_id = _client_order_id(order.client_order_id)
+            if order.account_id not in accounts:
+                raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=order.account_id)
+            if order.symbol not in rules:
+                raise Refusal(
+                    Code.UNKNOWN_SYMBOL, "No such instrument: see /api/v1/instruments.", symbol=order.symbol[:32]
+                )
+            default = TimeInForce.GTC if order.type == OrderType.LIMIT else TimeInForce.IOC
+            found = rules[order.symbol]
+            drafts.append(
+                Draft(
+                    index=index,
+                    order=order,
+                    client_order_id=client_order_id,
+                    fingerprint=fingerprint(order),
+                    rules=found,
+                    book=books[found.id],
+                    time_in_force=order.time_in_force or default,
+                    trade_group=accounts[order.account_id].trade_group,
+                )
+            )
+        except Refusal as refusal:
+            outcomes[index] = Denied(refusal, order.client_order_id)
+    return drafts
+
+
+def _client_order_id(given: str | None) -> str:
+    if given is None:
+        return uuid_utils.uuid7().hex
+    if not CLIENT_ORDER_ID.fullmatch(given):
+        raise Refusal(
+            Code.INVALID_CLIENT_ORDER_ID,
+            "A client order id has 1 to 36 characters of A-Z a-z 0-9 . : / _ -",
+            length=len(given),
+        )
+    return given
+
+
+def _known_identities(
+    drafts: list[Draft], outcomes: list[Outcome | None]
+) -> tuple[list[Draft], dict[int, int]]:
+    """Answer what was asked before; race-free because the account rows are locked.
+
+    Returns the drafts that are new, and which request of this list repeats which earlier one of it.
+    """
+    named = [draft for draft in drafts if draft.order.client_order_id is not None]
+    if not named:
+        return drafts, {}
+    rows = fetch(
+        "SELECT i.account_id, i.client_order_id, i.order_id, i.order_created_at, i.fingerprint"
+        " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
+        " USING (account_id, client_order_id)",
+        [[d.order.account_id for d in named], [d.client_order_id for d in named]],
+    )
+    known = {(account, name): (order_id, at, print_) for account, name, order_id, at, print_ in rows}
+    fresh: list[Draft] = []
+    repeats: dict[int, int] = {}
+    first: dict[tuple[int, str], Draft] = {}
+    for draft in drafts:
+        key = (draft.order.account_id, draft.client_order_id)
+        if key in known:
+            order_id, at, print_ = known[key]
+            outcomes[draft.index] = (
+                Accepted(order_id, at, draft.client_order_id, duplicate=True)
+                if print_ == draft.fingerprint
+                else Denied(_conflict(draft.client_order_id), draft.client_order_id)
+            )
+        elif key not in first:
+            first[key] = draft
+            fresh.append(draft)
+        elif first[key].fingerprint == draft.fingerprint:
+            repeats[draft.index] = first[key].index
+        else:
+            outcomes[draft.index] = Denied(_conflict(draft.client_order_id), draft.client_order_id)
+    return fresh, repeats
+
+
+def _conflict(client_order_id: str) -> Refusal:
+    return Refusal(
+        Code.CLIENT_ORDER_ID_CONFLICT,
+        "This client order id names another order: choose a new one, or ask for the order by it.",
+        client_order_id=client_order_id,
+    )
+
+
+def _checked(
+    drafts: list[Draft], accounts: dict[int, _Account], outcomes: list[Outcome | None]
+) -> list[Draft]:
+    """Every check that needs no money."""
+    passed: list[Draft] = []
+    live = _live_orders(drafts)
+    for draft in drafts:
+        try:
+            _check_account(accounts[draft.order.account_id])
+            _check_order(draft)
+            key = (draft.order.account_id, draft.rules.id)
+            pretrade.check_open_orders(draft.rules, live[key])
+            live[key] += 1
+            passed.append(draft)
+        except Refusal as refusal:
+            outcomes[draft.index] = Denied(refusal, draft.order.client_order_id)
+    return passed
+
+
+def _check_account(account: _Account) -> None:
+    if not account.is_active:
+        raise Refusal(Code.ACCOUNT_INACTIVE, "This account is closed to trading.")
+    if account.is_locked:
+        raise Refusal(Code.ACCOUNT_LOCKED, "This account is locked: ask support why.")
+
+
+def _live_orders(drafts: list[Draft]) -> Counter[tuple[int, int]]:
+    """How many live orders each account has in each instrument; read from a partial index of live orders."""
+    keys = sorted({(draft.order.account_id, draft.rules.id) for draft in drafts})
+    if not keys:
+        return Counter()
+    rows = fetch(
+        "SELECT o.account_id, o.instrument_id, count(*) FROM orders_order o"
+        " JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id) USING (account_id, instrument_id)"
+        " WHERE o.status IN ('pending', 'open', 'partially_filled') GROUP BY 1, 2",
+        [[key[0] for key in keys], [key[1] for key in keys]],
+    )
+    return Counter({(account, instrument): count for account, instrument, count in rows})
+
+
+def _check_order(draft: Draft) -> None:
+    """The instrument's filters; fills in ticks, lots and the market order's protection price."""
+    order, rules = draft.order, draft.rules
+    pretrade.check_open(rules)
+    market = order.type == OrderType.MARKET
+    if order.post_only and (market or draft.time_in_force != TimeInForce.GTC):
+        raise Refusal(Code.INVALID_COMBINATION, "post_only goes with a limit order good till cancelled.")
+    if market and draft.time_in_force == TimeInForce.GTC:
+        raise Refusal(Code.INVALID_COMBINATION, "A market order cannot wait: use ioc or fok.")
+    draft.lots = pretrade.check_quantity(rules, order.quantity)
+    draft.quantity = times(draft.lots, rules.lot_size)
+    reference = draft.book.reference(rules)
+    if market:
+        if order.price is not None:
+            raise Refusal(Code.PRICE_NOT_ALLOWED, "A market order has no price: leave it out.")
+        draft.price_ticks = pretrade.protection_ticks(rules, buy=order.side == Side.BUY, reference=reference)
+        draft.protection = rules.price(draft.price_ticks)
+    else:
+        if order.price is None:
+            raise Refusal(Code.PRICE_REQUIRED, "A limit order needs a price.")
+        draft.price_ticks = pretrade.check_price(rules, order.price, reference)
+    # A market order is valued at the reference: its protection price would wave small sells through.
+    price = reference if market else rules.price(draft.price_ticks)
+    pretrade.check_notional(rules, price=price, quantity=draft.quantity)
+
+
+def _funded(drafts: list[Draft], outcomes: list[Outcome | None]) -> tuple[Ledger, list[Draft]]:
+    """Reserve what each order may cost, in list order, on locked ledger rows."""
+    ledger = Ledger.lock(
+        clients={
+            (draft.order.account_id, asset)
+            for draft in drafts
+            for asset in (draft.rules.base_id, draft.rules.quote_id)
+        }
+    )
+    passed: list[Draft] = []
+    for draft in drafts:
+        order, rules = draft.order, draft.rules
+        buy = order.side == Side.BUY
+        draft.held = (
+            buyer_hold(
+                leaves=draft.quantity,
+                price=rules.price(draft.price_ticks),
+                fee_rate=max(rules.maker_fee, rules.taker_fee),
+                fee_accrued=Decimal(0),
+                decimals=rules.quote_decimals,
+            )
+            if buy
+            else draft.quantity
+        )
+        account = ledger.client(order.account_id, rules.quote_id if buy else rules.base_id)
+        if account.available < draft.held:
+            outcomes[draft.index] = Denied(
+                insufficient_funds(
+                    asset=rules.quote_code if buy else rules.base_code,
+                    required=draft.held,
+                    available=account.available,
+                ),
+                order.client_order_id,
+            )
+            continue
+        ledger.hold(account, draft.held)
+        passed.append(draft)
+    return ledger, passed
+
+
+def insufficient_funds(*, asset: str, required: Decimal, available: Decimal) -> Refusal:
+    """The refusal of an order that needs more than is available, with both numbers."""
+    return Refusal(
+        Code.INSUFFICIENT_FUNDS,
+        f"This order needs {short_text(required)} {asset}, fees included; {short_text(available)} is available.",
+        asset=asset,
+        required=short_text(required),
+        available=short_text(available),
+    )

@@ -1,0 +1,72 @@
+"""Write commands: the durable request to change a market that one shard's worker will apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from audit.actor import Actor
+from orders.models import CommandKind, CommandStatus
+from tradeplatform.common.correlation import correlation_id
+from tradeplatform.common.db import copy_rows, next_ids
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = (
+    "id", "at", "shard_id", "instrument_id", "kind", "status", "order_id", "account_id", "side", "order_type",
+    "time_in_force", "flags", "stp_mode", "stp_group", "reason_code", "price_ticks", "quantity_lots",
+    "time_us", "held", "actor_id", "actor_label", "reason", "correlation_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """A command about to be written, in the engine's integers."""
+
+    shard_id: int
+    instrument_id: int
+    kind: CommandKind
+    order_id: int = 0
+    account_id: int = 0
+    side: int = 0
+    order_type: int = 0
+    time_in_force: int = 0
+    flags: int = 0
+    stp_mode: int = 0
+    stp_group: int = 0
+    reason_code: int = 0
+    price_ticks: int = 0
+    quantity_lots: int = 0
+    held: Decimal = Decimal(0)
+    reason: str = ""
+
+
+def microseconds(at: datetime) -> int:
+    """A moment as whole microseconds since 1970, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(time_us: int) -> datetime:
+    """Microseconds since 1970 as a moment, exactly."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -> list[int]:
+    """Write commands in one COPY inside the caller's transaction; returns their ids, increasing."""
+    ids = next_ids("orders_command_id_seq", len(rows))
+    time_us, correlation = microseconds(now), correlation_id()
+    copy_rows(
+        "orders_command",
+        _COLUMNS,
+        (
+            (
+                number, now, row.shard_id, row.instrument_id, row.kind.value, CommandStatus.PENDING.value,
+                row.order_id, row.account_id, row.side, row.order_type, row.time_in_force, row.flags,
+                row.stp_mode, row.stp_group, row.reason_code, row.price_ticks, row.quantity_lots, time_us,
+                row.held, actor.user_id, actor.label, row.reason, correlation,
+            )  # fmt: skip
+            for number, row in zip(ids, rows, strict=True)
+        ),
+    )
+    return ids

@@ -1,0 +1,75 @@
+"""Pending commands: read by state in id order (never "after the last id I saw"), marked done with their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from tradeengine import codec
+
+from tradeplatform.common.db import execute, fetch
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCommand:
+    """A command as the engine needs it."""
+
+    id: int
+    at: datetime
+    instrument_id: int
+    kind: int
+    order_id: int
+    account_id: int
+    side: int
+    order_type: int
+    time_in_force: int
+    flags: int
+    stp_mode: int
+    stp_group: int
+    reason_code: int
+    price_ticks: int
+    quantity_lots: int
+    time_us: int
+    held: Decimal
+    correlation_id: str
+
+    def encode(self) -> bytes:
+        """The engine's record of it."""
+        return codec.COMMAND.pack(
+            self.kind, self.side, self.order_type, self.time_in_force, self.flags, self.stp_mode,
+            self.reason_code, 0, self.instrument_id, 0, self.id, self.order_id, self.account_id, self.stp_group,
+            self.price_ticks, self.quantity_lots, self.time_us,
+        )  # fmt: skip
+
+
+COLUMNS = (
+    "id, at, instrument_id, kind, order_id, account_id, side, order_type, time_in_force, flags, stp_mode,"
+    " stp_group, reason_code, price_ticks, quantity_lots, time_us, held, correlation_id"
+)
+
+
+def read_pending(shard_id: int, limit: int) -> list[PendingCommand]:
+    """The shard's oldest pending commands. Must be called with the shard's row locked."""
+    rows = fetch(
+        f"SELECT {COLUMNS} FROM orders_command WHERE shard_id = %s AND status = 'pending'"  # noqa: S608
+        " ORDER BY id LIMIT %s",
+        [shard_id, limit],
+    )
+    return [PendingCommand(*row) for row in rows]
+
+
+def mark_done(commands: list[PendingCommand], *, first_position: int, last_seq: dict[int, int]) -> None:
+    """Give each command its place in the shard's order of application, and the seq it ended at."""
+    execute(
+        "UPDATE orders_command SET status = 'done', held = 0, position = n.position, last_seq = n.last_seq"
+        " FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[])"
+        " AS n(id, at, position, last_seq)"
+        " WHERE orders_command.id = n.id AND orders_command.at = n.at",
+        [
+            [command.id for command in commands],
+            [command.at for command in commands],
+            list(range(first_position, first_position + len(commands))),
+            [last_seq[command.id] for command in commands],
+        ],
+    )

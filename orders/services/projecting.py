@@ -1,0 +1,284 @@
+"""Turn a batch of engine events into what must never disagree: orders, trades, fills, ledger and holds.
+
+Everything is computed in memory on locked rows and written by a handful of statements; nothing here
+commits. The order of events is the order of effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from tradeengine.codec import EngineEvent
+
+from accounts.models import LedgerKind, TransferKind
+from accounts.services.posting import Cause, Ledger, LockedAccount
+from instruments.models import Instrument, InstrumentStatus
+from instruments.scaling import product
+from instruments.selectors import Rules
+from orders.models import EventKind, Liquidity, OrderStatus, Side, event_id
+from orders.services import engine_codes
+from orders.services.holding import buyer_hold, fee_step
+from orders.services.journal import moment
+from orders.services.order_state import OrderState
+from tradeplatform.common.db import copy_rows
+
+_EVENT_COLUMNS = (
+    "id", "at", "instrument_id", "seq", "command_id", "kind", "reason_code", "side", "flags", "order_id",
+    "account_id", "maker_order_id", "maker_account_id", "price_ticks", "quantity_lots", "leaves_lots",
+    "maker_leaves_lots", "priority", "epoch",
+)  # fmt: skip
+_TRADE_COLUMNS = (
+    "id", "at", "instrument_id", "seq", "price", "quantity", "notional", "taker_side", "buy_order_id",
+    "sell_order_id", "buyer_id", "seller_id",
+)  # fmt: skip
+_FILL_COLUMNS = (
+    "at", "trade_id", "order_id", "account_id", "instrument_id", "side", "liquidity", "price", "quantity",
+    "fee_rate", "fee", "fee_asset_id",
+)  # fmt: skip
+
+_STATUS_OF_HALT = {
+    engine_codes.REASON["maintenance"]: InstrumentStatus.MAINTENANCE,
+    engine_codes.REASON["delisted"]: InstrumentStatus.DELISTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRow:
+    """A trade as computed, for the table and the feed."""
+
+    id: int
+    at: datetime
+    instrument_id: int
+    seq: int
+    price: Decimal
+    quantity: Decimal
+    notional: Decimal
+    taker_side: Side
+    buy: OrderState
+    sell: OrderState
+
+
+@dataclass(frozen=True, slots=True)
+class FillRow:
+    """One side of a trade as computed, for the table and the feed."""
+
+    trade: TradeRow
+    order: OrderState
+    liquidity: Liquidity
+    fee_rate: Decimal
+    fee: Decimal
+
+
+@dataclass(slots=True)
+class Projection:
+    """What one batch of events has done so far. `now` is the moment money is posted."""
+
+    rules: dict[int, Rules]
+    orders: dict[int, OrderState]
+    ledger: Ledger
+    now: datetime
+    trades: list[TradeRow] = field(default_factory=list)
+    fills: list[FillRow] = field(default_factory=list)
+    statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
+
+    def apply(self, events: Iterable[EngineEvent]) -> None:
+        """Apply events in order."""
+        for event in events:
+            _EFFECT[event.kind](self, event)
+
+    def release_amend_holds(self, amends: Iterable[tuple[int, Decimal]]) -> None:
+        """Give back what applied amends had reserved beside their orders: (order id, amount)."""
+        for order_id, amount in amends:
+            self.ledger.hold(self._holding_account(self.orders[order_id]), -amount)
+
+    def settle_holds(self) -> None:
+        """Bring every touched order's hold to what its open quantity needs now."""
+        for order in self.orders.values():
+            if not order.touched:
+                continue
+            needed = self._needed(order)
+            self.ledger.hold(self._holding_account(order), needed - order.held)
+            order.held = needed
+
+    def _needed(self, order: OrderState) -> Decimal:
+        if order.side == Side.SELL:
+            return order.leaves
+        return buyer_hold(
+            leaves=order.leaves,
+            price=order.worst_price,
+            fee_rate=max(order.maker_fee_rate, order.taker_fee_rate),
+            fee_accrued=order.fee_accrued,
+            decimals=self.rules[order.instrument_id].quote_decimals,
+        )
+
+    def _holding_account(self, order: OrderState) -> LockedAccount:
+        rules = self.rules[order.instrument_id]
+        asset_id = rules.quote_id if order.side == Side.BUY else rules.base_id
+        return self.ledger.client(order.account_id, asset_id)
+
+    def _accepted(self, event: EngineEvent) -> None:
+        order = self.orders[event.order_id]
+        order.status = OrderStatus.OPEN
+        order.priority = event.priority
+        order.touch(event.seq)
+
+    def _ended(self, event: EngineEvent) -> None:
+        """Rejected by the book, or the open rest taken off it."""
+        order = self.orders[event.order_id]
+        rejected = event.kind == EventKind.REJECTED
+        order.status = OrderStatus.REJECTED if rejected else OrderStatus.CANCELLED
+        order.reason = engine_codes.REASON_WORD[event.reason]
+        order.leaves = Decimal(0)
+        order.touch(event.seq)
+
+    def _amended(self, event: EngineEvent) -> None:
+        order, rules = self.orders[event.order_id], self.rules[event.instrument]
+        order.price = rules.price(event.price)
+        order.leaves = rules.quantity(event.leaves)
+        order.quantity = order.filled + order.prevented + order.leaves
+        order.priority = event.priority
+        order.touch(event.seq)
+
+    def _reduced(self, event: EngineEvent) -> None:
+        order, rules = self.orders[event.order_id], self.rules[event.instrument]
+        order.prevented += rules.quantity(event.quantity)
+        order.leaves = rules.quantity(event.leaves)
+        order.touch(event.seq)
+
+    def _trade(self, event: EngineEvent) -> None:
+        rules = self.rules[event.instrument]
+        taker, maker = self.orders[event.order_id], self.orders[event.maker_order_id]
+        buy, sell = (taker, maker) if taker.side == Side.BUY else (maker, taker)
+        price, quantity = rules.price(event.price), rules.quantity(event.quantity)
+        trade = TradeRow(
+            id=event_id(event.instrument, event.seq),
+            at=moment(event.time),
+            instrument_id=event.instrument,
+            seq=event.seq,
+            price=price,
+            quantity=quantity,
+            notional=product(price, quantity),
+            taker_side=taker.side,
+            buy=buy,
+            sell=sell,
+        )
+        self.trades.append(trade)
+        for order, leaves in ((taker, event.leaves), (maker, event.maker_leaves)):
+            order.filled += quantity
+            order.filled_notional += trade.notional
+            order.leaves = rules.quantity(leaves)
+            order.status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
+            order.touch(event.seq)
+        self._pay(trade, rules)
+        self._charge(trade, taker, Liquidity.TAKER, taker.taker_fee_rate, rules)
+        self._charge(trade, maker, Liquidity.MAKER, maker.maker_fee_rate, rules)
+
+    def _pay(self, trade: TradeRow, rules: Rules) -> None:
+        """Base from seller to buyer, quote from buyer to seller."""
+        buyer, seller = trade.buy.account_id, trade.sell.account_id
+        self.ledger.transfer(
+            at=self.now,
+            kind=TransferKind.TRADE_BASE,
+            debit=self.ledger.client(seller, rules.base_id),
+            credit=self.ledger.client(buyer, rules.base_id),
+            amount=trade.quantity,
+            cause=Cause(order_id=trade.sell.id, trade_id=trade.id),
+        )
+        self.ledger.transfer(
+            at=self.now,
+            kind=TransferKind.TRADE_QUOTE,
+            debit=self.ledger.client(buyer, rules.quote_id),
+            credit=self.ledger.client(seller, rules.quote_id),
+            amount=trade.notional,
+            cause=Cause(order_id=trade.buy.id, trade_id=trade.id),
+        )
+
+    def _charge(
+        self, trade: TradeRow, order: OrderState, liquidity: Liquidity, rate: Decimal, rules: Rules
+    ) -> None:
+        """The fee on notional, in quote; the fraction of a unit that rounding adds goes to its own account."""
+        exact = product(trade.notional, rate)
+        charge, residue = fee_step(accrued=order.fee_accrued, exact=exact, decimals=rules.quote_decimals)
+        order.fee_accrued += exact
+        self.fills.append(FillRow(trade, order, liquidity, rate, charge))
+        fee = self.ledger.system(LedgerKind.FEE, rules.quote_id)
+        rounding = self.ledger.system(LedgerKind.ROUNDING, rules.quote_id)
+        cause = Cause(order_id=order.id, trade_id=trade.id)
+        if charge:
+            client = self.ledger.client(order.account_id, rules.quote_id)
+            self.ledger.transfer(
+                at=self.now, kind=TransferKind.FEE, debit=client, credit=fee, amount=charge, cause=cause
+            )
+        if residue:
+            debit, credit = (fee, rounding) if residue > 0 else (rounding, fee)
+            self.ledger.transfer(
+                at=self.now,
+                kind=TransferKind.ROUNDING,
+                debit=debit,
+                credit=credit,
+                amount=abs(residue),
+                cause=cause,
+            )
+
+    def _refused(self, event: EngineEvent) -> None:
+        """A cancel or amend came too late: the event itself is the whole effect."""
+
+    def _halted(self, event: EngineEvent) -> None:
+        self.statuses[event.instrument] = _STATUS_OF_HALT.get(event.reason, InstrumentStatus.HALTED)
+
+    def _resumed(self, event: EngineEvent) -> None:
+        self.statuses[event.instrument] = InstrumentStatus.ACTIVE
+
+    def write(self, events: Sequence[EngineEvent], epoch: int) -> None:
+        """Write facts and projections. The ledger refuses what would leave a client short."""
+        copy_rows("orders_event", _EVENT_COLUMNS, (_event_row(event, epoch) for event in events))
+        if self.trades:
+            copy_rows("orders_trade", _TRADE_COLUMNS, map(_trade_row, self.trades))
+            fee_assets = {number: rules.quote_id for number, rules in self.rules.items()}
+            copy_rows("orders_fill", _FILL_COLUMNS, (_fill_row(fill, fee_assets) for fill in self.fills))
+        OrderState.write([order for order in self.orders.values() if order.touched], now=self.now)
+        self.ledger.flush()
+        for instrument_id, status in self.statuses.items():
+            Instrument.objects.filter(id=instrument_id).update(status=status)
+
+
+_EFFECT: dict[int, Callable[[Projection, EngineEvent], None]] = {
+    EventKind.ACCEPTED: Projection._accepted,
+    EventKind.REJECTED: Projection._ended,
+    EventKind.TRADE: Projection._trade,
+    EventKind.CANCELLED: Projection._ended,
+    EventKind.AMENDED: Projection._amended,
+    EventKind.CANCEL_REJECTED: Projection._refused,
+    EventKind.AMEND_REJECTED: Projection._refused,
+    EventKind.REDUCED: Projection._reduced,
+    EventKind.HALTED: Projection._halted,
+    EventKind.RESUMED: Projection._resumed,
+}
+
+
+def _event_row(event: EngineEvent, epoch: int) -> tuple[object, ...]:
+    return (
+        event_id(event.instrument, event.seq), moment(event.time), event.instrument, event.seq,
+        event.command_id, int(event.kind), int(event.reason), int(event.side), event.flags, event.order_id,
+        event.account, event.maker_order_id, event.maker_account, event.price, event.quantity, event.leaves,
+        event.maker_leaves, event.priority, epoch,
+    )  # fmt: skip
+
+
+def _trade_row(trade: TradeRow) -> tuple[object, ...]:
+    return (
+        trade.id, trade.at, trade.instrument_id, trade.seq, trade.price, trade.quantity, trade.notional,
+        trade.taker_side.value, trade.buy.id, trade.sell.id, trade.buy.account_id, trade.sell.account_id,
+    )  # fmt: skip
+
+
+def _fill_row(fill: FillRow, fee_assets: dict[int, int]) -> tuple[object, ...]:
+    trade, order = fill.trade, fill.order
+    return (
+        trade.at, trade.id, order.id, order.account_id, order.instrument_id, order.side.value,
+        fill.liquidity.value, trade.price, trade.quantity, fill.fee_rate, fill.fee,
+        fee_assets[order.instrument_id],
+    )  # fmt: skip

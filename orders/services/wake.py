@@ -1,0 +1,49 @@
+"""Wake a shard's worker. A wake-up is a hint: losing, repeating or reordering it changes only latency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from tradeplatform.common.valkey import client
+
+logger = structlog.get_logger(__name__)
+
+# One pending wake-up for each shard is enough; the mark lapses by itself should its message be lost.
+_PENDING_MS = 1_000
+
+
+def _key(shard_id: int) -> str:
+    return f"wake:{shard_id}"
+
+
+def wake_after_commit(shard_ids: Iterable[int]) -> None:
+    """Wake the shards once the surrounding transaction has committed."""
+    wanted = sorted(set(shard_ids))
+    transaction.on_commit(lambda: wake(wanted))
+
+
+def wake(shard_ids: Iterable[int]) -> None:
+    """Ask each shard's worker to drain, unless a request is already on its way."""
+    for shard_id in shard_ids:
+        try:
+            if client().set(_key(shard_id), 1, nx=True, px=_PENDING_MS):
+                current_app.send_task(
+                    "orders.drain_shard", kwargs={"shard_id": shard_id}, queue=f"shard-{shard_id}", retry=False
+                )
+        except (RedisError, OperationalError, OSError) as error:
+            # The commands are safe in their table; the sweep finds them.
+            logger.warning("wake_failed", shard=shard_id, error=str(error))
+
+
+def woken(shard_id: int) -> None:
+    """Take the pending mark away before reading: whoever commits from now on must wake again."""
+    try:
+        client().delete(_key(shard_id))
+    except (RedisError, OSError) as error:
+        logger.warning("wake_mark_failed", shard=shard_id, error=str(error))

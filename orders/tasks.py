@@ -1,0 +1,27 @@
+"""Celery's way into the drain. Tasks tolerate unknown arguments, so that old and new workers can coexist."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from orders.selectors import waiting_shards
+from orders.services.drain import drain_all
+from orders.services.wake import wake
+
+_WAITED_TOO_LONG = timedelta(seconds=1)
+
+
+@shared_task(name="orders.drain_shard")
+def drain_shard(*, shard_id: int, **_extra: Any) -> None:
+    """Apply what is pending on a shard."""
+    drain_all(shard_id=shard_id, clock=timezone.now)
+
+
+@shared_task(name="orders.sweep_waiting_shards")
+def sweep_waiting_shards(**_extra: Any) -> None:
+    """Wake the shards whose wake-up was lost."""
+    wake(waiting_shards(now=timezone.now(), longer_than=_WAITED_TOO_LONG))

@@ -1,0 +1,181 @@
+"""Pre-trade checks on plain values: what the platform must know before an order may hold money.
+
+Each check raises Refusal with its own code and the numbers that explain it; none touches the database.
+Limits follow the instrument's filters; the price band is the collar of RTS 6 article 15(1)(a).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from instruments.models import InstrumentStatus
+from instruments.scaling import EXACT, I64_MAX, product, short_text, steps
+from instruments.selectors import Rules
+from tradeplatform.common.errors import Code, Refusal
+
+# Beyond this a number is refused before anything is computed with it: NUMERIC(38, 18) holds 10**20.
+MAX_NUMBER = Decimal(10) ** 18
+
+_CLOSED = {
+    InstrumentStatus.HALTED: (Code.INSTRUMENT_HALTED, "Trading in {0} is halted: only cancels are taken."),
+    InstrumentStatus.MAINTENANCE: (
+        Code.INSTRUMENT_MAINTENANCE,
+        "{0} is under maintenance: only cancels are taken.",
+    ),
+    InstrumentStatus.DELISTED: (Code.INSTRUMENT_DELISTED, "{0} is delisted: only cancels are taken."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """An order in engine integers, and the worst price it may trade at (what it must be able to pay)."""
+
+    price_ticks: int
+    quantity_lots: int
+    worst_price: Decimal | None
+    protection_price: Decimal | None
+
+
+def check_open(rules: Rules) -> None:
+    """Refuse unless the instrument takes new orders and amends."""
+    closed = _CLOSED.get(rules.status)
+    if closed:
+        code, message = closed
+        raise Refusal(code, message.format(rules.symbol), symbol=rules.symbol, status=rules.status.value)
+
+
+def check_number(name: str, value: Decimal) -> None:
+    """Refuse NaN, infinities and numbers too large to be meant; zero and negatives are named as such."""
+    if not value.is_finite():
+        raise Refusal(Code.INVALID_NUMBER, f"{name} must be a number.", field=name)
+    if value <= 0:
+        raise Refusal(Code.INVALID_NUMBER, f"{name} must be greater than zero.", field=name)
+    exponent = value.as_tuple().exponent
+    if value >= MAX_NUMBER or (isinstance(exponent, int) and exponent < -18):
+        raise Refusal(
+            Code.INVALID_NUMBER,
+            f"{name} must be below 10^18 with at most 18 digits after the point.",
+            field=name,
+        )
+
+
+def check_quantity(rules: Rules, quantity: Decimal) -> int:
+    """The quantity in lots; refuse it when too small, too large or between steps."""
+    check_number("quantity", quantity)
+    numbers = {"quantity": short_text(quantity), "symbol": rules.symbol}
+    if quantity < rules.min_quantity:
+        raise Refusal(
+            Code.QUANTITY_TOO_SMALL,
+            f"The smallest quantity of {rules.symbol} is {short_text(rules.min_quantity)}.",
+            **numbers,
+            minimum=short_text(rules.min_quantity),
+        )
+    if quantity > rules.max_quantity:
+        raise Refusal(
+            Code.QUANTITY_TOO_LARGE,
+            f"The largest quantity of {rules.symbol} is {short_text(rules.max_quantity)}.",
+            **numbers,
+            maximum=short_text(rules.max_quantity),
+        )
+    lots = steps(quantity, rules.lot_size)
+    if lots is None or lots > I64_MAX:
+        raise Refusal(
+            Code.QUANTITY_NOT_ON_STEP,
+            f"Quantities of {rules.symbol} are multiples of {short_text(rules.lot_size)}.",
+            **numbers,
+            step=short_text(rules.lot_size),
+        )
+    return lots
+
+
+def check_price(rules: Rules, price: Decimal, reference: Decimal) -> int:
+    """The price in ticks; refuse it when off the tick, out of range, or outside the band around `reference`.
+
+    A `reference` of 0 means that none is known: the band is then not applied.
+    """
+    check_number("price", price)
+    numbers = {"price": short_text(price), "symbol": rules.symbol}
+    if price < rules.min_price or (rules.max_price and price > rules.max_price):
+        raise Refusal(
+            Code.PRICE_OUT_OF_RANGE,
+            f"Prices of {rules.symbol} lie between {short_text(rules.min_price)} and "
+            f"{short_text(rules.max_price) if rules.max_price else 'any price'}.",
+            **numbers,
+            minimum=short_text(rules.min_price),
+            maximum=short_text(rules.max_price),
+        )
+    ticks = steps(price, rules.tick_size)
+    if ticks is None or ticks > I64_MAX:
+        raise Refusal(
+            Code.PRICE_NOT_ON_TICK,
+            f"Prices of {rules.symbol} are multiples of {short_text(rules.tick_size)}.",
+            **numbers,
+            tick=short_text(rules.tick_size),
+        )
+    if reference:
+        low, high = product(reference, 1 - rules.price_band), product(reference, 1 + rules.price_band)
+        if not low <= price <= high:
+            raise Refusal(
+                Code.PRICE_OUT_OF_BAND,
+                f"The price must lie within {short_text(rules.price_band * 100)} % of the reference price "
+                f"{short_text(reference)}.",
+                **numbers,
+                reference=short_text(reference),
+                low=short_text(low),
+                high=short_text(high),
+            )
+    return ticks
+
+
+def protection_ticks(rules: Rules, *, buy: bool, reference: Decimal) -> int:
+    """The worst price, in ticks, that a market order may trade at: the edge of the band.
+
+    Refuse when no reference price is known: a market order without a collar is not taken.
+    """
+    if not reference:
+        raise Refusal(
+            Code.NO_REFERENCE_PRICE,
+            f"{rules.symbol} has no reference price yet, so a market order cannot be protected: "
+            "send a limit order.",
+            symbol=rules.symbol,
+        )
+    edge = product(reference, 1 + rules.price_band if buy else 1 - rules.price_band)
+    ticks, rest = EXACT.divmod(edge, rules.tick_size)
+    # Round towards the reference, so that the protection never lies outside the band.
+    return max(1, int(ticks) if buy or not rest else int(ticks) + 1)
+
+
+def check_notional(rules: Rules, *, price: Decimal, quantity: Decimal) -> None:
+    """Refuse an order whose value is below the least or above the greatest the instrument allows."""
+    notional = product(price, quantity)
+    numbers = {"notional": short_text(notional), "symbol": rules.symbol}
+    if notional < rules.min_notional:
+        raise Refusal(
+            Code.NOTIONAL_TOO_SMALL,
+            f"The smallest order value is {short_text(rules.min_notional)} {rules.quote_code}.",
+            **numbers,
+            minimum=short_text(rules.min_notional),
+        )
+    if notional >= MAX_NUMBER or (rules.max_notional and notional > rules.max_notional):
+        limit = rules.max_notional or MAX_NUMBER
+        raise Refusal(
+            Code.NOTIONAL_TOO_LARGE,
+            f"The largest order value is {short_text(limit)} {rules.quote_code}.",
+            **numbers,
+            maximum=short_text(limit),
+        )
+
+
+def check_open_orders(rules: Rules, open_orders: int) -> None:
+    """Refuse when the account already has as many live orders as the instrument allows."""
+    if open_orders >= rules.max_open_orders:
+        raise Refusal(
+            Code.TOO_MANY_OPEN_ORDERS,
+            f"At most {rules.max_open_orders} open orders in {rules.symbol}: cancel some first.",
+            symbol=rules.symbol,
+            open_orders=open_orders,
+            maximum=rules.max_open_orders,
+        )
+
+

@@ -1,0 +1,123 @@
+"""Refusals: every "no" the platform can say, with a stable code, an HTTP status and the numbers behind it.
+
+Codes are a contract with clients: they are documented, never renamed and never reused.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+
+class Code(StrEnum):
+    """Stable refusal codes, grouped by who has to act."""
+
+    # The request itself is malformed.
+    MALFORMED_JSON = "malformed_json"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    NOT_ACCEPTABLE = "not_acceptable"
+    INVALID_FIELD = "invalid_field"
+    INVALID_NUMBER = "invalid_number"
+    INVALID_CLIENT_ORDER_ID = "invalid_client_order_id"
+    TOO_MANY_ITEMS = "too_many_items"
+    INVALID_COMBINATION = "invalid_combination"
+    REASON_REQUIRED = "reason_required"
+    NO_CHANGE = "no_change"
+
+    # The caller may not.
+    NOT_AUTHENTICATED = "not_authenticated"
+    PERMISSION_DENIED = "permission_denied"
+    THROTTLED = "throttled"
+    ACCOUNT_INACTIVE = "account_inactive"
+    ACCOUNT_LOCKED = "account_locked"
+
+    # The thing asked for is not there (or not the caller's, which must look the same).
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    ORDER_NOT_FOUND = "order_not_found"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    UNKNOWN_ASSET = "unknown_asset"
+
+    # The state of things forbids it.
+    CLIENT_ORDER_ID_CONFLICT = "client_order_id_conflict"
+    REQUEST_ID_CONFLICT = "request_id_conflict"
+    ORDER_NOT_OPEN = "order_not_open"
+    AMEND_PENDING = "amend_pending"
+    BELOW_EXECUTED = "below_executed"
+    INSTRUMENT_HALTED = "instrument_halted"
+    INSTRUMENT_MAINTENANCE = "instrument_maintenance"
+    INSTRUMENT_DELISTED = "instrument_delisted"
+    INSTRUMENT_NOT_HALTED = "instrument_not_halted"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    FIELD_IS_FIXED = "field_is_fixed"
+
+    # An instrument's filters.
+    PRICE_REQUIRED = "price_required"
+    PRICE_NOT_ALLOWED = "price_not_allowed"
+    PRICE_NOT_ON_TICK = "price_not_on_tick"
+    PRICE_OUT_OF_RANGE = "price_out_of_range"
+    PRICE_OUT_OF_BAND = "price_out_of_band"
+    NO_REFERENCE_PRICE = "no_reference_price"
+    QUANTITY_NOT_ON_STEP = "quantity_not_on_step"
+    QUANTITY_TOO_SMALL = "quantity_too_small"
+    QUANTITY_TOO_LARGE = "quantity_too_large"
+    NOTIONAL_TOO_SMALL = "notional_too_small"
+    NOTIONAL_TOO_LARGE = "notional_too_large"
+    TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
+
+    # We cannot right now.
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+_STATUS = {
+    Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    Code.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    Code.ACCOUNT_INACTIVE: HTTPStatus.FORBIDDEN,
+    Code.ACCOUNT_LOCKED: HTTPStatus.FORBIDDEN,
+    Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.ORDER_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Code.CLIENT_ORDER_ID_CONFLICT: HTTPStatus.CONFLICT,
+    Code.REQUEST_ID_CONFLICT: HTTPStatus.CONFLICT,
+    Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,
+    Code.AMEND_PENDING: HTTPStatus.CONFLICT,
+    Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_HALTED: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_MAINTENANCE: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_DELISTED: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_NOT_HALTED: HTTPStatus.CONFLICT,
+    Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
+    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
+    """The platform says no: nothing was stored, nothing was held, nothing moved.
+
+    `code` is stable, `message` is a sentence for a person that says what to do next, `context` holds
+    the numbers that explain it (JSON-able; decimals as strings).
+    """
+
+    def __init__(self, code: Code, message: str, **context: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.context = context
+
+    @property
+    def status(self) -> int:
+        """The HTTP status a door answers with; 400 where nothing more precise fits."""
+        return int(_STATUS.get(self.code, HTTPStatus.BAD_REQUEST))
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.code}, {self.message!r}, {self.context!r})"
