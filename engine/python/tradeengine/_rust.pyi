@@ -1,0 +1,74 @@
+"""Types of the compiled module. Every method may be called from any thread; calls take turns."""
+
+from typing import final
+
+class EngineError(ValueError):
+    """The engine was misused (bad bytes, unknown book, impossible state); nothing has changed."""
+
+@final
+class Engine:
+    """The books of one shard: a pure function of (state, command). See `tradeengine.codec` for the records.
+
+    A method that takes an instrument raises `EngineError` if it has no book. `RuntimeError` from any
+    method means that the engine failed in the middle of its work: throw it away and rebuild it.
+    """
+
+    def __new__(cls) -> Engine: ...
+    def add_book(
+        self, instrument: int, *, seq: int = 0, last_time: int = 0, last_price: int = 0, halted: bool = False
+    ) -> None:
+        """Open an empty book. Instrument ids run from 1 to 8191. Raises EngineError if it is open."""
+
+    def remove_book(self, instrument: int) -> None:
+        """Forget a book and its orders."""
+
+    def restore(
+        self, instrument: int, orders: bytes, *, seq: int, last_time: int, last_price: int, halted: bool
+    ) -> None:
+        """Replace or open a book with RESTING records (any order). Nothing is matched or reported.
+
+        Raises EngineError, and leaves the old book as it was, if the records are malformed, crossed,
+        repeat an order id or a priority, or hold a priority above `seq`.
+        """
+
+    def apply(self, commands: bytes) -> bytes:
+        """Execute COMMAND records in order and return their EVENT records. The GIL is released.
+
+        Raises EngineError before anything changes if a record is malformed or an instrument has no book.
+        """
+
+    def level_changes(self) -> bytes:
+        """LEVEL records touched since the last call, by instrument, side, price; quantity 0 = gone.
+
+        `add_book`, `restore` and `remove_book` report nothing: publish `depth` after them.
+        """
+
+    def depth(self, instrument: int, limit: int | None = None) -> bytes:
+        """LEVEL records: at most `limit` bids from the best, then at most `limit` asks from the best."""
+
+    def open_orders(self, instrument: int) -> bytes:
+        """RESTING records by priority: what `restore` takes."""
+
+    def state_hash(self, instrument: int) -> str:
+        """32 hex digits that two books share exactly when their states are equal."""
+
+    def seq(self, instrument: int) -> int:
+        """The `seq` of the last event; 0 before the first."""
+
+    def last_time(self, instrument: int) -> int:
+        """Microseconds since the epoch of the latest command; never runs backwards."""
+
+    def last_price(self, instrument: int) -> int:
+        """Ticks of the last trade; 0 before the first."""
+
+    def halted(self, instrument: int) -> bool:
+        """Whether new orders and amendments are refused."""
+
+    def order_count(self, instrument: int) -> int:
+        """The number of resting orders."""
+
+    def books(self) -> list[int]:
+        """Instruments with a book, ascending."""
+
+    def check(self) -> None:
+        """Recompute every invariant of every book; raises EngineError naming the first that is broken."""

@@ -1,0 +1,218 @@
+//! Many books behind one door: batches are checked whole, then executed whole.
+
+use crate::book::Book;
+use crate::codec::{decode_commands, decode_resting};
+use crate::command::Command;
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::orders::Order;
+use crate::types::{InstrumentId, Lots, Micros, Seq, Side, Ticks};
+
+/// Instrument ids index a table; the bound keeps it small.
+const INSTRUMENT_MAX: u32 = 8191;
+/// Far from the end of 64 bits: a book cannot emit so many events that `seq` overflows.
+const SEQ_MAX: i64 = 1 << 62;
+
+/// What a book remembers besides its orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BookState {
+    /// The last event's place.
+    pub seq: Seq,
+    /// The latest time seen; time never runs backwards.
+    pub last_time: Micros,
+    /// Price of the last trade; zero before the first.
+    pub last_price: Ticks,
+    /// Whether the book refuses new orders.
+    pub halted: bool,
+}
+
+/// The open lots of one side at one price; zero when the level is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LevelTotal {
+    /// The book.
+    pub instrument: InstrumentId,
+    /// Bid or ask.
+    pub side: Side,
+    /// The level's price.
+    pub price: Ticks,
+    /// Its open lots.
+    pub quantity: Lots,
+}
+
+/// The books of one shard. Deterministic: the same commands on the same state give the same events.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    books: Vec<Option<Box<Book>>>,
+    /// The decoded batch; kept to reuse its memory.
+    batch: Vec<Command>,
+}
+
+impl Engine {
+    /// An engine without books.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { books: Vec::new(), batch: Vec::new() }
+    }
+
+    /// Opens an empty book.
+    ///
+    /// # Errors
+    /// The instrument has a book, is out of range, or the state is impossible.
+    pub fn add_book(&mut self, instrument: InstrumentId, state: BookState) -> Result<(), EngineError> {
+        if self.book(instrument).is_ok() {
+            return Err(EngineError::BookExists(instrument));
+        }
+        self.install(instrument, &[], state)
+    }
+
+    /// Forgets a book and its orders.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn remove_book(&mut self, instrument: InstrumentId) -> Result<(), EngineError> {
+        self.book(instrument)?;
+        self.books[instrument.0 as usize] = None;
+        Ok(())
+    }
+
+    /// Replaces a book, or opens it, with the resting orders of `records` in any order.
+    /// Nothing is matched, no event or level change is reported.
+    ///
+    /// # Errors
+    /// Malformed records, a crossed book, ids or priorities that repeat, or an impossible state.
+    pub fn restore(
+        &mut self,
+        instrument: InstrumentId,
+        records: &[u8],
+        state: BookState,
+    ) -> Result<(), EngineError> {
+        self.install(instrument, &decode_resting(records)?, state)
+    }
+
+    fn install(
+        &mut self,
+        instrument: InstrumentId,
+        orders: &[Order],
+        state: BookState,
+    ) -> Result<(), EngineError> {
+        if !(1..=INSTRUMENT_MAX).contains(&instrument.0) {
+            return Err(EngineError::InstrumentRange(instrument.0));
+        }
+        for (field, value, max) in [
+            ("seq", state.seq.0, SEQ_MAX),
+            ("last_time", state.last_time.0, i64::MAX),
+            ("last_price", state.last_price.0, i64::MAX),
+        ] {
+            if !(0..=max).contains(&value) {
+                return Err(EngineError::State { field, value });
+            }
+        }
+        let book = Book::restored(instrument, orders, state)?;
+        let place = instrument.0 as usize;
+        if self.books.len() <= place {
+            self.books.resize(place + 1, None);
+        }
+        self.books[place] = Some(Box::new(book));
+        Ok(())
+    }
+
+    /// Executes a batch of encoded commands and returns its events.
+    ///
+    /// # Errors
+    /// A malformed record or an instrument without a book; then no command has been executed.
+    pub fn apply(&mut self, records: &[u8]) -> Result<Vec<Event>, EngineError> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let outcome = decode_commands(records, &mut batch).and_then(|()| self.execute(&batch));
+        self.batch = batch;
+        outcome
+    }
+
+    /// Executes commands and returns their events.
+    ///
+    /// # Errors
+    /// An instrument without a book; then no command has been executed.
+    pub fn execute(&mut self, batch: &[Command]) -> Result<Vec<Event>, EngineError> {
+        for command in batch {
+            self.book(command.instrument)?;
+        }
+        let mut events = Vec::with_capacity(batch.len() * 2);
+        for command in batch {
+            self.book_mut(command.instrument)?.execute(command, &mut events);
+        }
+        Ok(events)
+    }
+
+    /// Levels changed since the last call, by instrument, side and price, with their totals now.
+    /// A level may be listed although its total is what it was before.
+    pub fn level_changes(&mut self) -> Vec<LevelTotal> {
+        let mut changes = Vec::new();
+        for book in self.books.iter_mut().flatten() {
+            book.drain_changes(&mut changes);
+        }
+        changes
+    }
+
+    /// Up to `limit` bids from the best, then as many asks from the best.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn depth(&self, instrument: InstrumentId, limit: usize) -> Result<Vec<LevelTotal>, EngineError> {
+        let book = self.book(instrument)?;
+        Ok(book.depth(Side::Buy, limit).chain(book.depth(Side::Sell, limit)).collect())
+    }
+
+    /// Resting orders by priority: what `restore` needs.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn open_orders(&self, instrument: InstrumentId) -> Result<Vec<Order>, EngineError> {
+        Ok(self.book(instrument)?.open_orders())
+    }
+
+    /// The number of resting orders.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn order_count(&self, instrument: InstrumentId) -> Result<usize, EngineError> {
+        Ok(self.book(instrument)?.orders.len())
+    }
+
+    /// One number for the whole state of a book; see `hash`.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn state_hash(&self, instrument: InstrumentId) -> Result<u128, EngineError> {
+        Ok(self.book(instrument)?.state_hash())
+    }
+
+    /// What a book remembers besides its orders.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn state(&self, instrument: InstrumentId) -> Result<BookState, EngineError> {
+        Ok(self.book(instrument)?.state)
+    }
+
+    /// Instruments with a book, ascending.
+    pub fn books(&self) -> impl Iterator<Item = InstrumentId> + '_ {
+        self.books.iter().flatten().map(|book| book.instrument)
+    }
+
+    /// Recomputes every invariant of every book.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn check(&self) -> Result<(), EngineError> {
+        self.books.iter().flatten().try_for_each(|book| book.check())
+    }
+
+    fn book(&self, instrument: InstrumentId) -> Result<&Book, EngineError> {
+        let book = self.books.get(instrument.0 as usize).and_then(Option::as_deref);
+        book.ok_or(EngineError::UnknownInstrument(instrument))
+    }
+
+    fn book_mut(&mut self, instrument: InstrumentId) -> Result<&mut Book, EngineError> {
+        let book = self.books.get_mut(instrument.0 as usize).and_then(Option::as_deref_mut);
+        book.ok_or(EngineError::UnknownInstrument(instrument))
+    }
+}
