@@ -10,17 +10,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tradeplatform.config import load_config
-from tradeplatform.supervisor.servers import EmbeddedServers, stop_servers
+from tradeplatform.supervisor.servers import EmbeddedServers, launched, stop_servers
 
-if TYPE_CHECKING:
-    from subprocess import Popen
-
-_children: list[Popen[bytes]] = []
+_pids: list[int] = []
 _folder: Path | None = None
 
 
@@ -35,7 +31,9 @@ def pytest_load_initial_conftests() -> object:
         os.environ["TRADEPLATFORM_VAR_DIR"] = str(_folder)
         load_config.cache_clear()
         servers = EmbeddedServers(load_config(), durable=False)
-        _children.extend(servers.start(follow_parent=True))
+        with launched(_folder, follow_parent=True) as (launch, pids):
+            servers.start(launch)
+        _pids.extend(pids)
         os.environ.update(servers.environment())
         load_config.cache_clear()
     return (yield)
@@ -44,9 +42,7 @@ def pytest_load_initial_conftests() -> object:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """Stop what this process started and remove its folder."""
-    stop_servers([child.pid for child in _children])
-    for child in _children:
-        child.wait()
-    _children.clear()
+    stop_servers(_pids)
+    _pids.clear()
     if _folder:
         shutil.rmtree(_folder, ignore_errors=True)

@@ -26,6 +26,7 @@ from .security import (
     AXES_LOCKOUT_CALLABLE,
     AXES_LOCKOUT_PARAMETERS,
     AXES_RESET_ON_SUCCESS,
+    AXES_VERBOSE,
     CONTENT_SECURITY_POLICY,
     CORS_ALLOWED_ORIGINS,
     CORS_EXPOSE_HEADERS,
@@ -75,6 +76,9 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+
+#: What the platform makes for itself on this machine: logs, generated secrets, embedded servers.
+VAR_DIR = _config.var_dir
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

@@ -31,6 +31,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Locked by name and address together: a stranger cannot lock a colleague out of his own desk.
+AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

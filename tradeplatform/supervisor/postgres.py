@@ -142,6 +142,7 @@ class Postgres:
             env=plain_environment(),
             user=self._user,
             stop_signal=signal.SIGINT,
+            is_server=True,
             grace=30.0,
         )
 

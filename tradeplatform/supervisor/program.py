@@ -33,6 +33,8 @@ class Program:
     #: Fed to standard input and closed: the place for secrets, which arguments would show to everyone.
     stdin: bytes | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    #: Others depend on it, so it stops after them.
+    is_server: bool = False
     #: Seconds it may take to finish before it is killed.
     grace: float = 10.0
     cwd: Path = Path("/")
@@ -69,6 +71,11 @@ def spawn(program: Program, log: Path, *, follow_parent: bool) -> subprocess.Pop
         child.stdin.write(program.stdin)
         child.stdin.close()
     return child
+
+
+def log_path(var_dir: Path, name: str) -> Path:
+    """Where the output of a program of that name goes."""
+    return var_dir / "log" / f"{name}.log"
 
 
 def last_words(log: Path, lines: int = 15) -> str:

@@ -5,25 +5,32 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
+import psycopg
+import redis
 
 from tradeplatform.config import Config, load_config
 from tradeplatform.supervisor.homes import server_home
 from tradeplatform.supervisor.postgres import Passwords, Postgres
-from tradeplatform.supervisor.program import spawn
+from tradeplatform.supervisor.program import Program, log_path, spawn
 from tradeplatform.supervisor.users import service_user
 from tradeplatform.supervisor.valkey import Valkey, free_port
 
+#: Seconds a command waits for servers that `manage.py up` is bringing back.
+_PATIENCE = 30.0
+
 #: Commands that need no database, so they must not wait for one to start.
 _WITHOUT_SERVERS = frozenset({"up", "help", "--help", "-h", "version", "--version", "collectstatic", "spectacular"})
+
+
+Launch = Callable[[Program], "subprocess.Popen[bytes]"]
 
 
 class EmbeddedServers:
@@ -54,29 +61,16 @@ class EmbeddedServers:
             else Valkey(home=home, port=config.valkey_port or free_port(), password=passwords.valkey, user=user)
         )
 
-    def log(self, name: str) -> Path:
-        """Where a server writes."""
-        return self.var_dir / "log" / f"{name}.log"
-
-    def start(self, *, follow_parent: bool) -> list[subprocess.Popen[bytes]]:
-        """Start both, wait until both answer, and return them in the order of their start."""
-        children: list[subprocess.Popen[bytes]] = []
-        try:
-            if self.valkey:
-                valkey = spawn(self.valkey.program(), self.log("valkey"), follow_parent=follow_parent)
-                children.append(valkey)
-            if self.postgres:
-                self.postgres.initialise()
-                child = spawn(self.postgres.program(), self.log("postgres"), follow_parent=follow_parent)
-                children.append(child)
-                self.postgres.wait_ready(child, self.log("postgres"))
-                self.postgres.make_roles_and_database()
-            if self.valkey:
-                self.valkey.wait_ready(valkey, self.log("valkey"))
-        except BaseException:
-            stop_servers([child.pid for child in children])
-            raise
-        return children
+    def start(self, launch: Launch) -> None:
+        """Start both with `launch` and return when both answer. The caller stops what was launched."""
+        valkey = launch(self.valkey.program()) if self.valkey else None
+        if self.postgres:
+            self.postgres.initialise()
+            child = launch(self.postgres.program())
+            self.postgres.wait_ready(child, log_path(self.var_dir, "postgres"))
+            self.postgres.make_roles_and_database()
+        if self.valkey and valkey:
+            self.valkey.wait_ready(valkey, log_path(self.var_dir, "valkey"))
 
     def environment(self) -> dict[str, str]:
         """What a process needs to know to use them."""
@@ -104,7 +98,7 @@ def servers_for_command(argv: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def borrowed_servers(config: Config, *, durable: bool = True) -> Iterator[dict[str, str]]:
+def borrowed_servers(config: Config) -> Iterator[dict[str, str]]:
     """The environment of running servers; starts them if nobody has, stops them if nobody else is left.
 
     Who uses them holds a shared lock on var/servers.users, which the kernel drops however he ends.
@@ -116,16 +110,34 @@ def borrowed_servers(config: Config, *, durable: bool = True) -> Iterator[dict[s
             fcntl.flock(users, fcntl.LOCK_SH)
             environment = running_servers(var_dir)
             if environment is None:
-                servers = EmbeddedServers(config, durable=durable)
-                children = servers.start(follow_parent=False)
+                servers = EmbeddedServers(config)
+                with launched(var_dir, follow_parent=False) as (launch, pids):
+                    servers.start(launch)
                 environment = servers.environment()
-                remember_servers(var_dir, environment, [child.pid for child in children])
+                remember_servers(var_dir, environment, pids)
         try:
             yield environment
         finally:
             with _one_at_a_time(var_dir):
                 if last_user(users):
                     forget_servers(var_dir)
+
+
+@contextmanager
+def launched(var_dir: Path, *, follow_parent: bool) -> Iterator[tuple[Launch, list[int]]]:
+    """A way to launch servers, and their pids; ends them again if the block fails."""
+    pids: list[int] = []
+
+    def launch(program: Program) -> subprocess.Popen[bytes]:
+        child = spawn(program, log_path(var_dir, program.name), follow_parent=follow_parent)
+        pids.append(child.pid)
+        return child
+
+    try:
+        yield launch, pids
+    except BaseException:
+        stop_servers(pids)
+        raise
 
 
 def last_user(users: object) -> bool:
@@ -155,14 +167,25 @@ def remember_servers(var_dir: Path, environment: dict[str, str], pids: Sequence[
 
 
 def running_servers(var_dir: Path) -> dict[str, str] | None:
-    """The environment of the servers that run now, or None; leftovers that do not answer are ended."""
-    state = _read_state(var_dir)
-    if state is None:
-        return None
-    if all(_same_process(*entry) for entry in state.processes) and all(map(_answers, state.environment.values())):
-        return state.environment
-    forget_servers(var_dir)
+    """The environment of the servers that run now, or None; leftovers that do not answer are ended.
+
+    While `manage.py up` runs here the servers are its business: one that just died is about to be back.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while (state := _read_state(var_dir)) is not None:
+        if all(map(_answers, state.environment.values())):
+            return state.environment
+        if not is_locked(var_dir / "up.lock") or time.monotonic() > deadline:
+            forget_servers(var_dir)
+            return None
+        time.sleep(0.1)
     return None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock on a file."""
+    with path.open("a") as lock:
+        return not last_user(lock)
 
 
 def forget_servers(var_dir: Path) -> None:
@@ -201,10 +224,14 @@ def _same_process(pid: int, started: float) -> bool:
 
 
 def _answers(url: str) -> bool:
-    parts = urlsplit(url)
+    """Whether the server behind an address knows its password: another may have got the port since."""
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=2).close()
-    except OSError:
+        if url.startswith("redis"):
+            with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+                client.ping()
+        else:
+            psycopg.connect(url, connect_timeout=2).close()
+    except (redis.RedisError, psycopg.OperationalError):
         return False
     return True
 

@@ -50,6 +50,7 @@ class Valkey:
             env=plain_environment(),
             user=self._user,
             stdin="\n".join([*lines, ""]).encode(),
+            is_server=True,
         )
 
     def wait_ready(self, child: subprocess.Popen[bytes], log: Path, *, seconds: float = 30.0) -> None:
