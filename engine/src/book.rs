@@ -159,11 +159,14 @@ impl Book {
 
     /// Open orders in the order in which they got their places.
     pub(crate) fn open_orders(&self) -> Vec<Order> {
+        self.slots_by_priority().into_iter().map(|slot| *self.order(slot)).collect()
+    }
+
+    pub(crate) fn slots_by_priority(&self) -> Vec<u32> {
         let queues = self.bids.iter().chain(self.asks.iter());
-        let mut orders: Vec<Order> =
-            queues.flat_map(|(_, level)| self.queue(level.head)).map(|slot| *self.order(slot)).collect();
-        orders.sort_unstable_by_key(|order| order.priority);
-        orders
+        let mut slots: Vec<u32> = queues.flat_map(|(_, level)| self.queue(level.head)).collect();
+        slots.sort_unstable_by_key(|&slot| self.order(slot).priority);
+        slots
     }
 
     /// The slots of a queue, from `head` on.

@@ -38,10 +38,10 @@ impl Book {
             last = order.priority;
             book.rest(*order);
         }
-        if let (Some(bid), Some(ask)) = (book.bids.best_price(), book.asks.best_price()) {
-            if bid >= ask {
-                return Err(EngineError::Crossed { bid, ask });
-            }
+        if let Some((bid, ask)) = book.bids.best_price().zip(book.asks.best_price())
+            && bid >= ask
+        {
+            return Err(EngineError::Crossed { bid, ask });
         }
         book.forget_changes();
         Ok(book)

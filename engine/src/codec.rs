@@ -11,7 +11,7 @@
 //! LEVEL   24   0 u32 instrument 4 side 5..8 zero   8 i64 price 16 quantity
 //! ```
 
-use crate::command::{Action, Command, NewOrder};
+use crate::command::{Action, Amendment, Command, NewOrder};
 use crate::engine::LevelTotal;
 use crate::error::EngineError;
 use crate::event::Event;
@@ -80,7 +80,7 @@ fn decode_command(record: &Record<'_>) -> Result<Command, EngineError> {
             quantity,
         }),
         CANCEL => Action::Cancel { order_id: order_id()?, account, reason },
-        AMEND => Action::Amend { order_id: order_id()?, account, price, quantity },
+        AMEND => Action::Amend(Amendment { order_id: order_id()?, account, price, quantity }),
         HALT => Action::Halt { account, reason, cancel_resting: flags & CANCEL_RESTING != 0 },
         RESUME => Action::Resume { account, reason },
         unknown => return Err(record.bad("kind", unknown.into())),
@@ -141,7 +141,7 @@ pub fn encode_command(command: &Command) -> [u8; COMMAND_SIZE] {
             (record[0], record[6]) = (CANCEL, reason.code());
             (order_id, account)
         }
-        Action::Amend { order_id, account, price, quantity } => {
+        Action::Amend(Amendment { order_id, account, price, quantity }) => {
             record[0] = AMEND;
             put(&mut record, 48, [price.0, quantity.0]);
             (order_id, account)
@@ -228,7 +228,7 @@ struct Record<'a> {
 }
 
 fn records(bytes: &[u8], size: usize) -> Result<impl Iterator<Item = Record<'_>>, EngineError> {
-    if bytes.len() % size != 0 {
+    if !bytes.len().is_multiple_of(size) {
         return Err(EngineError::Length { given: bytes.len(), record: size });
     }
     Ok(bytes.chunks_exact(size).enumerate().map(|(number, bytes)| Record { bytes, number }))

@@ -34,16 +34,7 @@ pub enum Action {
         reason: Reason,
     },
     /// Change the price or the total quantity of a resting order.
-    Amend {
-        /// The order.
-        order_id: OrderId,
-        /// Who asks; zero is the operator and may amend any order.
-        account: AccountId,
-        /// New price; zero keeps the old one.
-        price: Ticks,
-        /// New total, including what has been executed; zero keeps the old one.
-        quantity: Lots,
-    },
+    Amend(Amendment),
     /// Stop taking orders.
     Halt {
         /// Who asks.
@@ -84,5 +75,18 @@ pub struct NewOrder {
     /// Limit price, or the protection price of a market order (zero for none).
     pub price: Ticks,
     /// Total quantity.
+    pub quantity: Lots,
+}
+
+/// What a resting order should become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// The order.
+    pub order_id: OrderId,
+    /// Who asks; zero is the operator and may amend any order.
+    pub account: AccountId,
+    /// New price; zero keeps the old one.
+    pub price: Ticks,
+    /// New total, including what has been executed; zero keeps the old one.
     pub quantity: Lots,
 }

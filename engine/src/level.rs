@@ -76,15 +76,12 @@ impl Ladder {
             return id;
         }
         let level = Level { price, quantity: Lots::ZERO, head: NIL, tail: NIL, touched: false };
-        let id = match self.free.pop() {
-            Some(id) => {
-                *self.level_mut(id) = level;
-                id
-            }
-            None => {
-                self.levels.push(level);
-                u32::try_from(self.levels.len() - 1).expect("no more levels than orders")
-            }
+        let id = if let Some(id) = self.free.pop() {
+            *self.level_mut(id) = level;
+            id
+        } else {
+            self.levels.push(level);
+            u32::try_from(self.levels.len() - 1).expect("no more levels than orders")
         };
         self.by_rank.insert(rank, id);
         if self.best == NIL || rank < self.rank(self.level(self.best).price) {

@@ -5,14 +5,16 @@
 //! has changed. Python is named in `py` alone.
 #![forbid(unsafe_code)]
 
+mod amend; // changing a resting order
 mod book; // one instrument: resting orders, queues, the numbers that travel with them
 mod check; // every invariant of a book, recomputed from scratch
 mod codec; // the byte layout of commands, events, resting orders and levels
 mod command; // what may be asked of a book
 mod engine; // many books, batches, all or nothing
+mod enter; // new orders
 mod error; // misuse, grouped by who is to blame
 mod event; // what a book answers
-mod execute; // the rules of each command
+mod execute; // dispatch, cancel, halt, resume
 mod hash; // the incremental state hash
 mod level; // price levels and the ladder that sorts them
 mod matching; // taking liquidity: price, time, self-trade prevention
@@ -24,7 +26,7 @@ mod py; // the Python module `tradeengine._rust`
 
 pub use codec::{COMMAND_SIZE, EVENT_SIZE, LEVEL_SIZE, RESTING_SIZE};
 pub use codec::{encode_command, encode_events, encode_levels, encode_resting};
-pub use command::{Action, Command, NewOrder};
+pub use command::{Action, Amendment, Command, NewOrder};
 pub use engine::{BookState, Engine, LevelTotal};
 pub use error::EngineError;
 pub use event::{Event, EventKind};

@@ -42,12 +42,9 @@ fn meeting(taker: &Order, maker: &Order) -> Meeting {
     }
 }
 
-/// Whether an order of `side` that goes up to `limit` (none: any price) may trade at `price`.
-pub(crate) fn crosses(side: Side, limit: Option<Ticks>, price: Ticks) -> bool {
-    limit.is_none_or(|limit| match side {
-        Side::Buy => price <= limit,
-        Side::Sell => price >= limit,
-    })
+/// Whether an order may trade at `price`; no limit means any price.
+fn crosses(side: Side, limit: Option<Ticks>, price: Ticks) -> bool {
+    limit.is_none_or(|limit| side.reaches(limit, price))
 }
 
 impl Book {

@@ -137,6 +137,15 @@ impl Side {
             Self::Sell => Self::Buy,
         }
     }
+
+    /// Whether an order of this side that goes as far as `limit` may trade at `price`.
+    #[must_use]
+    pub fn reaches(self, limit: Ticks, price: Ticks) -> bool {
+        match self {
+            Self::Buy => price <= limit,
+            Self::Sell => price >= limit,
+        }
+    }
 }
 
 wire_enum! {
@@ -216,14 +225,25 @@ wire_enum! {
         HaltCancel = 16,
         /// An amendment to what the order is already.
         NoChange = 17,
-        /// A halt of a halted book.
+        /// A halt, without a reason of its own, of a halted book.
         AlreadyHalted = 18,
-        /// A resume of a book that is not halted.
+        /// A resume, without a reason of its own, of a book that is not halted.
         NotHalted = 19,
         /// Planned maintenance.
         Maintenance = 20,
         /// The instrument was delisted.
         Delisted = 21,
+    }
+}
+
+impl Reason {
+    /// This reason, or `other` if it is none.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        match self {
+            Self::None => other,
+            given => given,
+        }
     }
 }
 

@@ -102,8 +102,11 @@ class Reason(IntEnum):
 class EngineEvent(NamedTuple):
     """One EVENT record. The integer codes compare equal to the enumerations above; 0 = does not apply.
 
-    A refused HALT or RESUME is REJECTED with `order_id` 0. On the refusals `account` is who asked, and
-    `price` and `quantity` are what was asked for; `leaves` is what the order still has open.
+    On REJECTED, CANCEL_REJECTED and AMEND_REJECTED `account` is who asked, and `price` and `quantity` are
+    what was asked for; on the last two `side` and `leaves` are those of the order, if it rests. A HALT of a
+    halted book is HALTED again (its reason stands, CANCEL_RESTING is honoured), a RESUME of a running one
+    RESUMED; where the command gave no reason, it is ALREADY_HALTED or NOT_HALTED. REJECTED DUPLICATE_ORDER
+    has RESTS: the order of that id is another one, and it stays.
     """
 
     kind: int
@@ -126,8 +129,9 @@ class EngineEvent(NamedTuple):
 
 
 class RestingOrder(NamedTuple):
-    """One RESTING record. `priority` and `time` are the seq and the time of the event that gave the order
-    its place: ACCEPTED, or the last AMENDED without KEPT_PLACE.
+    """One RESTING record. `priority` is the seq of the event that gave the order its place: ACCEPTED, or the
+    last AMENDED without KEPT_PLACE. `time` is that event's; it only explains and is not part of the state
+    hash, so a caller that does not store it may restore with 0.
 
     `leaves + executed` is the total that an amendment speaks of; lots taken by self-trade prevention are
     in neither.
