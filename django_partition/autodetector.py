@@ -25,9 +25,10 @@ class PartitionAutodetectorMixin(MigrationAutodetector):
 def install() -> None:
     """Stack the mixin on the autodetector in place; makemigrations and migrate must share one.
 
-    The module's name is set too, because django-pgtrigger derives its own from it: either may be installed first.
-    Subclasses of the commands (django-linear-migrations) inherit the attribute.
+    The module's name is set too, because django-pgtrigger derives its own from it: either may be installed
+    first. Subclasses of the commands (django-linear-migrations) inherit the attribute.
     """
-    detector = type("MigrationAutodetector", (PartitionAutodetectorMixin, makemigrations.Command.autodetector), {})
-    makemigrations.MigrationAutodetector = detector  # type: ignore[misc]
+    bases = (PartitionAutodetectorMixin, makemigrations.Command.autodetector)
+    detector = type("MigrationAutodetector", bases, {})
     makemigrations.Command.autodetector = migrate.Command.autodetector = detector
+    makemigrations.MigrationAutodetector = detector  # type: ignore[attr-defined, assignment]

@@ -1,6 +1,6 @@
 """The base class of partitioned models, and the permission that guards their management."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from django.db import models
 
@@ -32,3 +32,8 @@ class PartitionedTable(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def column_of(model: type[models.Model], field: str) -> str:
+    """Name of the column behind a field."""
+    return str(cast("models.Field[object, object]", model._meta.get_field(field)).column)

@@ -1,6 +1,6 @@
 """The migration operation that creates a partitioned table; `makemigrations` writes it by itself."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import CreateModel, RenameField
@@ -8,14 +8,14 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
 
+from django_partition.models import column_of
+
 
 class CreatePartitionedModel(CreateModel):
-    """CreateModel whose table is PARTITION BY RANGE (key), with PRIMARY KEY (id, key) and a DEFAULT partition.
+    """CreateModel of a table PARTITION BY RANGE (key), PRIMARY KEY (id, key), with a DEFAULT partition.
 
-    Indexes, constraints and triggers that later operations add go to the parent, and so to every partition.
+    Indexes, constraints and triggers of later operations go to the parent, and so to every partition.
     """
-
-    serialization_expand_args = ["fields", "options", "managers"]
 
     def __init__(self, name: str, fields: Any, *, key: str, **kwargs: Any) -> None:
         self.key = key
@@ -29,20 +29,26 @@ class CreatePartitionedModel(CreateModel):
         return f"Create partitioned model {self.name}"
 
     def reduce(self, operation: Operation, app_label: str) -> Any:
-        """Stay partitioned when the optimizer folds a later operation in: Django rebuilds a plain CreateModel."""
+        """Stay partitioned when the optimizer folds in a later operation: Django makes a CreateModel."""
         reduced = super().reduce(operation, app_label)
         if not isinstance(reduced, list):
             return reduced
         key = self.key
         if isinstance(operation, RenameField) and operation.old_name == key:
             key = operation.new_name
-        return [partitioned(each, key) if type(each) is CreateModel and each is not operation else each
-                for each in reduced]  # fmt: skip
+        return [
+            partitioned(each, key) if type(each) is CreateModel and each is not operation else each
+            for each in reduced
+        ]
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
-        model = cast(type[Model], to_state.apps.get_model(app_label, self.name))
+        model = to_state.apps.get_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             create_partitioned_table(schema_editor, model, self.key)
 
@@ -60,26 +66,27 @@ def partitioned(operation: CreateModel, key: str) -> CreatePartitionedModel:
 
 
 def create_partitioned_table(editor: BaseDatabaseSchemaEditor, model: type[Model], key: str) -> None:
-    """Create the parent, its id sequence and its DEFAULT partition; reversing drops the parent and all with it.
+    """Create the parent, its id sequence and its DEFAULT partition. Dropping the parent drops all of it.
 
-    Django writes the table; only two phrases differ. The primary key moves from the column to the table, and the
-    identity becomes an owned sequence, because identity columns of partitioned tables exist from PostgreSQL 17 only.
+    Django writes the table; only two phrases differ. The primary key moves from the column to the table, and
+    the identity becomes an owned sequence: partitioned tables have identity columns from PostgreSQL 17 only.
     """
-    quote = editor.quote_name
-    pk, table = model._meta.pk, model._meta.db_table
-    assert pk is not None
-    sequence = quote(f"{table}_{pk.column}_seq")
+    pk, name = model._meta.pk, model._meta.db_table
+    assert pk is not None  # every model has one
+    id_name = column_of(model, pk.name)
+    table, default, sequence, pk_column, key_column = map(
+        editor.quote_name,
+        (name, f"{name}_default", f"{name}_{id_name}_seq", id_name, column_of(model, key)),
+    )
     identity = pk.db_type_suffix(editor.connection)
 
-    declared = f"{quote(pk.column)} {editor.column_sql(model, pk)[0]}"
+    declared = f"{pk_column} {editor.column_sql(model, pk)[0]}"
     column = declared.replace(" PRIMARY KEY", "", 1)
     if identity:
         declared += f" {identity}"
         column += f" DEFAULT nextval('{sequence}')"
         editor.execute(f"CREATE SEQUENCE {sequence} AS {pk.db_type(editor.connection)}")
 
-    key_column = quote(model._meta.get_field(key).column)
-    tail = f", PRIMARY KEY ({quote(pk.column)}, {key_column})) PARTITION BY RANGE ({key_column})"
     plain_table_sql = editor.table_sql
 
     def table_sql(model: type[Model]) -> tuple[str, list[Any]]:
@@ -87,12 +94,15 @@ def create_partitioned_table(editor: BaseDatabaseSchemaEditor, model: type[Model
         return sql.replace(declared, column, 1), params
 
     editor.table_sql = table_sql  # type: ignore[method-assign]
-    editor.sql_create_table = f"CREATE TABLE %(table)s (%(definition)s{tail}"
+    editor.sql_create_table = (
+        f"CREATE TABLE %(table)s (%(definition)s, PRIMARY KEY ({pk_column}, {key_column}))"
+        f" PARTITION BY RANGE ({key_column})"
+    )
     try:
         editor.create_model(model)
     finally:
         del editor.table_sql, editor.sql_create_table
 
-    editor.execute(f"CREATE TABLE {quote(f'{table}_default')} PARTITION OF {quote(table)} DEFAULT")
+    editor.execute(f"CREATE TABLE {default} PARTITION OF {table} DEFAULT")
     if identity:
-        editor.execute(f"ALTER SEQUENCE {sequence} OWNED BY {quote(table)}.{quote(pk.column)}")
+        editor.execute(f"ALTER SEQUENCE {sequence} OWNED BY {table}.{pk_column}")

@@ -4,23 +4,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='PartitionedTable',
+            name="PartitionedTable",
             fields=[
-                ('name', models.CharField(max_length=63, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=63, primary_key=True, serialize=False)),
             ],
             options={
-                'verbose_name': 'partitioned table',
-                'permissions': (('manage_partitions', 'Can manage table partitions'),),
-                'managed': False,
-                'default_permissions': (),
+                "verbose_name": "partitioned table",
+                "permissions": (("manage_partitions", "Can manage table partitions"),),
+                "managed": False,
+                "default_permissions": (),
             },
         ),
     ]

@@ -34,9 +34,7 @@ class Reading(PartitionedModel):
             models.UniqueConstraint(fields=["source", "at"], name="reading_once"),
             models.CheckConstraint(condition=models.Q(value__gte=0), name="reading_value_positive"),
         )
-        triggers = (
-            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-        )
+        triggers = (pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),)
 
 
 class Statement(PartitionedModel):

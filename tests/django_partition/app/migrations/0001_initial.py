@@ -9,66 +9,109 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         django_partition.operations.CreatePartitionedModel(
-            name='Reading',
+            name="Reading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('note', models.CharField(db_index=True, default='', max_length=200)),
-                ('value', models.DecimalField(decimal_places=18, max_digits=38, null=True)),
-                ('doubled', models.GeneratedField(db_persist=True, expression=django.db.models.expressions.CombinedExpression(models.F('value'), '*', models.Value(2)), output_field=models.DecimalField(decimal_places=18, max_digits=38))),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("note", models.CharField(db_index=True, default="", max_length=200)),
+                ("value", models.DecimalField(decimal_places=18, max_digits=38, null=True)),
+                (
+                    "doubled",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.expressions.CombinedExpression(
+                            models.F("value"), "*", models.Value(2)
+                        ),
+                        output_field=models.DecimalField(decimal_places=18, max_digits=38),
+                    ),
+                ),
             ],
-            key='at',
+            key="at",
         ),
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=20, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=20, unique=True)),
             ],
         ),
         django_partition.operations.CreatePartitionedModel(
-            name='Statement',
+            name="Statement",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('closed_at', models.DateTimeField(db_column='closed')),
-                ('text', models.TextField()),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("closed_at", models.DateTimeField(db_column="closed")),
+                ("text", models.TextField()),
             ],
-            key='closed_at',
+            key="closed_at",
         ),
         migrations.CreateModel(
-            name='Remark',
+            name="Remark",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reading', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, to='partition_testapp.reading')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reading",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="partition_testapp.reading",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='reading',
-            name='source',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='partition_testapp.source'),
+            model_name="reading",
+            name="source",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, to="partition_testapp.source"
+            ),
         ),
         migrations.AddIndex(
-            model_name='reading',
-            index=models.Index(fields=['source', 'at'], name='reading_source_at'),
+            model_name="reading",
+            index=models.Index(fields=["source", "at"], name="reading_source_at"),
         ),
         migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.UniqueConstraint(fields=('source', 'at'), name='reading_once'),
+            model_name="reading",
+            constraint=models.UniqueConstraint(fields=("source", "at"), name="reading_once"),
         ),
         migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.CheckConstraint(condition=models.Q(('value__gte', 0)), name='reading_value_positive'),
+            model_name="reading",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("value__gte", 0)), name="reading_value_positive"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='reading',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='551ac0536a2620ba4cb926b1bc12b09ad3c10938', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_e0288', table='partition_testapp_reading', when='BEFORE')),
+            model_name="reading",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="551ac0536a2620ba4cb926b1bc12b09ad3c10938",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_e0288",
+                    table="partition_testapp_reading",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]
