@@ -93,7 +93,7 @@ def rules_by_symbol(symbols: Iterable[str]) -> dict[str, Rules]:
     return {rules.symbol: rules for rules in _rules(found)}
 
 
-def rules_by_id(ids: Iterable[int]) -> dict[int, Rules]:
+def rules_by_id(ids: Iterable[int], *, using: str = "default") -> dict[int, Rules]:
     """The rules in force now of instruments by id."""
-    found = Instrument.objects.filter(id__in=set(ids)).select_related("base", "quote")
+    found = Instrument.objects.using(using).filter(id__in=set(ids)).select_related("base", "quote")
     return {rules.id: rules for rules in _rules(found)}

@@ -63,13 +63,17 @@ def forget(shard_id: int) -> None:
     _engines.pop(shard_id, None)
 
 
-def rebuild(books: list[Book]) -> Engine:
-    """A fresh engine holding these books as their open orders describe them. Raises StateMismatch."""
+def rebuild(books: list[Book], *, using: str = "default") -> Engine:
+    """A fresh engine holding these books as their open orders describe them. Raises StateMismatch.
+
+    `using` names the database connection, so that a check can look through the read-only one.
+    """
     engine = Engine()
-    rules = rules_by_id(book.instrument_id for book in books)
+    rules = rules_by_id((book.instrument_id for book in books), using=using)
     resting: dict[int, list[bytes]] = {book.instrument_id: [] for book in books}
     orders = (
-        Order.objects.resting()
+        Order.objects.using(using)
+        .resting()
         .filter(instrument_id__in=list(resting))
         .order_by("instrument_id", "priority")
         .values_list(
