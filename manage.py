@@ -10,6 +10,11 @@ from tradeplatform.supervisor.servers import servers_for_command
 def main() -> None:
     """Run one management command against the configured servers, or against the checkout's own."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
+    if sys.argv[1:2] == ["up"]:
+        # The supervisor only watches: it stays small by never loading Django.
+        from tradeplatform.supervisor.up import main as up
+
+        sys.exit(up(sys.argv[2:]))
     with servers_for_command(sys.argv):
         from django.core.management import execute_from_command_line
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
@@ -14,3 +17,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Binds the correlation id of whoever sent a task to everything the task logs.
 app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@worker_ready.connect
+def _say_ready(**_: Any) -> None:
+    """Tell the supervisor, if one started us, that this worker listens on its queue."""
+    file = os.environ.get("TRADEPLATFORM_READY_FILE")
+    if file:
+        Path(file).touch()

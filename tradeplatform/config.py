@@ -62,6 +62,8 @@ class Config(BaseSettings):
     http_port: int = Field(default=8000, ge=1, le=65535)
     ws_port: int = Field(default=8001, ge=1, le=65535)
     bind_host: str = "127.0.0.1"
+    http_workers: int = Field(default=1, ge=1, le=64)
+    http_threads: int = Field(default=8, ge=1, le=64)
 
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

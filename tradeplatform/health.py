@@ -1,4 +1,7 @@
-"""Two questions for whoever restarts or routes: are you alive, can you serve?"""
+"""Two questions for whoever restarts or routes: are you alive, can you serve?
+
+Answered before anything else looks at the request: a probe knows no host name and speaks no TLS.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,32 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import add_never_cache_headers
 
 
-@never_cache
-@require_safe
+class HealthMiddleware:
+    """Answers GET and HEAD of /health/live and /health/ready."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a probe, pass everything else on."""
+        view = _VIEWS.get(request.path)
+        if view is None or request.method not in {"GET", "HEAD"}:
+            return self.get_response(request)
+        response = view(request)
+        add_never_cache_headers(response)
+        return response
+
+
 def live(_request: HttpRequest) -> JsonResponse:
     """The process answers; says nothing about what it depends on, so no restart follows a database outage."""
     return JsonResponse({"status": "ok"})
 
 
-@never_cache
-@require_safe
 def ready(_request: HttpRequest) -> JsonResponse:
     """200 when PostgreSQL and Valkey answer and every migration is applied, else 503 with what is wrong."""
     checks = {name: check() for name, check in _CHECKS.items()}
@@ -59,3 +74,4 @@ def _migrations() -> str:
 
 
 _CHECKS: dict[str, Callable[[], str]] = {"database": _database, "valkey": _valkey, "migrations": _migrations}
+_VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {"/health/live": live, "/health/ready": ready}

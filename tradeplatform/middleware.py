@@ -21,7 +21,8 @@ class CorrelationMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Check or make the id, then let the request through."""
-        offered = request.headers.get(_HEADER, "")
+        # Not through request.headers, which would be remembered without what is added here.
+        offered = request.META.get("HTTP_X_CORRELATION_ID", "")
         chosen = offered if _SANE.fullmatch(offered) else uuid_utils.uuid7().hex
         request.META["HTTP_X_REQUEST_ID"] = chosen
         response = self.get_response(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradeplatform.config import BASE_DIR, load_config, secret_key
+from tradeplatform.config import load_config, secret_key
 
 from .admin import UNFOLD
 from .api import REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS
@@ -45,6 +45,7 @@ from .security import (
     WEBSOCKET_ORIGINS,
     X_FRAME_OPTIONS,
 )
+from .static import STATIC_ROOT, STATIC_URL, STATICFILES_DIRS, STORAGES, WHITENOISE_USE_FINDERS
 from .workers import (
     CELERY_BEAT_MAX_LOOP_INTERVAL,
     CELERY_BEAT_SCHEDULE,
@@ -79,7 +80,3 @@ USE_I18N = False
 
 #: What the platform makes for itself on this machine: logs, generated secrets, embedded servers.
 VAR_DIR = _config.var_dir
-
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "static"]

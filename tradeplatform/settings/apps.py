@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 INSTALLED_APPS = [
-    # daphne's runserver and unfold's admin templates replace Django's, so they come first.
-    "daphne",
+    # Its templates replace the admin's, so it comes first.
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    # Without autodiscovery: only the process that serves the admin loads its pages (see urls.py).
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "tradeplatform.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradeplatform.middleware.CorrelationMiddleware",

@@ -67,7 +67,7 @@ LOGGING: dict[str, Any] = {
         # django-structlog already writes one line a request and one a task.
         "django.request": {"level": "ERROR"},
         "django.server": {"level": "ERROR"},
-        "daphne.access": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},

@@ -106,37 +106,37 @@ def borrowed_servers(config: Config) -> Iterator[dict[str, str]]:
     var_dir = config.var_dir.absolute()
     var_dir.mkdir(parents=True, exist_ok=True)
     with (var_dir / "servers.users").open("a") as users:
-        with _one_at_a_time(var_dir):
+        with one_at_a_time(var_dir):
             fcntl.flock(users, fcntl.LOCK_SH)
             environment = running_servers(var_dir)
             if environment is None:
                 servers = EmbeddedServers(config)
-                with launched(var_dir, follow_parent=False) as (launch, pids):
+                with launched(var_dir, follow_parent=False) as (launch, children):
                     servers.start(launch)
                 environment = servers.environment()
-                remember_servers(var_dir, environment, pids)
+                remember_servers(var_dir, environment, [child.pid for child in children])
         try:
             yield environment
         finally:
-            with _one_at_a_time(var_dir):
+            with one_at_a_time(var_dir):
                 if last_user(users):
                     forget_servers(var_dir)
 
 
 @contextmanager
-def launched(var_dir: Path, *, follow_parent: bool) -> Iterator[tuple[Launch, list[int]]]:
-    """A way to launch servers, and their pids; ends them again if the block fails."""
-    pids: list[int] = []
+def launched(var_dir: Path, *, follow_parent: bool) -> Iterator[tuple[Launch, list[subprocess.Popen[bytes]]]]:
+    """A way to launch servers, and the list it fills; ends them again if the block fails."""
+    children: list[subprocess.Popen[bytes]] = []
 
     def launch(program: Program) -> subprocess.Popen[bytes]:
         child = spawn(program, log_path(var_dir, program.name), follow_parent=follow_parent)
-        pids.append(child.pid)
+        children.append(child)
         return child
 
     try:
-        yield launch, pids
+        yield launch, children
     except BaseException:
-        stop_servers(pids)
+        stop_servers([child.pid for child in children])
         raise
 
 
@@ -237,7 +237,8 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def _one_at_a_time(var_dir: Path) -> Iterator[None]:
+def one_at_a_time(var_dir: Path) -> Iterator[None]:
+    """Hold the lock under which servers are started, found and stopped."""
     with (var_dir / "servers.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

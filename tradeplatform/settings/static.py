@@ -1,0 +1,20 @@
+"""Style sheets and scripts: collected, compressed and named by content in production, found in place elsewhere."""
+
+from __future__ import annotations
+
+from tradeplatform.config import BASE_DIR, load_config
+
+_config = load_config()
+
+STATIC_URL = "/static/"
+STATIC_ROOT = _config.var_dir / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = not _config.is_production
+
+_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+_plain_storage = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": _storage if _config.is_production else _plain_storage},
+}
