@@ -14,6 +14,12 @@ def require_transaction() -> None:
         raise RuntimeError("This must be called inside a transaction.")
 
 
+def run_alone(name: str) -> None:
+    """Wait for, then hold until the transaction ends, the lock of the procedure called `name`."""
+    require_transaction()
+    execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
+
+
 def fetch(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a query and return all rows."""
     with connection.cursor() as cursor:

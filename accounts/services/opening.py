@@ -1,0 +1,116 @@
+"""Open users, trading accounts and first balances in bulk: what seeding, replays and participants share.
+
+Everything here adds only what is missing, so running it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.contrib.auth.hashers import make_password
+
+from accounts.models import AccountType, FundingRequest, TradingAccount, User
+from accounts.services.funding import deposit
+from audit.actor import Actor
+from instruments.models import Asset
+from tradeplatform.common.db import require_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An account to open for a user, with what it starts with: (asset code, amount)."""
+
+    account_number: str
+    username: str
+    type: AccountType
+    currency: str
+    leverage: int
+    max_leverage: int
+    deposits: tuple[tuple[str, Decimal], ...]
+
+
+def open_users(users: Sequence[User]) -> list[User]:
+    """Insert the users whose name is new and return those. Must run alone, inside a transaction."""
+    require_transaction()
+    names = [user.username for user in users]
+    known = set(User.objects.filter(username__in=names).values_list("username", flat=True))
+    return User.objects.bulk_create([user for user in users if user.username not in known])
+
+
+def machine_user(username: str) -> User:
+    """A user that only our own commands act for: nobody can log in as it."""
+    return User(
+        username=username,
+        email=f"{username}@participants.invalid",
+        first_name="Automatic",
+        last_name="participant",
+        password=make_password(None),
+    )
+
+
+def open_accounts(
+    openings: Sequence[Opening], *, actor: Actor, now: datetime, reason: str
+) -> tuple[int, int]:
+    """Open the accounts that are missing and make the deposits that were never made.
+
+    A deposit is known by its account and asset for ever: money that was traded away does not come back.
+    Must run alone, inside a transaction. Returns (accounts opened, deposits made).
+    """
+    require_transaction()
+    opened = _insert_accounts(openings)
+    ids = dict(
+        TradingAccount.objects.filter(
+            account_number__in=[opening.account_number for opening in openings]
+        ).values_list("account_number", "id")
+    )
+    wanted = {
+        f"opening:{opening.account_number}:{asset}": (ids[opening.account_number], asset, amount)
+        for opening in openings
+        for asset, amount in opening.deposits
+    }
+    made = missing_requests(wanted)
+    for request_id in made:
+        account_id, asset, amount = wanted[request_id]
+        deposit(
+            account_id=account_id,
+            asset=asset,
+            amount=amount,
+            reason=reason,
+            request_id=request_id,
+            actor=actor,
+            now=now,
+        )
+    return opened, len(made)
+
+
+def missing_requests(request_ids: Collection[str]) -> list[str]:
+    """Those of the funding requests that never happened, in the order given."""
+    done = set(
+        FundingRequest.objects.filter(request_id__in=list(request_ids)).values_list("request_id", flat=True)
+    )
+    return [request_id for request_id in request_ids if request_id not in done]
+
+
+def _insert_accounts(openings: Sequence[Opening]) -> int:
+    numbers = [opening.account_number for opening in openings]
+    known = set(
+        TradingAccount.objects.filter(account_number__in=numbers).values_list("account_number", flat=True)
+    )
+    fresh = [opening for opening in openings if opening.account_number not in known]
+    users = dict(User.objects.filter(username__in={o.username for o in fresh}).values_list("username", "id"))
+    assets = dict(Asset.objects.filter(code__in={o.currency for o in fresh}).values_list("code", "id"))
+    created = TradingAccount.objects.bulk_create(
+        TradingAccount(
+            account_number=opening.account_number,
+            user_id=users[opening.username],
+            type=opening.type,
+            currency_id=assets[opening.currency],
+            leverage=opening.leverage,
+            max_leverage=opening.max_leverage,
+        )
+        for opening in fresh
+    )
+    return len(created)
