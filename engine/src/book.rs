@@ -231,3 +231,58 @@ impl Book {
         self.squeeze_at = TOUCHED_MIN.max(self.touched.len() * 2);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::tests::sample;
+
+    fn book_of_three() -> Book {
+        let mut book = Book::new(InstrumentId(1), BookState { seq: Seq(9), ..BookState::EMPTY });
+        for number in 1..=3 {
+            book.rest(Order { order_id: OrderId(number), priority: Seq(number), ..sample() });
+        }
+        book
+    }
+
+    fn ids(book: &Book) -> Vec<i64> {
+        book.open_orders().iter().map(|order| order.order_id.0).collect()
+    }
+
+    #[test]
+    fn leaving_the_queue_keeps_the_others_in_turn() {
+        for (gone, left) in [(1, [2, 3]), (2, [1, 3]), (3, [1, 2])] {
+            let mut book = book_of_three();
+            let slot = book.find(OrderId(gone)).unwrap();
+            book.remove(slot);
+            assert_eq!(ids(&book), left);
+            assert_eq!(book.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_hash_returns_when_an_order_does() {
+        let mut book = book_of_three();
+        let before = book.state_hash();
+        let order = book.remove(1);
+        assert_ne!(book.state_hash(), before);
+        book.rest(Order { priority: Seq(4), ..order });
+        assert_ne!(book.state_hash(), before, "another place is another state");
+        book.remove(1);
+        book.rest(order);
+        assert_eq!(book.state_hash(), before);
+    }
+
+    #[test]
+    fn unread_changes_do_not_pile_up() {
+        let mut book = Book::new(InstrumentId(1), BookState::EMPTY);
+        for _ in 0..10 * TOUCHED_MIN {
+            book.rest(sample());
+            book.remove(0);
+        }
+        assert!(book.touched.len() < TOUCHED_MIN);
+        let mut changes = Vec::new();
+        book.drain_changes(&mut changes);
+        assert_eq!(changes, [book.total(Side::Buy, Ticks(4), Lots::ZERO)]);
+    }
+}

@@ -123,3 +123,84 @@ impl Ladder {
 fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(complaint()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::tests::sample;
+    use crate::types::{OrderId, Ticks};
+
+    const STATE: BookState = BookState { seq: Seq(9), ..BookState::EMPTY };
+
+    /// Bids 7 and 8 at one price, ask 9 above.
+    fn orders() -> [Order; 3] {
+        let bid = sample();
+        let behind = Order { order_id: OrderId(2), priority: Seq(8), ..bid };
+        let ask = Order { order_id: OrderId(3), priority: Seq(9), side: Side::Sell, price: Ticks(5), ..bid };
+        [bid, behind, ask]
+    }
+
+    fn book() -> Book {
+        Book::restored(InstrumentId(1), &orders(), STATE).unwrap()
+    }
+
+    #[test]
+    fn a_book_is_the_same_whatever_the_order_of_its_records() {
+        let [bid, behind, ask] = orders();
+        let other = Book::restored(InstrumentId(1), &[ask, behind, bid], STATE).unwrap();
+
+        assert_eq!(book().check(), Ok(()));
+        assert_eq!(other.open_orders(), book().open_orders());
+        assert_eq!(other.state_hash(), book().state_hash());
+    }
+
+    #[test]
+    fn impossible_books_are_refused() {
+        let [bid, behind, ask] = orders();
+        let refusals = [
+            (
+                [bid, behind, Order { price: bid.price, ..ask }],
+                EngineError::Crossed { bid: Ticks(4), ask: Ticks(4) },
+            ),
+            ([bid, behind, Order { order_id: OrderId(2), ..ask }], EngineError::DuplicateOrder(OrderId(2))),
+            ([bid, behind, Order { priority: Seq(7), ..ask }], EngineError::DuplicatePriority(Seq(7))),
+            ([bid, behind, Order { priority: Seq(10), ..ask }], EngineError::PriorityAhead(Seq(10))),
+            (
+                [bid, Order { leaves: Lots(i64::MAX - 5), ..behind }, ask],
+                EngineError::QuantityOverflow(OrderId(2)),
+            ),
+            (
+                [Order { executed: Lots(i64::MAX - 4), ..bid }, behind, ask],
+                EngineError::QuantityOverflow(OrderId(1)),
+            ),
+        ];
+        for (orders, refusal) in refusals {
+            assert_eq!(Book::restored(InstrumentId(1), &orders, STATE).err(), Some(refusal));
+        }
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_found() {
+        type Damage = fn(&mut Book);
+        let damages: [(&str, Damage); 9] = [
+            ("open", |book| book.orders.node_mut(0).order.leaves += Lots(1)),
+            ("hash", |book| book.orders.node_mut(0).order.executed += Lots(1)),
+            ("out of turn", |book| book.orders.node_mut(0).order.priority = Seq(9)),
+            ("misplaced", |book| book.orders.node_mut(1).prev = NIL),
+            ("tail", |book| book.orders.node_mut(0).next = NIL),
+            ("counted", |book| book.bids.total += Lots(1)),
+            ("indexed", |book| book.index.clear()),
+            ("ahead", |book| book.state.seq = Seq(8)),
+            ("crossed", |book| {
+                let ask = book.remove(2);
+                book.rest(Order { price: Ticks(3), ..ask });
+            }),
+        ];
+        for (complaint, damage) in damages {
+            let mut book = book();
+            damage(&mut book);
+            let Err(EngineError::Broken(_, said)) = book.check() else { panic!("not found: {complaint}") };
+            assert!(said.contains(complaint), "{said} should mention: {complaint}");
+        }
+    }
+}

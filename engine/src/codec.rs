@@ -11,7 +11,7 @@
 //! LEVEL   24   0 u32 instrument 4 side 5..8 zero   8 i64 price 16 quantity
 //! ```
 
-use crate::command::{Action, Amendment, Command, NewOrder};
+use crate::command::{Action, Amendment, Command, CommandKind, NewOrder};
 use crate::engine::LevelTotal;
 use crate::error::EngineError;
 use crate::event::Event;
@@ -30,12 +30,6 @@ pub const RESTING_SIZE: usize = 80;
 /// Bytes of one level.
 pub const LEVEL_SIZE: usize = 24;
 
-const NEW: u8 = 1;
-const CANCEL: u8 = 2;
-const AMEND: u8 = 3;
-const HALT: u8 = 4;
-const RESUME: u8 = 5;
-
 const POST_ONLY: u8 = 1;
 const CANCEL_RESTING: u8 = 2;
 
@@ -51,23 +45,23 @@ pub(crate) fn decode_commands(bytes: &[u8], commands: &mut Vec<Command>) -> Resu
 fn decode_command(record: &Record<'_>) -> Result<Command, EngineError> {
     record.zero(7, 1, "byte 7")?;
     record.zero(12, 4, "bytes 12 to 15")?;
-    let kind = record.u8(0);
+    let kind = record.code(0, "kind", CommandKind::from_code)?;
     let allowed_flags = match kind {
-        NEW => POST_ONLY,
-        HALT => CANCEL_RESTING,
-        _ => 0,
+        CommandKind::New => POST_ONLY,
+        CommandKind::Halt => CANCEL_RESTING,
+        CommandKind::Cancel | CommandKind::Amend | CommandKind::Resume => 0,
     };
     let flags = record.u8(4);
     if flags & !allowed_flags != 0 {
         return Err(record.bad("flags", flags.into()));
     }
     let reason = record.code(6, "reason", Reason::from_code)?;
-    let account = AccountId(record.number(32, "account", i64::from(kind == NEW))?);
+    let account = AccountId(record.number(32, "account", i64::from(kind == CommandKind::New))?);
     let order_id = || record.number(24, "order_id", 1).map(OrderId);
     let price = Ticks(record.i64(48));
     let quantity = Lots(record.i64(56));
     let action = match kind {
-        NEW => Action::New(NewOrder {
+        CommandKind::New => Action::New(NewOrder {
             order_id: order_id()?,
             account,
             stp_group: GroupId(record.number(40, "stp_group", 0)?),
@@ -79,11 +73,10 @@ fn decode_command(record: &Record<'_>) -> Result<Command, EngineError> {
             price,
             quantity,
         }),
-        CANCEL => Action::Cancel { order_id: order_id()?, account, reason },
-        AMEND => Action::Amend(Amendment { order_id: order_id()?, account, price, quantity }),
-        HALT => Action::Halt { account, reason, cancel_resting: flags & CANCEL_RESTING != 0 },
-        RESUME => Action::Resume { account, reason },
-        unknown => return Err(record.bad("kind", unknown.into())),
+        CommandKind::Cancel => Action::Cancel { order_id: order_id()?, account, reason },
+        CommandKind::Amend => Action::Amend(Amendment { order_id: order_id()?, account, price, quantity }),
+        CommandKind::Halt => Action::Halt { account, reason, cancel_resting: flags & CANCEL_RESTING != 0 },
+        CommandKind::Resume => Action::Resume { account, reason },
     };
     Ok(Command {
         instrument: InstrumentId(record.u32(8)),
@@ -127,7 +120,7 @@ pub fn encode_command(command: &Command) -> [u8; COMMAND_SIZE] {
     let (order_id, account) = match command.action {
         Action::New(order) => {
             record[..6].copy_from_slice(&[
-                NEW,
+                CommandKind::New.code(),
                 order.side.code(),
                 order.order_type.code(),
                 order.tif.code(),
@@ -138,21 +131,21 @@ pub fn encode_command(command: &Command) -> [u8; COMMAND_SIZE] {
             (order.order_id, order.account)
         }
         Action::Cancel { order_id, account, reason } => {
-            (record[0], record[6]) = (CANCEL, reason.code());
+            (record[0], record[6]) = (CommandKind::Cancel.code(), reason.code());
             (order_id, account)
         }
         Action::Amend(Amendment { order_id, account, price, quantity }) => {
-            record[0] = AMEND;
+            record[0] = CommandKind::Amend.code();
             put(&mut record, 48, [price.0, quantity.0]);
             (order_id, account)
         }
         Action::Halt { account, reason, cancel_resting } => {
-            (record[0], record[6]) = (HALT, reason.code());
+            (record[0], record[6]) = (CommandKind::Halt.code(), reason.code());
             record[4] = if cancel_resting { CANCEL_RESTING } else { 0 };
             (OrderId(0), account)
         }
         Action::Resume { account, reason } => {
-            (record[0], record[6]) = (RESUME, reason.code());
+            (record[0], record[6]) = (CommandKind::Resume.code(), reason.code());
             (OrderId(0), account)
         }
     };
@@ -275,5 +268,108 @@ impl Record<'_> {
 
     const fn bad(&self, field: &'static str, value: u64) -> EngineError {
         EngineError::Field { record: self.number, field, value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::tests::sample;
+
+    fn new_order() -> Command {
+        Command {
+            instrument: InstrumentId(3),
+            command_id: CommandId(4),
+            time: Micros(-5),
+            action: Action::New(NewOrder {
+                order_id: OrderId(6),
+                account: AccountId(7),
+                stp_group: GroupId(8),
+                side: Side::Sell,
+                order_type: OrderType::Market,
+                tif: TimeInForce::Fok,
+                post_only: true,
+                stp: StpMode::Decrement,
+                price: Ticks(-9),
+                quantity: Lots(10),
+            }),
+        }
+    }
+
+    fn decode(record: &[u8]) -> Result<Vec<Command>, EngineError> {
+        let mut commands = Vec::new();
+        decode_commands(record, &mut commands).map(|()| commands)
+    }
+
+    #[test]
+    fn commands_survive_the_wire() {
+        let (order_id, account, reason) = (OrderId(1), AccountId(2), Reason::MassCancel);
+        let actions = [
+            new_order().action,
+            Action::Cancel { order_id, account, reason },
+            Action::Amend(Amendment { order_id, account, price: Ticks(3), quantity: Lots(4) }),
+            Action::Halt { account, reason, cancel_resting: true },
+            Action::Resume { account, reason },
+        ];
+        for action in actions {
+            let command = Command { action, ..new_order() };
+            assert_eq!(decode(&encode_command(&command)), Ok(vec![command]));
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_command_is_where_the_layout_says() {
+        let record = encode_command(&new_order());
+        assert_eq!(record[..16], [1, 2, 2, 3, 1, 4, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        let numbers: Vec<u8> = record[16..].chunks(8).map(|number| number[0]).collect();
+        assert_eq!(numbers, [4, 6, 7, 8, 247, 10, 251]);
+    }
+
+    #[test]
+    fn bytes_without_meaning_name_the_record_and_the_field() {
+        let malformed = [
+            (0, 0, "kind"),
+            (0, 6, "kind"),
+            (1, 0, "side"),
+            (1, 3, "side"),
+            (2, 0, "order_type"),
+            (3, 4, "tif"),
+            (4, 2, "flags"),
+            (5, 5, "stp"),
+            (6, 22, "reason"),
+            (7, 1, "byte 7"),
+            (15, 1, "bytes 12 to 15"),
+            (23, 128, "command_id"),
+            (24, 0, "order_id"),
+            (32, 0, "account"),
+            (47, 128, "stp_group"),
+        ];
+        for (at, byte, field) in malformed {
+            let mut records = encode_command(&new_order()).repeat(2);
+            records[COMMAND_SIZE + at] = byte;
+            let error = decode(&records).expect_err(field);
+            assert!(
+                matches!(error, EngineError::Field { record: 1, field: named, .. } if named == field),
+                "{error}"
+            );
+        }
+        assert_eq!(decode(&[0; 71]), Err(EngineError::Length { given: 71, record: 72 }));
+        assert_eq!(decode(&[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn resting_orders_survive_the_wire_and_malformed_ones_do_not() {
+        let record = encode_resting(&[sample()]);
+        assert_eq!(decode_resting(&record), Ok(vec![sample()]));
+        for (at, byte) in [(0, 0), (1, 2), (2, 5), (3, 1), (8, 0), (16, 0), (31, 128), (32, 0), (40, 0)] {
+            let mut malformed = record.clone();
+            malformed[at] = byte;
+            assert!(decode_resting(&malformed).is_err(), "byte {at}");
+        }
+        for (at, byte) in [(55, 128), (56, 0), (79, 1)] {
+            let mut malformed = record.clone();
+            malformed[at] = byte;
+            assert!(decode_resting(&malformed).is_err(), "byte {at}");
+        }
     }
 }

@@ -3,8 +3,24 @@
 
 use crate::types::{
     AccountId, CommandId, GroupId, InstrumentId, Lots, Micros, OrderId, OrderType, Reason, Side, StpMode,
-    Ticks, TimeInForce,
+    Ticks, TimeInForce, wire_enum,
 };
+
+wire_enum! {
+    /// What a command asks, as a byte of the wire.
+    CommandKind {
+        /// Enter a new order.
+        New = 1,
+        /// Take an order out of the book.
+        Cancel = 2,
+        /// Change a resting order.
+        Amend = 3,
+        /// Stop taking orders.
+        Halt = 4,
+        /// Take orders again.
+        Resume = 5,
+    }
+}
 
 /// One request to one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

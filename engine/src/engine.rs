@@ -26,6 +26,11 @@ pub struct BookState {
     pub halted: bool,
 }
 
+impl BookState {
+    /// A book to which nothing has happened.
+    pub const EMPTY: Self = Self { seq: Seq(0), last_time: Micros(0), last_price: Ticks(0), halted: false };
+}
+
 /// The open lots of one side at one price; zero when the level is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LevelTotal {
@@ -214,5 +219,52 @@ impl Engine {
     fn book_mut(&mut self, instrument: InstrumentId) -> Result<&mut Book, EngineError> {
         let book = self.books.get_mut(instrument.0 as usize).and_then(Option::as_deref_mut);
         book.ok_or(EngineError::UnknownInstrument(instrument))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::encode_resting;
+    use crate::hash::tests::sample;
+
+    const FIRST: InstrumentId = InstrumentId(1);
+
+    #[test]
+    fn books_open_once_within_range_and_with_possible_numbers() {
+        let mut engine = Engine::new();
+        for id in [0, 8192, u32::MAX] {
+            let refused = engine.add_book(InstrumentId(id), BookState::EMPTY);
+            assert_eq!(refused, Err(EngineError::InstrumentRange(id)));
+        }
+        let ahead = BookState { seq: Seq(SEQ_MAX + 1), ..BookState::EMPTY };
+        assert_eq!(
+            engine.add_book(FIRST, ahead),
+            Err(EngineError::State { field: "seq", value: SEQ_MAX + 1 })
+        );
+        assert_eq!(engine.books().count(), 0);
+
+        engine.add_book(InstrumentId(8191), BookState::EMPTY).unwrap();
+        engine.add_book(FIRST, BookState::EMPTY).unwrap();
+
+        assert_eq!(engine.add_book(FIRST, BookState::EMPTY), Err(EngineError::BookExists(FIRST)));
+        assert_eq!(engine.books().collect::<Vec<_>>(), [FIRST, InstrumentId(8191)]);
+        engine.remove_book(FIRST).unwrap();
+        assert_eq!(engine.remove_book(FIRST), Err(EngineError::UnknownInstrument(FIRST)));
+    }
+
+    #[test]
+    fn a_refused_restore_leaves_the_old_book() {
+        let mut engine = Engine::new();
+        let state = BookState { seq: Seq(9), ..BookState::EMPTY };
+        engine.restore(FIRST, &encode_resting(&[sample()]), state).unwrap();
+        let before = engine.state_hash(FIRST).unwrap();
+
+        let twice = encode_resting(&[sample(), sample()]);
+        for records in [&twice[..], &twice[1..]] {
+            assert!(engine.restore(FIRST, records, state).is_err());
+            assert_eq!(engine.state_hash(FIRST), Ok(before));
+            assert_eq!(engine.open_orders(FIRST), Ok(vec![sample()]));
+        }
     }
 }

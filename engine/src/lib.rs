@@ -26,7 +26,7 @@ mod py; // the Python module `tradeengine._rust`
 
 pub use codec::{COMMAND_SIZE, EVENT_SIZE, LEVEL_SIZE, RESTING_SIZE};
 pub use codec::{encode_command, encode_events, encode_levels, encode_resting};
-pub use command::{Action, Amendment, Command, NewOrder};
+pub use command::{Action, Amendment, Command, CommandKind, NewOrder};
 pub use engine::{BookState, Engine, LevelTotal};
 pub use error::EngineError;
 pub use event::{Event, EventKind};

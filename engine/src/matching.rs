@@ -150,3 +150,37 @@ impl Book {
         maker
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::tests::sample;
+    use crate::types::{AccountId, GroupId};
+
+    fn order(account: i64, group: i64, stp: StpMode) -> Order {
+        Order { account: AccountId(account), stp_group: GroupId(group), stp, ..sample() }
+    }
+
+    #[test]
+    fn groups_and_accounts_are_different_numbers() {
+        let taker = order(1, 5, StpMode::ExpireTaker);
+        assert_eq!(meeting(&taker, &order(5, 0, StpMode::None)), Meeting::Trade);
+        assert_eq!(meeting(&taker, &order(2, 5, StpMode::None)), Meeting::ExpireTaker);
+        let taker = order(5, 0, StpMode::ExpireTaker);
+        assert_eq!(meeting(&taker, &order(1, 5, StpMode::None)), Meeting::Trade);
+    }
+
+    #[test]
+    fn an_account_never_trades_with_itself() {
+        for stp in [StpMode::None, StpMode::ExpireTaker] {
+            assert_eq!(meeting(&order(1, 0, stp), &order(1, 0, StpMode::None)), Meeting::ExpireTaker);
+            let moved_group = order(1, 5, StpMode::None);
+            assert_eq!(meeting(&order(1, 0, stp), &moved_group), Meeting::ExpireTaker);
+        }
+    }
+
+    #[test]
+    fn without_a_mode_a_group_may_trade_within_itself() {
+        assert_eq!(meeting(&order(1, 5, StpMode::None), &order(2, 5, StpMode::Decrement)), Meeting::Trade);
+    }
+}
