@@ -1,0 +1,276 @@
+"""The smallest valid things, built through the real services; the interesting values are in the tests.
+
+Names are always fresh, so the same factories serve a rolled-back test, one that commits, and the database
+of a running platform.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypedDict, Unpack
+
+from django.db.models import Max
+
+from accounts.models import LedgerAccount, LedgerKind, Role, TradingAccount, User, UserRole
+from accounts.services.funding import deposit
+from audit.actor import Actor
+from instruments.models import Asset, Instrument, InstrumentKind
+from orders.models import (
+    Book,
+    Event,
+    EventKind,
+    Fill,
+    Order,
+    OrderType,
+    Shard,
+    Side,
+    Source,
+    StpMode,
+    TimeInForce,
+    Trade,
+)
+from orders.services import changing
+from orders.services.drain import Drained, drain_all
+from orders.services.intake import submit_order, submit_orders
+from orders.services.requests import Accepted, NewOrder, Outcome
+from tradeplatform.common.errors import Refusal
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ACTOR = Actor.system("test")
+
+# Engines are cached by shard id for the life of a process, so a test run never gives one id twice.
+_shard_ids = itertools.count(1_000)
+
+
+class How(TypedDict, total=False):
+    """What an order may say beside side, quantity and price."""
+
+    tif: TimeInForce
+    post_only: bool
+    stp: StpMode
+    client_order_id: str
+
+
+def tag() -> str:
+    """Eight characters that nothing else is named by."""
+    return uuid.uuid4().hex[:8].upper()
+
+
+def make_shard() -> Shard:
+    """A running shard with an id of its own."""
+    highest = Shard.objects.aggregate(highest=Max("id"))["highest"] or 0
+    return Shard.objects.create(id=max(next(_shard_ids), highest + 1))
+
+
+def make_asset(*, code: str | None = None, decimals: int = 8) -> Asset:
+    """An asset with a fresh code."""
+    code = code or f"A{tag()}"
+    return Asset.objects.create(code=code, name=code, decimals=decimals)
+
+
+def make_instrument(*, base: Asset | None = None, quote: Asset | None = None, **changes: Any) -> Instrument:
+    """An active instrument: tick 0.01, lot 0.0001, 0.0001 to 1000, band 10 % of 50000, fees 5 and 10 bp."""
+    symbol = str(changes.pop("symbol", f"BTC-{tag()}"))
+    values: dict[str, Any] = {
+        "display_name": symbol,
+        "kind": InstrumentKind.CRYPTO,
+        "tick_size": Decimal("0.01"),
+        "lot_size": Decimal("0.0001"),
+        "min_quantity": Decimal("0.0001"),
+        "max_quantity": Decimal(1000),
+        "reference_price": Decimal(50000),
+        "maker_fee": Decimal("0.0005"),
+        "taker_fee": Decimal("0.0010"),
+    }
+    instrument = Instrument(
+        symbol=symbol,
+        base=base or make_asset(decimals=8),
+        quote=quote or make_asset(decimals=8),
+        **(values | changes),
+    )
+    instrument.full_clean()
+    instrument.save(force_insert=True)
+    return instrument
+
+
+def make_user(*roles: Role, password: str | None = None) -> User:
+    """A person with these roles; one without a password cannot log in."""
+    name = f"user-{tag().lower()}"
+    user = User.objects.create_user(username=name, email=f"{name}@example.com", password=password)
+    UserRole.objects.bulk_create([UserRole(user=user, role=role) for role in roles])
+    return user
+
+
+def make_account(*, currency: Asset, user: User | None = None, **changes: Any) -> TradingAccount:
+    """An active account without money."""
+    return TradingAccount.objects.create(
+        account_number=f"T-{tag()}", user=user or make_user(Role.TRADER), currency=currency, **changes
+    )
+
+
+def fund(account: TradingAccount, asset: Asset, amount: str | int | Decimal, *, now: datetime = NOW) -> None:
+    """Deposit; an amount of 0 does nothing."""
+    if Decimal(amount):
+        deposit(
+            account_id=account.id,
+            asset=asset.code,
+            amount=Decimal(amount),
+            reason="test funds",
+            request_id=uuid.uuid4().hex,
+            actor=ACTOR,
+            now=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """An instrument on its shard, with short words for what tests do to it."""
+
+    instrument: Instrument
+    shard: Shard
+
+    @property
+    def symbol(self) -> str:
+        """Of the instrument."""
+        return self.instrument.symbol
+
+    def trader(
+        self, *, base: str | int = 100, quote: str | int = 10_000_000, **changes: Any
+    ) -> TradingAccount:
+        """An account of a new user with these funds."""
+        account = make_account(currency=self.instrument.quote, **changes)
+        fund(account, self.instrument.base, base)
+        fund(account, self.instrument.quote, quote)
+        return account
+
+    def request(
+        self,
+        account: TradingAccount,
+        side: Side,
+        quantity: str | int | Decimal,
+        price: str | int | Decimal | None = None,
+        **how: Unpack[How],
+    ) -> NewOrder:
+        """What the account would send: a limit order where a price is given, else a market order."""
+        return NewOrder(
+            account_id=account.id,
+            symbol=self.symbol,
+            side=side,
+            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            quantity=Decimal(quantity),
+            price=None if price is None else Decimal(price),
+            time_in_force=how.get("tif"),
+            post_only=how.get("post_only", False),
+            stp_mode=how.get("stp", StpMode.EXPIRE_TAKER),
+            client_order_id=how.get("client_order_id"),
+        )
+
+    def send(self, order: NewOrder, *, now: datetime = NOW) -> Accepted:
+        """Submit one order; raises Refusal."""
+        return submit_order(order=order, actor=ACTOR, source=Source.API, now=now)
+
+    def send_all(self, orders: Sequence[NewOrder], *, now: datetime = NOW) -> list[Outcome]:
+        """Submit a list."""
+        return submit_orders(orders=orders, actor=ACTOR, source=Source.API, now=now)
+
+    def buy(
+        self, account: TradingAccount, quantity: str | int, price: str | int | None = None, **how: Unpack[How]
+    ) -> int:
+        """Send a buy order; its id."""
+        return self.send(self.request(account, Side.BUY, quantity, price, **how)).order_id
+
+    def sell(
+        self, account: TradingAccount, quantity: str | int, price: str | int | None = None, **how: Unpack[How]
+    ) -> int:
+        """Send a sell order; its id."""
+        return self.send(self.request(account, Side.SELL, quantity, price, **how)).order_id
+
+    def cancel(self, order_id: int, account: TradingAccount | None = None, *, now: datetime = NOW) -> int:
+        """Ask for a cancel, as the owner or (without an account) as an operator; the command's id."""
+        return changing.cancel_order(
+            order_id=order_id, account_id=account.id if account else None, actor=ACTOR, now=now
+        ).command_id
+
+    def amend(
+        self,
+        order_id: int,
+        account: TradingAccount,
+        *,
+        price: str | int | None = None,
+        quantity: str | int | None = None,
+        now: datetime = NOW,
+    ) -> int:
+        """Ask for an amend; the command's id."""
+        return changing.amend_order(
+            order_id=order_id,
+            account_id=account.id,
+            price=None if price is None else Decimal(price),
+            quantity=None if quantity is None else Decimal(quantity),
+            actor=ACTOR,
+            now=now,
+        ).command_id
+
+    def drain(self, *, now: datetime = NOW, batch: int = 1_000) -> Drained:
+        """Apply everything pending."""
+        return drain_all(shard_id=self.shard.id, clock=lambda: now, batch=batch)
+
+    def book(self) -> Book:
+        """The book's row, as stored."""
+        return Book.objects.get(instrument=self.instrument)
+
+    def trades(self) -> list[tuple[str, str]]:
+        """(quantity, price) of every trade, oldest first, as short text."""
+        rows = Trade.objects.filter(instrument=self.instrument).order_by("seq")
+        return [(short(row.quantity), short(row.price)) for row in rows]
+
+    def events(self) -> list[EventKind]:
+        """The kind of every event, in order of seq."""
+        rows = Event.objects.filter(instrument_id=self.instrument.id).order_by("seq")
+        return [EventKind(kind) for kind in rows.values_list("kind", flat=True)]
+
+
+def make_market(*, shard: Shard | None = None, **changes: Any) -> Market:
+    """A new instrument whose book is open on a shard of its own (or the given one)."""
+    instrument = make_instrument(**changes)
+    shard = shard or make_shard()
+    Book.objects.create(instrument=instrument, shard=shard)
+    return Market(instrument, shard)
+
+
+def stored(order_id: int) -> Order:
+    """The order as it is in the database now."""
+    return Order.objects.get(id=order_id)
+
+
+def short(value: Decimal) -> str:
+    """A number without trailing zeros."""
+    return f"{value.normalize():f}"
+
+
+def money(
+    account: TradingAccount | None, asset: Asset, kind: LedgerKind = LedgerKind.CLIENT
+) -> tuple[str, str]:
+    """(balance, held) of a ledger account as short text; zeros where it was never opened."""
+    row = LedgerAccount.objects.filter(account=account, asset=asset, kind=kind).first()
+    return (short(row.balance), short(row.held)) if row else ("0", "0")
+
+
+def everything_stored() -> dict[str, object]:
+    """A picture of all money and all counts of facts, to prove that a refusal moved nothing."""
+    return {
+        "ledger": sorted(LedgerAccount.objects.values_list("id", "balance", "held")),
+        "orders": sorted(Order.objects.values_list("id", "status", "leaves", "held", "last_seq")),
+        "facts": [model.objects.count() for model in (Event, Trade, Fill)],
+        "books": sorted(Book.objects.values_list("instrument_id", "seq", "state_hash")),
+    }
+
+
+def refusal_of(outcome: Outcome) -> Refusal:
+    """The refusal of a denied outcome; fails on an accepted one."""
+    assert not isinstance(outcome, Accepted), f"accepted: {outcome}"
+    return outcome.refusal
