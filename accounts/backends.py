@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Role, User, UserRole
-from accounts.permissions import permissions_of
+from accounts.permissions import STAFF_ROLES, permissions_of
 
 
 def roles_of(user: User) -> set[Role]:
@@ -19,6 +19,20 @@ def roles_of(user: User) -> set[Role]:
     return {Role(role) for role in granted}
 
 
+def is_staff_now(user: User) -> bool:
+    """Whether the person may open the back office: `is_staff` alone would outlive a role that has expired."""
+    if not (user.is_active and user.is_staff):
+        return False
+    return user.is_superuser or bool(_roles_once(user) & STAFF_ROLES)
+
+
+def _roles_once(user: User) -> set[Role]:
+    """The roles in force, read once for each user object, that is each request."""
+    if not hasattr(user, "_roles_in_force"):
+        user._roles_in_force = roles_of(user)  # type: ignore[attr-defined]  # noqa: SLF001 - our cache
+    return set(user._roles_in_force)  # noqa: SLF001
+
+
 class RoleBackend(ModelBackend):
     """Django's password check with role-based permissions; a super admin holds them all."""
 
@@ -26,9 +40,7 @@ class RoleBackend(ModelBackend):
         """All permission names the person holds; read once for each user object, that is each request."""
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None:
             return set()
-        if not hasattr(user_obj, "_role_permissions"):
-            user_obj._role_permissions = set(permissions_of(roles_of(user_obj)))  # noqa: SLF001 - our cache
-        return set(user_obj._role_permissions)  # noqa: SLF001
+        return set(permissions_of(_roles_once(user_obj)))
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         """Whether the person may; Django has already said yes for active superusers."""

@@ -28,6 +28,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "instruments.change_asset", "accounts.deposit_tradingaccount", "accounts.withdraw_tradingaccount",
        "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount", "accounts.add_tradingaccount",
        "accounts.change_tradingaccount", "accounts.add_user", "accounts.change_user",
+       "accounts.grant_role", "orders.start_shard",
        "audit.view_auditrecord", "django_partition.manage_partitions"},
 }  # fmt: skip
 

@@ -1,0 +1,26 @@
+"""Who may act on whom: rights alone would let an admin reset a super admin's password and become one."""
+
+from __future__ import annotations
+
+from accounts.models import Role, User, UserRole
+from audit.actor import Actor, ActorKind
+from tradeplatform.common.errors import Code, Refusal
+
+# Holding one of these is the power to change other people's rights.
+POWERFUL = frozenset({Role.ADMIN, Role.SUPER_ADMIN})
+
+
+def require_authority(actor: Actor, user: User, *, needs_super: bool = False) -> None:
+    """Refuse unless `actor` may change `user`: a powerful person is changed by a super admin only.
+
+    The platform itself (seeding, commands) may always.
+    """
+    if actor.kind == ActorKind.SYSTEM:
+        return
+    powerful = UserRole.objects.filter(user=user, role__in=POWERFUL).exists()
+    if (needs_super or powerful) and not _is_super(actor):
+        raise Refusal(Code.PERMISSION_DENIED, "Only a super admin may do this to a person with such rights.")
+
+
+def _is_super(actor: Actor) -> bool:
+    return User.objects.filter(id=actor.user_id, is_active=True, is_superuser=True).exists()

@@ -1,0 +1,163 @@
+"""Create and change people and their trading accounts by hand, each act with a reason and a record.
+
+Roles have a file of their own (roles.py), money too (funding.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import TradingAccount, User
+from accounts.services.authority import require_authority
+from audit.actor import Actor
+from audit.services.reasons import require_reason
+from audit.services.recording import record
+from tradeplatform.common.changes import apply_changes, only, plain, validate
+from tradeplatform.common.errors import Code, Refusal
+
+USER_FIELDS = (
+    "first_name", "last_name", "email", "phone", "country_code", "kyc_status", "kyc_level", "is_verified",
+)  # fmt: skip
+ACCOUNT_FIELDS = ("type", "leverage", "max_leverage", "trade_group", "is_active")
+
+
+def create_user(
+    *, username: str, values: Mapping[str, Any], password: str, actor: Actor, now: datetime, reason: str
+) -> User:
+    """Add a person without any role. Raises Refusal: reason_required, invalid_field, field_is_fixed."""
+    reason = require_reason(reason)
+    only(values, USER_FIELDS)
+    user = User(username=username, **values)
+    _set_password(user, password)
+    with transaction.atomic():
+        validate(user)
+        user.save(force_insert=True)
+        after = {"username": username} | plain(user, USER_FIELDS)
+        _record(user, "user.create", username, {}, after, actor=actor, now=now, reason=reason)
+    return user
+
+
+def change_user(
+    *, user_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+) -> User:
+    """Correct a person's details or the state of their identity check.
+
+    Raises Refusal: reason_required, not_found, permission_denied, field_is_fixed, invalid_field, no_change.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        user = _locked_user(user_id, actor)
+        before, after = apply_changes(user, changes, USER_FIELDS)
+        user.save(update_fields=list(after))
+        _record(user, "user.change", user.username, before, after, actor=actor, now=now, reason=reason)
+    return user
+
+
+def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reason: str) -> User:
+    """Let a person log in, or end all their sessions and tokens at once.
+
+    Raises Refusal: reason_required, not_found, permission_denied, no_change.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        user = _locked_user(user_id, actor)
+        if not active and user.id == actor.user_id:
+            raise Refusal(Code.PERMISSION_DENIED, "You cannot lock yourself out: ask a colleague.")
+        if user.is_active == active:
+            raise Refusal(Code.NO_CHANGE, f"{user} is {'active' if active else 'deactivated'} already.")
+        user.is_active = active
+        user.save(update_fields=["is_active"])
+        verb = "user.activate" if active else "user.deactivate"
+        change = {"is_active": not active}, {"is_active": active}
+        _record(user, verb, user.username, *change, actor=actor, now=now, reason=reason)
+    return user
+
+
+def set_password(*, user_id: int, password: str, actor: Actor, now: datetime, reason: str) -> User:
+    """Give a person a new password; their sessions in the back office end. The record does not hold it.
+
+    Raises Refusal: reason_required, not_found, permission_denied, invalid_field.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        user = _locked_user(user_id, actor)
+        _set_password(user, password)
+        user.save(update_fields=["password"])
+        _record(user, "user.set_password", user.username, {}, {}, actor=actor, now=now, reason=reason)
+    return user
+
+
+def open_account(*, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str) -> TradingAccount:
+    """Open a trading account with no money on it. Raises Refusal: reason_required, invalid_field."""
+    reason = require_reason(reason)
+    account = TradingAccount(**values)
+    with transaction.atomic():
+        validate(account)
+        account.save(force_insert=True)
+        after = plain(account, ("user", "currency", *ACCOUNT_FIELDS))
+        _record(account, "account.open", str(account), {}, after, actor=actor, now=now, reason=reason)
+    return account
+
+
+def change_account(
+    *, account_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+) -> TradingAccount:
+    """Change type, leverage, trade group, or close the account to trading (`is_active`).
+
+    Raises Refusal: reason_required, account_not_found, field_is_fixed, invalid_field, no_change.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        account = TradingAccount.objects.select_for_update(no_key=True).filter(id=account_id).first()
+        if account is None:
+            raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
+        before, after = apply_changes(account, changes, ACCOUNT_FIELDS)
+        account.save(update_fields=list(after))
+        _record(account, "account.change", str(account), before, after, actor=actor, now=now, reason=reason)
+    return account
+
+
+def _locked_user(user_id: int, actor: Actor) -> User:
+    user = User.objects.select_for_update(no_key=True).filter(id=user_id).first()
+    if user is None:
+        raise Refusal(Code.NOT_FOUND, "No such user.", user=user_id)
+    require_authority(actor, user)
+    return user
+
+
+def _set_password(user: User, password: str) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Refusal(Code.INVALID_FIELD, " ".join(error.messages), field="password") from error
+    user.set_password(password)
+
+
+def _record(
+    row: User | TradingAccount,
+    verb: str,
+    label: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> None:
+    record(
+        actor=actor,
+        action=f"accounts.{verb}",
+        target_type=f"accounts.{row._meta.model_name}",
+        target_id=row.pk,
+        target_label=label,
+        reason=reason,
+        before=before,
+        after=after,
+        now=now,
+    )

@@ -1,0 +1,111 @@
+"""Grant and revoke roles: the only way rights change. Every act has a reason and leaves a record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.models import Role, User, UserRole
+from accounts.permissions import STAFF_ROLES
+from accounts.services.authority import POWERFUL, require_authority
+from audit.actor import Actor
+from audit.services.reasons import require_reason
+from audit.services.recording import record
+from tradeplatform.common.errors import Code, Refusal
+
+
+def grant_role(
+    *, user_id: int, role: Role, actor: Actor, now: datetime, reason: str, expires_at: datetime | None = None
+) -> UserRole:
+    """Give a person a role, for good or until `expires_at`.
+
+    Raises Refusal: reason_required, permission_denied, no_change, invalid_field. Only a super admin grants
+    or takes a role that could undo this rule, and "super admin" itself is never lent for a time.
+    """
+    reason = require_reason(reason)
+    if expires_at is not None and expires_at <= now:
+        raise Refusal(Code.INVALID_FIELD, "The role would end before it began.", field="expires_at")
+    if expires_at is not None and role == Role.SUPER_ADMIN:
+        raise Refusal(Code.INVALID_FIELD, "Super admin cannot be lent for a time.", field="expires_at")
+    with transaction.atomic():
+        user = _locked(user_id)
+        require_authority(actor, user, needs_super=role in POWERFUL)
+        held = UserRole.objects.filter(user=user, role=role).first()
+        if held is not None and (held.expires_at is None or held.expires_at > now):
+            raise Refusal(Code.NO_CHANGE, f"{user} is {Role(role).label.lower()} already.")
+        before = _roles(user)
+        if held is not None:
+            held.delete()  # it has expired: the new grant tells who gave it and when
+        granted = UserRole.objects.create(
+            user=user, role=role, granted_by_id=actor.user_id, expires_at=expires_at
+        )
+        _settle(user)
+        _record(user, "grant", before, actor=actor, now=now, reason=reason, role=role, expires_at=expires_at)
+    return granted
+
+
+def revoke_role(*, user_id: int, role: Role, actor: Actor, now: datetime, reason: str) -> None:
+    """Take a role away; it is gone with the next request.
+
+    Raises Refusal: reason_required, permission_denied, no_change. Nobody takes "super admin" from
+    themselves, so there is always one left.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        user = _locked(user_id)
+        require_authority(actor, user, needs_super=role in POWERFUL)
+        if role == Role.SUPER_ADMIN and actor.user_id == user.id:
+            raise Refusal(
+                Code.PERMISSION_DENIED, "Another super admin must take this role from you: one has to remain."
+            )
+        before = _roles(user)
+        if role not in before:
+            raise Refusal(Code.NO_CHANGE, f"{user} is not {Role(role).label.lower()}.")
+        UserRole.objects.filter(user=user, role=role).delete()
+        _settle(user)
+        _record(user, "revoke", before, actor=actor, now=now, reason=reason, role=role, expires_at=None)
+
+
+def _locked(user_id: int) -> User:
+    user = User.objects.select_for_update(no_key=True).filter(id=user_id).first()
+    if user is None:
+        raise Refusal(Code.NOT_FOUND, "No such user.", user=user_id)
+    return user
+
+
+def _roles(user: User) -> list[str]:
+    return sorted(UserRole.objects.filter(user=user).values_list("role", flat=True))
+
+
+def _settle(user: User) -> None:
+    """Bring Django's two flags in line with the roles: who may open the back office, and who may do all."""
+    roles = set(_roles(user))
+    user.is_staff = bool(roles & STAFF_ROLES)
+    user.is_superuser = Role.SUPER_ADMIN in roles
+    user.save(update_fields=["is_staff", "is_superuser"])
+
+
+def _record(
+    user: User,
+    verb: str,
+    before: list[str],
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+    role: Role,
+    expires_at: datetime | None,
+) -> None:
+    record(
+        actor=actor,
+        action=f"accounts.role.{verb}",
+        target_type="accounts.user",
+        target_id=user.id,
+        target_label=user.username,
+        reason=reason,
+        before={"roles": before},
+        after={"roles": _roles(user), "role": str(role)}
+        | ({"expires_at": expires_at.isoformat()} if expires_at else {}),
+        now=now,
+    )

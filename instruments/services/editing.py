@@ -1,0 +1,117 @@
+"""Create and change assets and instruments by hand. What is changed takes effect with the next order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import transaction
+
+from audit.actor import Actor
+from audit.services.reasons import require_reason
+from audit.services.recording import record
+from instruments.models import Asset, Instrument
+from tradeplatform.common.changes import apply_changes, plain, validate
+from tradeplatform.common.errors import Code, Refusal
+
+# Fixed once chosen: symbol, assets and steps (resting orders and the journal are counted in them).
+# `status` is moved by halting alone.
+INSTRUMENT_FIELDS = (
+    "display_name", "halt_policy", "min_price", "max_price", "min_quantity", "max_quantity", "min_notional",
+    "max_notional", "price_band", "reference_price", "max_open_orders", "maker_fee", "taker_fee",
+    "contract_size", "max_leverage",
+)  # fmt: skip
+INSTRUMENT_FIXED = ("symbol", "kind", "base", "quote", "tick_size", "lot_size")
+ASSET_FIELDS = ("name", "is_active")
+ASSET_FIXED = ("code", "decimals")
+
+_Row = TypeVar("_Row", Asset, Instrument)
+
+
+def change_instrument(
+    *, instrument_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+) -> Instrument:
+    """Set limits, fees and names of an instrument; orders taken before keep the fees they were taken with.
+
+    Raises Refusal: reason_required, unknown_symbol, field_is_fixed, invalid_field, no_change.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        instrument = Instrument.objects.select_for_update(no_key=True).filter(id=instrument_id).first()
+        if instrument is None:
+            raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument.", instrument=instrument_id)
+        before, after = apply_changes(instrument, changes, INSTRUMENT_FIELDS)
+        instrument.save(update_fields=[*after, "updated_at"])
+        _record(instrument, "change", instrument.symbol, before, after, actor=actor, now=now, reason=reason)
+    return instrument
+
+
+def create_instrument(*, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str) -> Instrument:
+    """Add an instrument, active at once; its book opens with its first order.
+
+    Raises Refusal: reason_required, invalid_field.
+    """
+    return _create(Instrument(**values), "symbol", actor=actor, now=now, reason=reason)
+
+
+def change_asset(
+    *, asset_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+) -> Asset:
+    """Rename an asset, or open or close it for deposits and withdrawals.
+
+    Raises Refusal: reason_required, unknown_asset, field_is_fixed, invalid_field, no_change.
+    """
+    reason = require_reason(reason)
+    with transaction.atomic():
+        asset = Asset.objects.select_for_update(no_key=True).filter(id=asset_id).first()
+        if asset is None:
+            raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=asset_id)
+        before, after = apply_changes(asset, changes, ASSET_FIELDS)
+        asset.save(update_fields=list(after))
+        _record(asset, "change", asset.code, before, after, actor=actor, now=now, reason=reason)
+    return asset
+
+
+def create_asset(*, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str) -> Asset:
+    """Add an asset. Raises Refusal: reason_required, invalid_field."""
+    return _create(Asset(**values), "code", actor=actor, now=now, reason=reason)
+
+
+def _create(row: _Row, label: str, *, actor: Actor, now: datetime, reason: str) -> _Row:
+    reason = require_reason(reason)
+    with transaction.atomic():
+        validate(row)
+        row.save(force_insert=True)
+        names = [field.name for field in row._meta.concrete_fields if field.name not in _AUTOMATIC]
+        after = plain(row, names)
+        _record(row, "create", getattr(row, label), {}, after, actor=actor, now=now, reason=reason)
+    return row
+
+
+_AUTOMATIC = frozenset({"id", "created_at", "updated_at"})
+
+
+def _record(
+    row: Asset | Instrument,
+    verb: str,
+    label: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> None:
+    name = row._meta.model_name or ""
+    record(
+        actor=actor,
+        action=f"instruments.{name}.{verb}",
+        target_type=f"instruments.{name}",
+        target_id=row.pk,
+        target_label=label,
+        reason=reason,
+        before=before,
+        after=after,
+        now=now,
+    )
