@@ -12,11 +12,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
     if sys.argv[1:2] == ["up"]:
         # The supervisor only watches: it stays small by never loading Django.
-        from tradeplatform.supervisor.up import main as up
+        from tradeplatform.supervisor.up import main as up  # noqa: PLC0415 - imported where Django is not
 
         sys.exit(up(sys.argv[2:]))
     with servers_for_command(sys.argv):
-        from django.core.management import execute_from_command_line
+        # Only now: settings are read on import, and need the addresses.
+        from django.core.management import execute_from_command_line  # noqa: PLC0415
 
         execute_from_command_line(sys.argv)
 

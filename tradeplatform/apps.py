@@ -12,6 +12,6 @@ class TradePlatformConfig(AppConfig):
 
     def ready(self) -> None:
         """Make our Celery application the current one, so that `shared_task` and `.delay()` find it."""
-        from tradeplatform.celery import app
+        from tradeplatform.celery import app  # noqa: PLC0415 - needs the settings
 
         app.set_default()

@@ -1,4 +1,4 @@
-"""Entry point of the socket process: `/ws/v1`, and health for whoever watches it. Pages and API are elsewhere."""
+"""Entry point of the socket process: `/ws/v1`, and health for whoever watches it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
         return
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": b"This port serves sockets; pages and API are on the other.\n"})
+    await send({"type": "http.response.body", "body": b"Sockets only; pages are on the other port.\n"})
 
 
 application = ProtocolTypeRouter({"http": _health_only, "websocket": OriginCheck(URLRouter([]))})

@@ -24,6 +24,10 @@ CONFIG_FILE_VARIABLE = "TRADEPLATFORM_CONFIG"
 #: What a process does, which decides its time-outs, its connections and its name in pg_stat_activity.
 Role = Literal["command", "web", "sockets", "shard", "worker", "beat"]
 
+#: Below either of these a secret key can be guessed; Django's own check draws the same lines.
+_KEY_LENGTH = 50
+_KEY_VARIETY = 10
+
 CommaList = Annotated[list[str], NoDecode]
 
 
@@ -32,8 +36,10 @@ class ConfigurationError(Exception):
 
 
 class Config(BaseSettings):
-    """Everything an operator may set. Environment names are `TRADEPLATFORM_` plus the name in capitals;
-    the two server addresses are also read from plain `DATABASE_URL` and `REDIS_URL`.
+    """Everything an operator may set.
+
+    Environment names are `TRADEPLATFORM_` plus the name in capitals; the two server addresses are also
+    read from plain `DATABASE_URL` and `REDIS_URL`.
     """
 
     model_config = SettingsConfigDict(
@@ -52,7 +58,8 @@ class Config(BaseSettings):
     behind_tls_proxy: bool = False
 
     database_url: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("TRADEPLATFORM_DATABASE_URL", "DATABASE_URL", "database_url")
+        default=None,
+        validation_alias=AliasChoices("TRADEPLATFORM_DATABASE_URL", "DATABASE_URL", "database_url"),
     )
     readonly_database_url: SecretStr | None = None
     redis_url: SecretStr | None = Field(
@@ -84,8 +91,8 @@ class Config(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not a place we read from
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment over YAML over defaults."""
         path = config_file()
@@ -95,7 +102,9 @@ class Config(BaseSettings):
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
@@ -114,14 +123,14 @@ def _refuse_danger(config: Config) -> None:
     key = config.secret_key.get_secret_value() if config.secret_key else ""
     hosts, origins = config.allowed_hosts, config.allowed_origins
     checks = [
-        (config.debug, "TRADEPLATFORM_DEBUG is on: set it to false, it shows secrets to whoever causes an error."),
+        (config.debug, "TRADEPLATFORM_DEBUG is on: set it to false, it shows secrets to strangers."),
         (not key, "TRADEPLATFORM_SECRET_KEY is missing: set it to 50 or more random characters."),
         (
-            len(key) < 50 or len(set(key)) < 10 or key.startswith("django-insecure-"),
+            len(key) < _KEY_LENGTH or len(set(key)) < _KEY_VARIETY or key.startswith("django-insecure-"),
             "TRADEPLATFORM_SECRET_KEY is weak: set it to 50 or more random characters.",
         ),
-        (not hosts, "TRADEPLATFORM_ALLOWED_HOSTS is empty: set it to the host names this site is reached by."),
-        ("*" in hosts, "TRADEPLATFORM_ALLOWED_HOSTS contains '*': name the hosts this site is reached by."),
+        (not hosts, "TRADEPLATFORM_ALLOWED_HOSTS is empty: set it to this site's host names."),
+        ("*" in hosts, "TRADEPLATFORM_ALLOWED_HOSTS contains '*': name this site's hosts."),
         (
             any("*" in origin for origin in origins),
             "TRADEPLATFORM_ALLOWED_ORIGINS contains a wildcard: name each origin that may call the API.",
@@ -130,7 +139,7 @@ def _refuse_danger(config: Config) -> None:
             any(urlsplit(origin).scheme != "https" for origin in origins),
             "TRADEPLATFORM_ALLOWED_ORIGINS has an origin that is not https: use https origins only.",
         ),
-        (not config.database_url, "DATABASE_URL is missing: set it to postgresql://user:password@host:port/name."),
+        (not config.database_url, "DATABASE_URL is missing: set it to postgresql://user:password@host/name."),
         (not config.redis_url, "REDIS_URL is missing: set it to redis://:password@host:port/0."),
     ]
     for wrong, sentence in checks:
@@ -139,7 +148,7 @@ def _refuse_danger(config: Config) -> None:
 
 
 def config_file() -> Path | None:
-    """The YAML file to read: the one named by TRADEPLATFORM_CONFIG, else config.yaml of the checkout if there."""
+    """The YAML file to read: the one TRADEPLATFORM_CONFIG names, else config.yaml of the checkout."""
     named = os.environ.get(CONFIG_FILE_VARIABLE)
     if named:
         path = Path(named)

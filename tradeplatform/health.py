@@ -1,4 +1,4 @@
-"""Two questions for whoever restarts or routes: are you alive, can you serve?
+"""Answers two questions of whoever restarts or routes: is it alive, can it serve.
 
 Answered before anything else looks at the request: a probe knows no host name and speaks no TLS.
 """

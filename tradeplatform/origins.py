@@ -12,14 +12,17 @@ _log = structlog.get_logger(__name__)
 
 
 class OriginCheck:
-    """Refuses a socket whose Origin is not ours. Programs send none and may come in: only browsers can be tricked."""
+    """Refuses a socket whose Origin is not ours.
+
+    Programs send none and may come in: only a browser can be tricked into acting for its user.
+    """
 
     def __init__(self, application: Any) -> None:
         """Keep the next application."""
         self._application = application
         self._allowed = {origin.lower().encode() for origin in settings.WEBSOCKET_ORIGINS}
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Let the socket through or close it."""
         origins = [value for name, value in scope["headers"] if name == b"origin"]
         if all(origin.lower() in self._allowed for origin in origins):

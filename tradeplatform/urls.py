@@ -1,4 +1,4 @@
-"""Every address of the HTTP side: API v1 with its document, admin. (Health is a middleware.)"""
+"""Every address of the HTTP side but health, which is a middleware: API v1 with its document, admin."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import IO, Any, NoReturn
@@ -17,16 +18,25 @@ from tradeplatform.common.errors import Code, Refusal
 
 MAX_DEPTH = 32
 
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 def decode(body: bytes) -> Any:
-    """Parse UTF-8 JSON; a number with a fraction becomes a Decimal. Raises Refusal MALFORMED_JSON.
+    """Parse UTF-8 JSON; a number with a fraction becomes a Decimal. Raises Refusal.
 
-    Refuses NaN and infinities, a key given twice in one object, and nesting deeper than MAX_DEPTH.
+    malformed_json: not JSON, NaN or an infinity, a key given twice in one object, half of a character, or
+    nesting deeper than MAX_DEPTH. invalid_number: a number with an exponent (1e5 is written 100000).
     """
     try:
         value = json.loads(
-            body.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_no_repeats
+            body.decode("utf-8"),
+            parse_float=_number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_no_repeats,
         )
+        if _HALF_CHARACTER.search(body):
+            # An escape can name half of a pair, which no database column and no answer can hold.
+            json.dumps(value, ensure_ascii=False, default=str).encode()
     except RecursionError:
         _too_deep()
     except ValueError as error:
@@ -66,7 +76,10 @@ class JSONRenderer(BaseRenderer):
     charset = None
 
     def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the body; empty for None."""
         return b"" if data is None else encode(data)
@@ -78,6 +91,13 @@ def _plain(value: object) -> str:
     if isinstance(value, Promise):
         return str(value)
     raise TypeError(type(value).__name__)
+
+
+def _number(text: str) -> Decimal:
+    if "e" in text or "E" in text:
+        sentence = "Numbers are written out, without an exponent."
+        raise Refusal(Code.INVALID_NUMBER, sentence, number=text[:64])
+    return Decimal(text)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -11,10 +11,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["tradeplatform.common.json_codec.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tradeplatform.common.json_codec.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "tradeplatform.common.pagination.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tradeplatform.common.api_errors.problem_details_handler",
-    "PAGE_SIZE": 100,
     "COERCE_DECIMAL_TO_STRING": True,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -30,7 +28,7 @@ SIMPLE_JWT: dict[str, Any] = {
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Trading platform",
-    "DESCRIPTION": "Orders, trades, balances and market data. Money, prices and quantities are decimal strings.",
+    "DESCRIPTION": "Orders, trades, balances, market data. Money, prices and quantities are decimal strings.",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -1,4 +1,4 @@
-"""Style sheets and scripts: collected, compressed and named by content in production, found in place elsewhere."""
+"""Style sheets and scripts: collected and named by content in production, found in place elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from tradeplatform.config import BASE_DIR, load_config
 _config = load_config()
 
 STATIC_URL = "/static/"
-STATIC_ROOT = _config.var_dir / "static"
+# `prepare` collects into it.
+STATIC_ROOT = _config.var_dir / "static" if _config.is_production else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not _config.is_production
 

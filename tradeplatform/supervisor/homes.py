@@ -33,7 +33,7 @@ def server_home(var_dir: Path, user: ServiceUser | None) -> Path:
     if _reaches(user, wanted):
         return wanted
     if any(wanted.iterdir()):
-        msg = f"The account {user.name} cannot reach {wanted}, which has data: open its parents (chmod o+x) or move it."
+        msg = f"The account {user.name} cannot reach {wanted}, which has data: open its parents (o+x)."
         raise ConfigurationError(msg)
     home = _ELSEWHERE / hashlib.sha256(str(wanted.resolve()).encode()).hexdigest()[:16]
     home.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -64,7 +64,8 @@ def runnable(program: Path, *, package: list[Path], home: Path, label: str, user
         fresh = copy.with_name(f"{label}.{os.getpid()}")
         fresh.mkdir(mode=0o755, parents=True)
         for folder in package:
-            shutil.copytree(folder, fresh / folder.name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(folder, fresh / folder.name, symlinks=True, ignore=ignore)
         fresh.rename(copy)
     moved = copy / package[0].name / program.relative_to(package[0])
     if not user.can_run(moved):

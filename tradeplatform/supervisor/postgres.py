@@ -104,12 +104,14 @@ class Postgres:
         fresh.rename(self.data)
 
     def _refuse_other_major(self, data_major: str) -> None:
-        reply = subprocess.run([self._bin / "postgres", "--version"], check=True, capture_output=True, text=True)
-        program_major = reply.stdout.split()[-1 if reply.stdout.split()[-1][0].isdigit() else 2].split(".")[0]
+        command = [str(self._bin / "postgres"), "--version"]
+        # It says "postgres (PostgreSQL) 15.18" and perhaps more.
+        words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        program_major = words[2].partition(".")[0]
         if program_major != data_major:
             msg = (
                 f"{self.data} was made by PostgreSQL {data_major}, the programs found are {program_major}: "
-                f"set TRADEPLATFORM_POSTGRES_BIN to those of {data_major}, or dump and load, or remove the folder."
+                f"set TRADEPLATFORM_POSTGRES_BIN to those of {data_major}, or remove the folder."
             )
             raise ConfigurationError(msg)
 
@@ -199,7 +201,7 @@ class Postgres:
 
 
 def _create_role(connection: psycopg.Connection, name: str, password: str, options: str) -> None:
-    statement = sql.SQL("CREATE ROLE {} PASSWORD {} " + options)  # type: ignore[arg-type]
+    statement = sql.SQL("CREATE ROLE {} PASSWORD {} " + options)
     connection.execute(statement.format(sql.Identifier(name), sql.Literal(password)))
 
 
@@ -244,6 +246,8 @@ def _packaged_programs(home: Path, user: ServiceUser | None) -> Path | None:
 
 
 def _system_folders() -> list[Path]:
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    debian = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True
+    )
     on_path = shutil.which("postgres")
     return [*debian, *([Path(on_path).resolve().parent] if on_path else [])]

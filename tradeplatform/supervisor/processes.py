@@ -128,7 +128,8 @@ class Supervisor:
         # What its dead leader left of the group would hold its port or its queue.
         _signal_group(child.popen.pid, signal.SIGKILL)
         code, delay = child.popen.returncode, child.delay
-        self.say("supervisor", f"{child.program.name} ended with code {code}; starting it again in {delay:g} s")
+        name = child.program.name
+        self.say("supervisor", f"{name} ended with code {code}; starting it again in {delay:g} s")
         child.due = now + delay
         child.delay = min(delay * 2, _LONGEST_DELAY)
 
@@ -154,14 +155,20 @@ class Supervisor:
             try:
                 child.popen.wait(child.program.grace)
             except subprocess.TimeoutExpired:
-                self.say("supervisor", f"{child.program.name} did not stop in {child.program.grace:g} s: killed")
+                name, grace = child.program.name, child.program.grace
+                self.say("supervisor", f"{name} did not stop in {grace:g} s: killed")
             _signal_group(child.popen.pid, signal.SIGKILL)
             child.popen.wait()
             self._show(child.program.name, child.log)
 
     def _write_records(self) -> None:
         records = [
-            Record(child.program.name, child.popen.pid, psutil.Process(child.popen.pid).create_time(), child.restarts)
+            Record(
+                name=child.program.name,
+                pid=child.popen.pid,
+                created=psutil.Process(child.popen.pid).create_time(),
+                restarts=child.restarts,
+            )
             for child in self.children
             if child.popen.poll() is None
         ]

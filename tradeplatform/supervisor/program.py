@@ -64,7 +64,8 @@ def spawn(program: Program, log: Path, *, follow_parent: bool) -> subprocess.Pop
             stderr=subprocess.STDOUT,
             # Ctrl-C in the terminal must reach the supervisor alone, which then stops things in order.
             start_new_session=True,
-            preexec_fn=before_exec,
+            # Safe here: the supervisor has one thread, and the function only makes a system call.
+            preexec_fn=before_exec,  # noqa: PLW1509
             **(program.user.popen_arguments() if program.user else {}),
         )
     if program.stdin is not None and child.stdin is not None:

@@ -77,9 +77,16 @@ class Roles:
         return self._celery("worker", "worker", "default", ready_file)
 
     def beat(self) -> Program:
-        """The clock that sends periodic tasks. Its file only saves a task from running twice after a restart."""
+        """The clock that sends periodic tasks.
+
+        The schedule is code; its file remembers only when each task was last sent, so losing it costs one
+        extra run.
+        """
         schedule = self._config.var_dir.absolute() / "beat-schedule"
-        arguments = ["-m", "celery", "--quiet", "-A", "tradeplatform", "beat", f"--schedule={schedule}", "--pidfile="]
+        arguments = [
+            *("-m", "celery", "--quiet", "-A", "tradeplatform", "beat"),
+            *(f"--schedule={schedule}", "--pidfile="),
+        ]
         return self._program("beat", "beat", arguments)
 
     def participants(self) -> Program:

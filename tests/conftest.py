@@ -1,0 +1,27 @@
+"""Fixtures every test may use, and the line between ordinary tests and those of the running platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from tests.servers import Platform, platform_key, wants_platform
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the live tests unless they were asked for: they need the platform that `-m live` starts."""
+    if wants_platform(config):
+        return
+    live = [item for item in items if item.get_closest_marker("live")]
+    if live:
+        config.hook.pytest_deselected(items=live)
+        items[:] = [item for item in items if item not in live]
+
+
+@pytest.fixture(scope="session")
+def platform(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[Platform]:
+    """The platform that runs beside the live tests; they see its database through the ORM, as it is."""
+    with django_db_blocker.unblock():
+        yield request.config.stash[platform_key]
