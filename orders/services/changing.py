@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,18 +18,11 @@ from orders.services.book_refs import books_for
 from orders.services.holding import buyer_hold
 from orders.services.intake import insufficient_funds
 from orders.services.journal import CommandRow, write_commands
+from orders.services.requests import Requested
 from orders.services.wake import wake_after_commit
 from risk.services import pretrade
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """A committed request; its outcome is the event of its command."""
-
-    command_id: int
-    order_id: int
 
 
 def cancel_order(
@@ -99,7 +91,9 @@ def amend_order(
         if Command.objects.filter(
             order_id=order.id, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
         ).exists():
-            raise Refusal(Code.AMEND_PENDING, "An earlier amend of this order is not yet applied: wait for it.")
+            raise Refusal(
+                Code.AMEND_PENDING, "An earlier amend of this order is not yet applied: wait for it."
+            )
         rules = rules_by_id([order.instrument_id])[order.instrument_id]
         book = books_for([rules])[rules.id]
         pretrade.check_open(rules)

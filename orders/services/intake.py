@@ -21,12 +21,22 @@ from accounts.services.posting import Ledger
 from audit.actor import Actor
 from instruments.scaling import short_text, times
 from instruments.selectors import Rules, rules_by_symbol
-from orders.models import OrderType, Side, Source, TimeInForce
+from orders.models import CommandKind, OrderType, Side, Source, TimeInForce
 from orders.services.book_refs import BookRef, books_for
+from orders.services.cancelling import cancel_commands
 from orders.services.holding import buyer_hold
-from orders.services.requests import Accepted, Denied, NewOrder, Outcome, fingerprint
+from orders.services.journal import CommandRow, write_commands
+from orders.services.requests import (
+    Accepted,
+    CancelOrder,
+    Denied,
+    NewOrder,
+    Outcome,
+    Requested,
+    fingerprint,
+)
 from orders.services.wake import wake_after_commit
-from orders.services.writing import Draft, write_orders
+from orders.services.writing import Draft, new_order_command, number_orders, write_orders
 from risk.services import pretrade
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
@@ -57,29 +67,68 @@ def submit_orders(
 
     Each order stands alone: one that is denied does not stop the others. Funds are reserved in list order.
     """
-    if not 1 <= len(orders) <= MAX_BATCH:
+    outcomes = submit_requests(requests=orders, actor=actor, source=source, now=now)
+    return [outcome for outcome in outcomes if not isinstance(outcome, Requested)]
+
+
+def submit_requests(
+    *, requests: Sequence[NewOrder | CancelOrder], actor: Actor, source: Source, now: datetime
+) -> list[Outcome | Requested]:
+    """Submit up to 1,000 orders and cancels; the engine sees them in the order of the list.
+
+    A cancel may name an order placed earlier in the same list. What it frees is not yet available to
+    later orders of the list: holds are released when the engine has answered. A cancel that is sent
+    again is denied or answered by the engine, and never does more than the first.
+    """
+    if not 1 <= len(requests) <= MAX_BATCH:
         raise Refusal(
-            Code.TOO_MANY_ITEMS, f"A batch has 1 to {MAX_BATCH} orders.", items=len(orders), maximum=MAX_BATCH
+            Code.TOO_MANY_ITEMS,
+            f"A batch has 1 to {MAX_BATCH} items.",
+            items=len(requests),
+            maximum=MAX_BATCH,
         )
-    outcomes: list[Outcome | None] = [None] * len(orders)
+    outcomes: list[Outcome | Requested | None] = [None] * len(requests)
+    orders = [(index, request) for index, request in enumerate(requests) if isinstance(request, NewOrder)]
+    cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
     with transaction.atomic():
-        accounts = _lock_accounts({order.account_id for order in orders})
-        rules = rules_by_symbol(order.symbol for order in orders)
+        accounts = _lock_accounts({request.account_id for request in requests})
+        rules = rules_by_symbol(order.symbol for _, order in orders)
         books = books_for(rules.values())
         drafts = _resolve(orders, accounts, rules, books, outcomes)
         drafts, repeats = _known_identities(drafts, outcomes)
         drafts = _checked(drafts, accounts, outcomes)
         ledger, drafts = _funded(drafts, outcomes)
+        number_orders(drafts)
+        commands = [(draft.index, new_order_command(draft)) for draft in drafts]
+        commands += cancel_commands(cancels, drafts, outcomes)
         if drafts:
-            accepted = write_orders(drafts, actor=actor, source=source, now=now)
-            ledger.flush()
-            for draft, outcome in zip(drafts, accepted, strict=True):
+            for draft, outcome in zip(
+                drafts, write_orders(drafts, actor=actor, source=source, now=now), strict=True
+            ):
                 outcomes[draft.index] = outcome
-            wake_after_commit(draft.book.shard_id for draft in drafts)
+            ledger.flush()
+        _write_in_list_order(commands, outcomes, actor, now)
         for index, first in repeats.items():
             earlier = outcomes[first]
             outcomes[index] = replace(earlier, duplicate=True) if isinstance(earlier, Accepted) else earlier
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _write_in_list_order(
+    commands: list[tuple[int, CommandRow]],
+    outcomes: list[Outcome | Requested | None],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Command ids increase along the list, so the shard applies them in that order."""
+    if not commands:
+        return
+    commands.sort(key=lambda numbered: numbered[0])
+    ids = write_commands([row for _, row in commands], actor=actor, now=now)
+    for (index, row), command_id in zip(commands, ids, strict=True):
+        if row.kind == CommandKind.CANCEL:
+            outcomes[index] = Requested(command_id, row.order_id)
+    wake_after_commit(row.shard_id for _, row in commands)
 
 
 def _lock_accounts(ids: set[int]) -> dict[int, _Account]:
@@ -92,22 +141,24 @@ def _lock_accounts(ids: set[int]) -> dict[int, _Account]:
 
 
 def _resolve(
-    orders: Sequence[NewOrder],
+    orders: Sequence[tuple[int, NewOrder]],
     accounts: dict[int, _Account],
     rules: dict[str, Rules],
     books: dict[int, BookRef],
-    outcomes: list[Outcome | None],
+    outcomes: list[Outcome | Requested | None],
 ) -> list[Draft]:
     """Names to rows: account, instrument, book, client order id."""
     drafts = []
-    for index, order in enumerate(orders):
+    for index, order in orders:
         try:
             client_order_id = _client_order_id(order.client_order_id)
             if order.account_id not in accounts:
                 raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=order.account_id)
             if order.symbol not in rules:
                 raise Refusal(
-                    Code.UNKNOWN_SYMBOL, "No such instrument: see /api/v1/instruments.", symbol=order.symbol[:32]
+                    Code.UNKNOWN_SYMBOL,
+                    "No such instrument: see /api/v1/instruments.",
+                    symbol=order.symbol[:32],
                 )
             default = TimeInForce.GTC if order.type == OrderType.LIMIT else TimeInForce.IOC
             found = rules[order.symbol]
@@ -141,7 +192,7 @@ def _client_order_id(given: str | None) -> str:
 
 
 def _known_identities(
-    drafts: list[Draft], outcomes: list[Outcome | None]
+    drafts: list[Draft], outcomes: list[Outcome | Requested | None]
 ) -> tuple[list[Draft], dict[int, int]]:
     """Answer what was asked before; race-free because the account rows are locked.
 
@@ -188,7 +239,7 @@ def _conflict(client_order_id: str) -> Refusal:
 
 
 def _checked(
-    drafts: list[Draft], accounts: dict[int, _Account], outcomes: list[Outcome | None]
+    drafts: list[Draft], accounts: dict[int, _Account], outcomes: list[Outcome | Requested | None]
 ) -> list[Draft]:
     """Every check that needs no money."""
     passed: list[Draft] = []
@@ -253,7 +304,7 @@ def _check_order(draft: Draft) -> None:
     pretrade.check_notional(rules, price=price, quantity=draft.quantity)
 
 
-def _funded(drafts: list[Draft], outcomes: list[Outcome | None]) -> tuple[Ledger, list[Draft]]:
+def _funded(drafts: list[Draft], outcomes: list[Outcome | Requested | None]) -> tuple[Ledger, list[Draft]]:
     """Reserve what each order may cost, in list order, on locked ledger rows."""
     ledger = Ledger.lock(
         clients={

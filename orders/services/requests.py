@@ -28,6 +28,14 @@ class NewOrder:
     client_order_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """One item of a list: take the client's order off the book, named by the id the client gave it."""
+
+    account_id: int
+    client_order_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The order is committed. `duplicate` says that the same request was accepted before."""
@@ -39,8 +47,16 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """A committed request to change an order; its outcome is the event of its command."""
+
+    command_id: int
+    order_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Denied:
-    """The order was refused before the book; nothing of it was stored."""
+    """The request was refused before the book; nothing of it was stored."""
 
     refusal: Refusal
     client_order_id: str | None = None

@@ -1,4 +1,4 @@
-"""Write accepted orders: the order, its forever identity and its command, each in one COPY."""
+"""Write accepted orders: the order and its forever identity, each in one COPY, and how its command looks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from instruments.selectors import Rules
 from orders.models import CommandKind, OrderStatus, OrderType, Source, TimeInForce
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
-from orders.services.journal import CommandRow, write_commands
+from orders.services.journal import CommandRow
 from orders.services.requests import Accepted, NewOrder
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import copy_rows, next_ids
@@ -43,22 +43,28 @@ class Draft:
     quantity: Decimal = Decimal(0)
     protection: Decimal | None = None
     held: Decimal = Decimal(0)
+    order_id: int = 0
 
 
-def write_orders(
-    drafts: Sequence[Draft], *, actor: Actor, source: Source, now: datetime
-) -> list[Accepted]:
-    """Write checked and funded orders inside the caller's transaction."""
-    ids = next_ids("orders_order_id_seq", len(drafts))
-    numbered = list(zip(ids, drafts, strict=True))
+def number_orders(drafts: Sequence[Draft]) -> None:
+    """Give the drafts their order ids."""
+    if drafts:
+        for draft, number in zip(drafts, next_ids("orders_order_id_seq", len(drafts)), strict=True):
+            draft.order_id = number
+
+
+def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: datetime) -> list[Accepted]:
+    """Write checked, funded and numbered orders inside the caller's transaction, without their commands."""
+    numbered = [(draft.order_id, draft) for draft in drafts]
     correlation = correlation_id()
-    copy_rows("orders_order", _ORDER_COLUMNS, (_order(i, d, actor, source, now, correlation) for i, d in numbered))
+    copy_rows(
+        "orders_order", _ORDER_COLUMNS, (_order(i, d, actor, source, now, correlation) for i, d in numbered)
+    )
     copy_rows(
         "orders_orderidentity",
         _IDENTITY_COLUMNS,
         ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered),
     )
-    write_commands([_command(number, draft) for number, draft in numbered], actor=actor, now=now)
     return [Accepted(number, now, draft.client_order_id) for number, draft in numbered]
 
 
@@ -77,13 +83,14 @@ def _order(
     )  # fmt: skip
 
 
-def _command(number: int, draft: Draft) -> CommandRow:
+def new_order_command(draft: Draft) -> CommandRow:
+    """The command that puts a numbered draft before the engine."""
     order = draft.order
     return CommandRow(
         shard_id=draft.book.shard_id,
         instrument_id=draft.rules.id,
         kind=CommandKind.NEW,
-        order_id=number,
+        order_id=draft.order_id,
         account_id=order.account_id,
         side=engine_codes.SIDE[order.side],
         order_type=engine_codes.ORDER_TYPE[order.type],
