@@ -1,4 +1,4 @@
-"""The people and accounts a fresh platform starts with, and the file their generated passwords are kept in."""
+"""The people and accounts a fresh platform starts with, and the file that keeps their generated passwords."""
 
 from __future__ import annotations
 

@@ -7,9 +7,8 @@ whole number of the quote asset's smallest unit, which keeps every notional exac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple
 
 from instruments.models import Asset, Instrument, InstrumentKind
 from tradeplatform.common.db import require_transaction
@@ -43,69 +42,38 @@ _ASSETS = {
 }
 
 
-class _Listing(NamedTuple):
-    """One row of the tables below; numbers are written as text so that they stay exact."""
+# symbol, kind, base, quote, tick, lot, least and greatest quantity, contract, leverage, reference price, name
+_BROKERAGE = """
+EURUSD    forex     EUR USD 0.00001 0.01     0.01   100    100000 500 1.1   EUR/USD
+GBPUSD    forex     GBP USD 0.00001 0.01     0.01   100    100000 500 1.27  GBP/USD
+USDJPY    forex     USD JPY 0.001   0.01     0.01   100    100000 500 150   USD/JPY
+AUDUSD    forex     AUD USD 0.00001 0.01     0.01   100    100000 500 0.66  AUD/USD
+BTCUSD    crypto    BTC USD 0.01    0.000001 0.0001 10     1      100 50000 Bitcoin/USD
+ETHUSD    crypto    ETH USD 0.01    0.00001  0.001  100    1      100 3000  Ethereum/USD
+BNBUSD    crypto    BNB USD 0.01    0.001    0.01   1000   1      100 600   Binance Coin/USD
+XRPUSD    crypto    XRP USD 0.0001  0.1      1      100000 1      100 0.6   Ripple/USD
+SOLUSD    crypto    SOL USD 0.01    0.01     0.1    1000   1      100 150   Solana/USD
+XAUUSD    commodity XAU USD 0.01    0.01     0.01   100    100    200 2400  Gold/USD
+XAGUSD    commodity XAG USD 0.001   0.1      0.1    1000   5000   200 29    Silver/USD
+WTICOUSD  commodity WTI USD 0.01    0.01     0.01   100    1000   100 75    WTI Crude Oil
+SPX500USD index     SPX USD 0.01    0.01     0.01   100    50     100 5500  S&P 500
+NAS100USD index     NAS USD 0.01    0.01     0.01   100    20     100 19500 Nasdaq 100
+US30USD   index     DJI USD 0.01    0.01     0.01   100    5      100 40500 Dow Jones
+"""
+_EXCHANGE = """
+BTCUSDT   crypto BTC   USDT 0.01    0.000001 0.0001 1000      1 1 50000 Bitcoin/Tether
+ETHUSDT   crypto ETH   USDT 0.01    0.00001  0.001  10000     1 1 3000  Ether/Tether
+BNBUSDT   crypto BNB   USDT 0.01    0.0001   0.01   10000     1 1 600   Binance Coin/Tether
+SOLUSDT   crypto SOL   USDT 0.01    0.001    0.01   100000    1 1 150   Solana/Tether
+XRPUSDT   crypto XRP   USDT 0.0001  0.1      1      10000000  1 1 0.6   XRP/Tether
+ADAUSDT   crypto ADA   USDT 0.0001  0.1      1      10000000  1 1 0.45  Cardano/Tether
+DOGEUSDT  crypto DOGE  USDT 0.00001 1        1      100000000 1 1 0.15  Dogecoin/Tether
+AVAXUSDT  crypto AVAX  USDT 0.01    0.01     0.1    100000    1 1 35    Avalanche/Tether
+DOTUSDT   crypto DOT   USDT 0.001   0.01     0.1    1000000   1 1 7     Polkadot/Tether
+MATICUSDT crypto MATIC USDT 0.0001  0.1      1      10000000  1 1 0.7   Polygon/Tether
+"""
 
-    symbol: str
-    name: str
-    kind: InstrumentKind
-    base: str
-    quote: str
-    tick: str
-    lot: str
-    minimum: str
-    maximum: str
-    contract: str
-    leverage: int
-    reference: str
-    min_notional: str = "0"
-
-
-_FOREX, _CRYPTO = InstrumentKind.FOREX, InstrumentKind.CRYPTO
-_COMMODITY, _INDEX = InstrumentKind.COMMODITY, InstrumentKind.INDEX
-
-# fmt: off
-_BROKERAGE = (
-    _Listing("EURUSD", "EUR/USD", _FOREX, "EUR", "USD", "0.00001", "0.01", "0.01", "100", "100000", 500, "1.1"),
-    _Listing("GBPUSD", "GBP/USD", _FOREX, "GBP", "USD", "0.00001", "0.01", "0.01", "100", "100000", 500, "1.27"),
-    _Listing("USDJPY", "USD/JPY", _FOREX, "USD", "JPY", "0.001", "0.01", "0.01", "100", "100000", 500, "150"),
-    _Listing("AUDUSD", "AUD/USD", _FOREX, "AUD", "USD", "0.00001", "0.01", "0.01", "100", "100000", 500, "0.66"),
-    _Listing("BTCUSD", "Bitcoin/USD", _CRYPTO, "BTC", "USD", "0.01", "0.000001", "0.0001", "10", "1", 100, "50000"),
-    _Listing("ETHUSD", "Ethereum/USD", _CRYPTO, "ETH", "USD", "0.01", "0.00001", "0.001", "100", "1", 100, "3000"),
-    _Listing("BNBUSD", "Binance Coin/USD", _CRYPTO, "BNB", "USD", "0.01", "0.001", "0.01", "1000", "1", 100, "600"),
-    _Listing("XRPUSD", "Ripple/USD", _CRYPTO, "XRP", "USD", "0.0001", "0.1", "1", "100000", "1", 100, "0.6"),
-    _Listing("SOLUSD", "Solana/USD", _CRYPTO, "SOL", "USD", "0.01", "0.01", "0.1", "1000", "1", 100, "150"),
-    _Listing("XAUUSD", "Gold/USD", _COMMODITY, "XAU", "USD", "0.01", "0.01", "0.01", "100", "100", 200, "2400"),
-    _Listing("XAGUSD", "Silver/USD", _COMMODITY, "XAG", "USD", "0.001", "0.1", "0.1", "1000", "5000", 200, "29"),
-    _Listing("WTICOUSD", "WTI Crude Oil", _COMMODITY, "WTI", "USD", "0.01", "0.01", "0.01", "100", "1000", 100, "75"),
-    _Listing("SPX500USD", "S&P 500", _INDEX, "SPX", "USD", "0.01", "0.01", "0.01", "100", "50", 100, "5500"),
-    _Listing("NAS100USD", "Nasdaq 100", _INDEX, "NAS", "USD", "0.01", "0.01", "0.01", "100", "20", 100, "19500"),
-    _Listing("US30USD", "Dow Jones", _INDEX, "DJI", "USD", "0.01", "0.01", "0.01", "100", "5", 100, "40500"),
-)
-
-
-def _usdt(base: str, tick: str, lot: str, minimum: str, maximum: str, reference: str) -> _Listing:
-    """A spot pair: no leverage, contract of one, orders from 10 USDT."""
-    return _Listing(
-        f"{base}USDT", f"{_ASSETS[base]}/Tether", _CRYPTO, base, "USDT", tick, lot, minimum, maximum, "1", 1,
-        reference, min_notional="10",
-    )
-
-
-_EXCHANGE = (
-    _usdt("BTC", "0.01", "0.000001", "0.0001", "1000", "50000"),
-    _usdt("ETH", "0.01", "0.00001", "0.001", "10000", "3000"),
-    _usdt("BNB", "0.01", "0.0001", "0.01", "10000", "600"),
-    _usdt("SOL", "0.01", "0.001", "0.01", "100000", "150"),
-    _usdt("XRP", "0.0001", "0.1", "1", "10000000", "0.6"),
-    _usdt("ADA", "0.0001", "0.1", "1", "10000000", "0.45"),
-    _usdt("DOGE", "0.00001", "1", "1", "100000000", "0.15"),
-    _usdt("AVAX", "0.01", "0.01", "0.1", "100000", "35"),
-    _usdt("DOT", "0.001", "0.01", "0.1", "1000000", "7"),
-    _usdt("MATIC", "0.0001", "0.1", "1", "10000000", "0.7"),
-)
-# fmt: on
-
+EXCHANGE_MIN_NOTIONAL = Decimal(10)
 PRICE_BAND = Decimal("0.10")
 MAKER_FEE = Decimal("0.0005")
 TAKER_FEE = Decimal("0.0010")
@@ -122,25 +90,34 @@ def seed_instruments() -> int:
     """Create the listed instruments that are missing; returns how many. An operator's changes stay."""
     assets = {asset.code: asset for asset in Asset.objects.all()}
     return create_missing_instruments(
-        Instrument(
-            symbol=row.symbol,
-            display_name=row.name,
-            kind=row.kind,
-            base=assets[row.base],
-            quote=assets[row.quote],
-            tick_size=Decimal(row.tick),
-            lot_size=Decimal(row.lot),
-            min_quantity=Decimal(row.minimum),
-            max_quantity=Decimal(row.maximum),
-            min_notional=Decimal(row.min_notional),
-            price_band=PRICE_BAND,
-            reference_price=Decimal(row.reference),
-            maker_fee=MAKER_FEE,
-            taker_fee=TAKER_FEE,
-            contract_size=Decimal(row.contract),
-            max_leverage=row.leverage,
-        )
-        for row in (*_BROKERAGE, *_EXCHANGE)
+        [
+            *(_instrument(row, assets) for row in _BROKERAGE.strip().splitlines()),
+            *(_instrument(row, assets, EXCHANGE_MIN_NOTIONAL) for row in _EXCHANGE.strip().splitlines()),
+        ]
+    )
+
+
+def _instrument(row: str, assets: Mapping[str, Asset], min_notional: Decimal = Decimal(0)) -> Instrument:
+    symbol, kind, base, quote, tick, lot, least, greatest, contract, leverage, reference, name = row.split(
+        maxsplit=11
+    )
+    return Instrument(
+        symbol=symbol,
+        display_name=name,
+        kind=InstrumentKind(kind),
+        base=assets[base],
+        quote=assets[quote],
+        tick_size=Decimal(tick),
+        lot_size=Decimal(lot),
+        min_quantity=Decimal(least),
+        max_quantity=Decimal(greatest),
+        min_notional=min_notional,
+        price_band=PRICE_BAND,
+        reference_price=Decimal(reference),
+        maker_fee=MAKER_FEE,
+        taker_fee=TAKER_FEE,
+        contract_size=Decimal(contract),
+        max_leverage=int(leverage),
     )
 
 

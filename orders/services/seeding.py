@@ -1,4 +1,4 @@
-"""Seed the whole platform in one transaction: shards, assets, instruments, books and, where wanted, people."""
+"""Seed the platform in one transaction: shards, assets, instruments, books and, where wanted, people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACTOR = Actor.system("seed")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many rows of each kind."""
+    """How many rows of each kind; opening deposits are only counted as they are made."""
 
     shards: int = 0
     assets: int = 0
@@ -39,7 +39,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What was added, what there is now (deposits are not counted), and the logins that were generated."""
+    """What was added, what there is now, and the logins that were generated."""
 
     added: Counts
     total: Counts

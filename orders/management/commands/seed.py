@@ -46,7 +46,7 @@ class Command(BaseCommand):
             report = {
                 "dry_run": options["dry_run"],
                 "added": asdict(seeded.added),
-                "total": asdict(seeded.total),
+                "total": _without_deposits(asdict(seeded.total)),
                 "new_logins": [login.username for login in seeded.logins],
             }
             self.stdout.write(json.dumps(report, indent=2))
@@ -57,9 +57,9 @@ class Command(BaseCommand):
         console = output(options)
         title = "Would be added" if options["dry_run"] else "Added"
         table = Table("", title, "In all")
-        total = asdict(seeded.total)
+        total = _without_deposits(asdict(seeded.total))
         for name, added in asdict(seeded.added).items():
-            table.add_row(name, str(added), "" if name == "deposits" else str(total[name]))
+            table.add_row(name, str(added), str(total.get(name, "")))
         console.print(table)
         if not seeded.logins or options["dry_run"]:
             return
@@ -68,3 +68,7 @@ class Command(BaseCommand):
             logins.add_row(login.username, login.password, ", ".join(login.roles))
         console.print(logins)
         console.print(f"Kept, for your eyes only, in {logins_file}", soft_wrap=True)
+
+
+def _without_deposits(total: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in total.items() if name != "deposits"}
