@@ -1,5 +1,7 @@
 """What must hold of orders, books and the journal, and between them and the ledger."""
 
+# ruff: noqa: S608 - queries are put together from the constants of this file
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,11 +27,12 @@ sql_invariant(
         SELECT l.id AS ledger_account, l.held AS stored, coalesce(r.sum, 0) AS reserved
         FROM accounts_ledgeraccount l LEFT JOIN (
             SELECT account_id, asset_id, sum(held) FROM (
-                SELECT o.account_id, CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END AS asset_id, o.held
+                SELECT o.account_id, o.held,
+                       CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END AS asset_id
                 FROM orders_order o JOIN instruments_instrument i ON i.id = o.instrument_id
                 WHERE o.status IN {_LIVE}
                 UNION ALL
-                SELECT o.account_id, CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END, c.held
+                SELECT o.account_id, c.held, CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END
                 FROM orders_command c JOIN orders_order o ON o.id = c.order_id
                 JOIN instruments_instrument i ON i.id = o.instrument_id
                 WHERE c.status = 'pending' AND c.held > 0) holds GROUP BY account_id, asset_id) r
@@ -38,14 +41,16 @@ sql_invariant(
 )  # fmt: skip
 
 
-@invariant("iM4-required", "Every live order holds exactly what its open quantity may still cost, fees included")
+@invariant(
+    "iM4-required", "Every live order holds exactly what its open quantity may still cost, fees included"
+)
 def _required_holds() -> tuple[int, Sequence[dict[str, Any]]]:
     rows = read(
         f"""
         SELECT o.id, o.side, o.leaves, coalesce(o.price, o.protection_price) AS price, o.held, o.fee_accrued,
                greatest(o.maker_fee_rate, o.taker_fee_rate) AS rate, q.decimals
         FROM orders_order o JOIN instruments_instrument i ON i.id = o.instrument_id
-        JOIN instruments_asset q ON q.id = i.quote_id WHERE o.status IN {_LIVE}"""  # noqa: S608
+        JOIN instruments_asset q ON q.id = i.quote_id WHERE o.status IN {_LIVE}"""
     )
     breaches = []
     for row in rows:
@@ -89,7 +94,9 @@ sql_invariant(
 )
 
 
-@invariant("iM7-rounding", "Each order's fees are its exact fee rounded up once; the rest is in the rounding account")
+@invariant(
+    "iM7-rounding", "Each order's fees are its exact fee rounded up once; the rest is in the rounding account"
+)
 def _rounding() -> tuple[int, Sequence[dict[str, Any]]]:
     rows = read(
         """
@@ -109,7 +116,7 @@ def _rounding() -> tuple[int, Sequence[dict[str, Any]]]:
 
 sql_invariant(
     "iQ1",
-    "Quantity = filled + open + prevented (+ cancelled, once final), none negative; filled = the sum of fills",
+    "Quantity = filled + open + prevented (+ cancelled, once final); filled = the sum of fills",
     examined=_ORDERS,
     breaches=f"""
         SELECT o.id AS "order", o.quantity, o.filled, o.leaves, o.prevented, coalesce(f.sum, 0) AS fills
@@ -208,7 +215,8 @@ sql_invariant(
         FROM orders_book b LEFT JOIN (
             SELECT instrument_id, count(*), min(seq), max(seq), count(DISTINCT seq) AS distinct
             FROM orders_event GROUP BY instrument_id) e ON e.instrument_id = b.instrument_id
-        WHERE b.seq <> coalesce(e.count, 0) OR (b.seq > 0 AND (e.min <> 1 OR e.max <> b.seq OR e.distinct <> b.seq))""",
+        WHERE b.seq <> coalesce(e.count, 0)
+           OR (b.seq > 0 AND (e.min <> 1 OR e.max <> b.seq OR e.distinct <> b.seq))""",
 )
 
 sql_invariant(
@@ -231,7 +239,8 @@ sql_invariant(
         FROM orders_shard s LEFT JOIN (
             SELECT shard_id, count(*), max(position), count(DISTINCT position) AS distinct
             FROM orders_command WHERE status = 'done' GROUP BY shard_id) c ON c.shard_id = s.id
-        WHERE s.position <> coalesce(c.count, 0) OR (s.position > 0 AND (c.max <> s.position OR c.distinct <> s.position))
+        WHERE s.position <> coalesce(c.count, 0)
+           OR (s.position > 0 AND (c.max <> s.position OR c.distinct <> s.position))
         UNION ALL
         SELECT NULL, NULL, NULL, NULL, NULL, seq FROM (
             SELECT seq, epoch, lag(epoch) OVER (PARTITION BY instrument_id ORDER BY seq) AS before

@@ -6,22 +6,18 @@ Times are RFC 3339 with microseconds. No other client's account or order is ever
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from instruments.scaling import text
 from instruments.selectors import Rules
 from orders.models import Fill, Order, Side, Trade
+from tradeplatform.common.times import rfc3339
 
 if TYPE_CHECKING:
     from orders.services.order_state import OrderState
     from orders.services.projecting import FillRow, TradeRow
-
-
-def rfc3339(at: datetime) -> str:
-    """A moment as text, always in UTC, always with microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def order_json(order: Order | OrderState, rules: Rules) -> dict[str, Any]:
@@ -43,9 +39,7 @@ def order_json(order: Order | OrderState, rules: Rules) -> dict[str, Any]:
         "prevented": text(order.prevented, rules.quantity_decimals),
         "average_price": None if average is None else text(average, rules.price_decimals + 4),
         "filled_notional": text(order.filled_notional, rules.quote_decimals),
-        "held": text(
-            order.held, rules.quote_decimals if order.side == Side.BUY else rules.base_decimals
-        ),
+        "held": text(order.held, rules.quote_decimals if order.side == Side.BUY else rules.base_decimals),
         "status": str(order.status),
         "reason": order.reason,
         "seq": order.last_seq,

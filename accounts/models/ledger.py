@@ -54,7 +54,9 @@ class LedgerAccount(models.Model):
                 name="ledger_one_per_account_and_asset",
             ),
             models.UniqueConstraint(
-                fields=["kind", "asset"], condition=Q(account__isnull=True), name="ledger_one_per_kind_and_asset"
+                fields=["kind", "asset"],
+                condition=Q(account__isnull=True),
+                name="ledger_one_per_kind_and_asset",
             ),
             models.UniqueConstraint(fields=["id", "asset"], name="ledger_id_and_asset"),
             models.CheckConstraint(
@@ -79,7 +81,8 @@ class LedgerAccount(models.Model):
     @property
     def available(self) -> Decimal:
         """What may be spent or withdrawn now."""
-        return self.balance - self.held
+        available: Decimal = self.balance - self.held
+        return available
 
 
 class TransferKind(models.TextChoices):
@@ -131,9 +134,7 @@ class Transfer(PartitionedModel):
         indexes = [
             models.Index(fields=["debit", "-id"], name="transfer_by_debit"),
             models.Index(fields=["credit", "-id"], name="transfer_by_credit"),
-            models.Index(
-                fields=["trade_id"], condition=Q(trade_id__isnull=False), name="transfer_by_trade"
-            ),
+            models.Index(fields=["trade_id"], condition=Q(trade_id__isnull=False), name="transfer_by_trade"),
         ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 

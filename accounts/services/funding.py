@@ -23,6 +23,7 @@ from instruments.scaling import short_text
 from tradeplatform.common.errors import Code, Refusal
 
 _MAX_AMOUNT = Decimal(10) ** 18
+_MAX_REQUEST_ID = 64
 
 
 def deposit(
@@ -37,7 +38,16 @@ def deposit(
 ) -> Transfer:
     """Credit `amount` of `asset`, come in from outside. Raises Refusal; see `_move`."""
     _check_positive(amount)
-    return _move(TransferKind.DEPOSIT, account_id, asset, amount, reason, request_id, actor, now)
+    return _move(
+        TransferKind.DEPOSIT,
+        account_id=account_id,
+        asset_code=asset,
+        amount=amount,
+        reason=reason,
+        request_id=request_id,
+        actor=actor,
+        now=now,
+    )
 
 
 def withdraw(
@@ -52,7 +62,16 @@ def withdraw(
 ) -> Transfer:
     """Debit `amount` of `asset`, gone outside. What open orders hold cannot be withdrawn."""
     _check_positive(amount)
-    return _move(TransferKind.WITHDRAWAL, account_id, asset, -amount, reason, request_id, actor, now)
+    return _move(
+        TransferKind.WITHDRAWAL,
+        account_id=account_id,
+        asset_code=asset,
+        amount=-amount,
+        reason=reason,
+        request_id=request_id,
+        actor=actor,
+        now=now,
+    )
 
 
 def adjust(
@@ -66,11 +85,21 @@ def adjust(
     now: datetime,
 ) -> Transfer:
     """Correct a balance by `amount` (either sign) against the house account."""
-    return _move(TransferKind.ADJUSTMENT, account_id, asset, amount, reason, request_id, actor, now)
+    return _move(
+        TransferKind.ADJUSTMENT,
+        account_id=account_id,
+        asset_code=asset,
+        amount=amount,
+        reason=reason,
+        request_id=request_id,
+        actor=actor,
+        now=now,
+    )
 
 
 def _move(
     kind: TransferKind,
+    *,
     account_id: int,
     asset_code: str,
     amount: Decimal,
@@ -82,7 +111,7 @@ def _move(
     reason, request_id = reason.strip(), request_id.strip()
     if not reason:
         raise Refusal(Code.REASON_REQUIRED, "Say why: a reason is required and recorded.", field="reason")
-    if not 1 <= len(request_id) <= 64 or "\0" in request_id + reason:
+    if not 1 <= len(request_id) <= _MAX_REQUEST_ID or "\0" in request_id + reason:
         raise Refusal(Code.INVALID_FIELD, "request_id must have 1 to 64 characters.", field="request_id")
     asset = Asset.objects.filter(code=asset_code, is_active=True).first() if "\0" not in asset_code else None
     if asset is None:

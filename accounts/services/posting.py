@@ -63,7 +63,7 @@ class Ledger:
     def lock(
         cls, *, clients: Iterable[tuple[int, int]], system: Iterable[tuple[LedgerKind, int]] = ()
     ) -> Ledger:
-        """Lock, in id order, the accounts of (trading account, asset) and (kind, asset), creating missing ones."""
+        """Lock the accounts of (trading account, asset) and (kind, asset) in id order; make missing ones."""
         require_transaction()
         wanted = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
         wanted_system = {(kind.value, asset) for kind, asset in system}
@@ -106,9 +106,20 @@ class Ledger:
         self._changed[credit.id] = credit
         self._transfers.append(
             (
-                at, kind.value, debit.asset_id, debit.id, credit.id, amount, debit.balance, credit.balance,
-                cause.order_id, cause.trade_id, cause.request_id, cause.reason, cause.actor_id,
-            )  # fmt: skip
+                at,
+                kind.value,
+                debit.asset_id,
+                debit.id,
+                credit.id,
+                amount,
+                debit.balance,
+                credit.balance,
+                cause.order_id,
+                cause.trade_id,
+                cause.request_id,
+                cause.reason,
+                cause.actor_id,
+            )
         )
 
     def hold(self, account: LockedAccount, change: Decimal) -> None:
@@ -122,7 +133,7 @@ class Ledger:
         return list(self._changed.values())
 
     def flush(self) -> list[int]:
-        """Write transfers and balances; return the transfer ids. The database refuses a negative available."""
+        """Write transfers and balances; return transfer ids. The database refuses to leave a client short."""
         ids = next_ids("accounts_transfer_id_seq", len(self._transfers)) if self._transfers else []
         if ids:
             copy_rows(

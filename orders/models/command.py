@@ -57,7 +57,9 @@ class Book(models.Model):
     instrument = models.OneToOneField(Instrument, on_delete=models.PROTECT, primary_key=True)
     shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="books")
     seq = models.BigIntegerField(default=0)
-    last_time = models.BigIntegerField(default=0, help_text="Time of the last event, microseconds since 1970.")
+    last_time = models.BigIntegerField(
+        default=0, help_text="Time of the last event, microseconds since 1970."
+    )
     last_price_ticks = models.BigIntegerField(default=0, help_text="Price of the last trade; 0 = none yet.")
     halted = models.BooleanField(default=False)
     state_hash = models.CharField(max_length=32, blank=True, default="")
@@ -87,7 +89,7 @@ class CommandStatus(models.TextChoices):
 
 
 class Command(PartitionedModel):
-    """A request to change a market, in the engine's own integers: the journal the engine can be replayed from.
+    """A request to change a market, in the engine's own integers: the journal that can be replayed.
 
     Written by intake and halting; `status`, `position` and `last_seq` are moved by the drain alone.
     `held` is what an amend has reserved beyond the order's own hold, until it is applied.

@@ -13,7 +13,7 @@ SEQ_BITS = 40
 
 
 def event_id(instrument_id: int, seq: int) -> int:
-    """The id of the event at `seq` of an instrument's book: the pair itself, so it can never be given twice."""
+    """The id of the event at `seq` of an instrument's book: the pair itself, so never given twice."""
     return (instrument_id << SEQ_BITS) | seq
 
 

@@ -37,7 +37,7 @@ class TimeInForce(models.TextChoices):
 
 
 class StpMode(models.TextChoices):
-    """What happens when an order would trade with its own account or trade group; the taker's mode decides."""
+    """What happens when an order would trade with its own account or group; the taker's mode decides."""
 
     EXPIRE_TAKER = "expire_taker", "Expire taker"
     EXPIRE_MAKER = "expire_maker", "Expire maker"
@@ -146,8 +146,7 @@ class Order(PartitionedModel):
                 name="order_parts_within_quantity",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=LIVE, leaves__gt=0)
-                | Q(status__in=FINAL, leaves=0, held=0),
+                condition=Q(status__in=LIVE, leaves__gt=0) | Q(status__in=FINAL, leaves=0, held=0),
                 name="order_final_has_and_holds_nothing",
             ),
             models.CheckConstraint(

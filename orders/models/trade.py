@@ -78,9 +78,7 @@ class Fill(PartitionedModel):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=Q(price__gt=0, quantity__gt=0, fee__gte=0), name="fill_positive"
-            )
+            models.CheckConstraint(condition=Q(price__gt=0, quantity__gt=0, fee__gte=0), name="fill_positive")
         ]
         indexes = [
             models.Index(fields=["order_id", "id"], name="fill_by_order"),

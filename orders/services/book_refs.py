@@ -35,15 +35,14 @@ def books_for(rules: Iterable[Rules]) -> dict[int, BookRef]:
         _open(missing)
         refs = _find(wanted)
         if still := [number for number in missing if number not in refs]:
-            raise Refusal(
-                Code.UNAVAILABLE, "No shard exists: run `manage.py seed` first.", instruments=still
-            )
+            raise Refusal(Code.UNAVAILABLE, "No shard exists: run `manage.py seed` first.", instruments=still)
     return refs
 
 
 def _find(ids: list[int]) -> dict[int, BookRef]:
     rows = fetch(
-        "SELECT instrument_id, shard_id, last_price_ticks FROM orders_book WHERE instrument_id = ANY(%s)", [ids]
+        "SELECT instrument_id, shard_id, last_price_ticks FROM orders_book WHERE instrument_id = ANY(%s)",
+        [ids],
     )
     return {row[0]: BookRef(*row) for row in rows}
 

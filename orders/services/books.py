@@ -8,13 +8,14 @@ must stop, because somebody's order is not where the journal says it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import structlog
 from tradeengine import Engine, codec
 
 from instruments.scaling import steps
-from instruments.selectors import rules_by_id
-from orders.models import Book, Order
+from instruments.selectors import Rules, rules_by_id
+from orders.models import Book, Order, Side, StpMode
 from orders.services import engine_codes
 
 logger = structlog.get_logger(__name__)
@@ -71,28 +72,9 @@ def rebuild(books: list[Book], *, using: str = "default") -> Engine:
     engine = Engine()
     rules = rules_by_id((book.instrument_id for book in books), using=using)
     resting: dict[int, list[bytes]] = {book.instrument_id: [] for book in books}
-    orders = (
-        Order.objects.using(using)
-        .resting()
-        .filter(instrument_id__in=list(resting))
-        .order_by("instrument_id", "priority")
-        .values_list(
-            "instrument_id", "id", "account_id", "stp_group", "side", "post_only", "stp_mode", "price",
-            "leaves", "filled", "priority",
-        )  # fmt: skip
-    )
-    for (
-        instrument_id, order_id, account_id, stp_group, side, post_only, stp_mode, price, leaves, filled, priority,
-    ) in orders.iterator(chunk_size=10_000):  # fmt: skip
-        scale = rules[instrument_id]
-        resting[instrument_id].append(
-            codec.RESTING.pack(
-                engine_codes.SIDE[side], engine_codes.POST_ONLY if post_only else 0,
-                engine_codes.STP_MODE[stp_mode], 0, 0, 0, 0, 0, order_id, account_id, stp_group,
-                steps(price, scale.tick_size), steps(leaves, scale.lot_size), steps(filled, scale.lot_size),
-                priority, 0, 0,
-            )  # fmt: skip
-        )
+    orders = Order.objects.using(using).resting().filter(instrument_id__in=list(resting))
+    for order in orders.order_by("instrument_id", "priority").iterator(chunk_size=10_000):
+        resting[order.instrument_id].append(_record(order, rules[order.instrument_id]))
     for book in books:
         engine.add_book(book.instrument_id)
         engine.restore(
@@ -105,8 +87,33 @@ def rebuild(books: list[Book], *, using: str = "default") -> Engine:
         )
         rebuilt = engine.state_hash(book.instrument_id)
         if book.state_hash and rebuilt != book.state_hash:
-            raise StateMismatch(
-                instrument_id=book.instrument_id, stored=book.state_hash, rebuilt=rebuilt
-            )
+            raise StateMismatch(instrument_id=book.instrument_id, stored=book.state_hash, rebuilt=rebuilt)
     engine.level_changes()  # a rebuilt book is not a change
     return engine
+
+
+def _record(order: Order, rules: Rules) -> bytes:
+    """An open order as the engine restores it."""
+    return codec.encode_resting(
+        codec.RestingOrder(
+            side=engine_codes.SIDE[Side(order.side)],
+            post_only=order.post_only,
+            stp=engine_codes.STP_MODE[StpMode(order.stp_mode)],
+            order_id=order.id,
+            account=order.account_id,
+            stp_group=order.stp_group,
+            price=_whole(order.price, rules.tick_size),
+            leaves=_whole(order.leaves, rules.lot_size),
+            executed=_whole(order.filled, rules.lot_size),
+            priority=order.priority,
+            time=0,
+        )
+    )
+
+
+def _whole(value: Decimal | None, step: Decimal) -> int:
+    """A stored price or quantity in steps; the database has only whole ones in a book."""
+    count = steps(value or Decimal(0), step)
+    if count is None:
+        raise ValueError(f"{value} is not a multiple of {step}")
+    return count

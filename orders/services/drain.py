@@ -52,7 +52,9 @@ class Drained:
     trades: int = 0
 
 
-def drain_all(*, shard_id: int, clock: Callable[[], datetime], owner: str = OWNER, batch: int = BATCH) -> Drained:
+def drain_all(
+    *, shard_id: int, clock: Callable[[], datetime], owner: str = OWNER, batch: int = BATCH
+) -> Drained:
     """Drain until nothing is pending. Raises ShardStopped."""
     wake.woken(shard_id)
     total = Drained()
@@ -100,9 +102,7 @@ def _take(shard_id: int, owner: str) -> Shard:
     return shard
 
 
-def _apply(
-    shard: Shard, commands: list[PendingCommand], now: datetime
-) -> tuple[Drained, list[frames.Frame]]:
+def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple[Drained, list[frames.Frame]]:
     rows = list(Book.objects.filter(shard_id=shard.id).order_by("instrument_id"))
     cached = books.engine_at(shard_id=shard.id, position=shard.position, books=rows)
     engine = cached.engine
@@ -163,9 +163,10 @@ def _move_books(cached: books.ShardEngine, instrument_ids: list[int]) -> None:
 
 
 def _move_shard(shard: Shard, applied: int, now: datetime) -> None:
-    """Advance the shard in the transaction that wrote the effects; a worker whose epoch passed writes nothing."""
+    """Advance the shard with the effects; a worker whose epoch has passed rolls back."""
     moved = execute(
-        "UPDATE orders_shard SET position = %s, drained_at = %s WHERE id = %s AND epoch = %s AND position = %s",
+        "UPDATE orders_shard SET position = %s, drained_at = %s"
+        " WHERE id = %s AND epoch = %s AND position = %s",
         [shard.position + applied, now, shard.id, shard.epoch, shard.position],
     )
     if moved != 1:

@@ -36,8 +36,10 @@ def halt_instrument(
     status: InstrumentStatus = InstrumentStatus.HALTED,
     cancel_resting: bool | None = None,
 ) -> int:
-    """Stop trading; returns the command's id. Resting orders follow the instrument's halt policy unless
-    `cancel_resting` says otherwise; delisting always cancels them.
+    """Stop trading; returns the command's id.
+
+    Resting orders follow the instrument's halt policy unless `cancel_resting` says otherwise; delisting
+    always cancels them.
 
     Raises Refusal: reason_required, unknown_symbol, no_change.
     """

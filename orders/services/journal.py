@@ -61,11 +61,30 @@ def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -
         _COLUMNS,
         (
             (
-                number, now, row.shard_id, row.instrument_id, row.kind.value, CommandStatus.PENDING.value,
-                row.order_id, row.account_id, row.side, row.order_type, row.time_in_force, row.flags,
-                row.stp_mode, row.stp_group, row.reason_code, row.price_ticks, row.quantity_lots, time_us,
-                row.held, actor.user_id, actor.label, row.reason, correlation,
-            )  # fmt: skip
+                number,
+                now,
+                row.shard_id,
+                row.instrument_id,
+                row.kind.value,
+                CommandStatus.PENDING.value,
+                row.order_id,
+                row.account_id,
+                row.side,
+                row.order_type,
+                row.time_in_force,
+                row.flags,
+                row.stp_mode,
+                row.stp_group,
+                row.reason_code,
+                row.price_ticks,
+                row.quantity_lots,
+                time_us,
+                row.held,
+                actor.user_id,
+                actor.label,
+                row.reason,
+                correlation,
+            )
             for number, row in zip(ids, rows, strict=True)
         ),
     )

@@ -1,4 +1,4 @@
-"""An order as the drain works on it: loaded in one query, changed by events, written back in one statement."""
+"""An order as the drain works on it: loaded by one query, changed by events, written by one statement."""
 
 from __future__ import annotations
 
@@ -66,7 +66,11 @@ class OrderState:
         states = {}
         for row in rows:
             state = cls(*row)
-            state.side, state.status, state.type = Side(state.side), OrderStatus(state.status), OrderType(state.type)
+            state.side, state.status, state.type = (
+                Side(state.side),
+                OrderStatus(state.status),
+                OrderType(state.type),
+            )
             states[state.id] = state
         return states
 

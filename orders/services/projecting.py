@@ -119,13 +119,14 @@ class Projection:
         asset_id = rules.quote_id if order.side == Side.BUY else rules.base_id
         return self.ledger.client(order.account_id, asset_id)
 
-    def _accepted(self, event: EngineEvent) -> None:
+    def accepted(self, event: EngineEvent) -> None:
+        """The order is in the book's hands, with its place in the queue."""
         order = self.orders[event.order_id]
         order.status = OrderStatus.OPEN
         order.priority = event.priority
         order.touch(event.seq)
 
-    def _ended(self, event: EngineEvent) -> None:
+    def ended(self, event: EngineEvent) -> None:
         """Rejected by the book, or the open rest taken off it."""
         order = self.orders[event.order_id]
         rejected = event.kind == EventKind.REJECTED
@@ -134,7 +135,8 @@ class Projection:
         order.leaves = Decimal(0)
         order.touch(event.seq)
 
-    def _amended(self, event: EngineEvent) -> None:
+    def amended(self, event: EngineEvent) -> None:
+        """New price or quantity; the place is the event's."""
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
         order.price = rules.price(event.price)
         order.leaves = rules.quantity(event.leaves)
@@ -142,13 +144,15 @@ class Projection:
         order.priority = event.priority
         order.touch(event.seq)
 
-    def _reduced(self, event: EngineEvent) -> None:
+    def reduced(self, event: EngineEvent) -> None:
+        """Self-trade prevention took a part off."""
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
         order.prevented += rules.quantity(event.quantity)
         order.leaves = rules.quantity(event.leaves)
         order.touch(event.seq)
 
-    def _trade(self, event: EngineEvent) -> None:
+    def trade(self, event: EngineEvent) -> None:
+        """Two orders met: fill both, pay both ways, charge both fees."""
         rules = self.rules[event.instrument]
         taker, maker = self.orders[event.order_id], self.orders[event.maker_order_id]
         buy, sell = (taker, maker) if taker.side == Side.BUY else (maker, taker)
@@ -199,7 +203,7 @@ class Projection:
     def _charge(
         self, trade: TradeRow, order: OrderState, liquidity: Liquidity, rate: Decimal, rules: Rules
     ) -> None:
-        """The fee on notional, in quote; the fraction of a unit that rounding adds goes to its own account."""
+        """The fee on notional, in quote; the fraction that rounding adds goes to its own account."""
         exact = product(trade.notional, rate)
         charge, residue = fee_step(accrued=order.fee_accrued, exact=exact, decimals=rules.quote_decimals)
         order.fee_accrued += exact
@@ -223,13 +227,15 @@ class Projection:
                 cause=cause,
             )
 
-    def _refused(self, event: EngineEvent) -> None:
+    def refused(self, event: EngineEvent) -> None:
         """A cancel or amend came too late: the event itself is the whole effect."""
 
-    def _halted(self, event: EngineEvent) -> None:
+    def halted(self, event: EngineEvent) -> None:
+        """The book takes no orders from here on."""
         self.statuses[event.instrument] = _STATUS_OF_HALT.get(event.reason, InstrumentStatus.HALTED)
 
-    def _resumed(self, event: EngineEvent) -> None:
+    def resumed(self, event: EngineEvent) -> None:
+        """The book takes orders again."""
         self.statuses[event.instrument] = InstrumentStatus.ACTIVE
 
     def write(self, events: Sequence[EngineEvent], epoch: int) -> None:
@@ -246,16 +252,16 @@ class Projection:
 
 
 _EFFECT: dict[int, Callable[[Projection, EngineEvent], None]] = {
-    EventKind.ACCEPTED: Projection._accepted,
-    EventKind.REJECTED: Projection._ended,
-    EventKind.TRADE: Projection._trade,
-    EventKind.CANCELLED: Projection._ended,
-    EventKind.AMENDED: Projection._amended,
-    EventKind.CANCEL_REJECTED: Projection._refused,
-    EventKind.AMEND_REJECTED: Projection._refused,
-    EventKind.REDUCED: Projection._reduced,
-    EventKind.HALTED: Projection._halted,
-    EventKind.RESUMED: Projection._resumed,
+    EventKind.ACCEPTED: Projection.accepted,
+    EventKind.REJECTED: Projection.ended,
+    EventKind.TRADE: Projection.trade,
+    EventKind.CANCELLED: Projection.ended,
+    EventKind.AMENDED: Projection.amended,
+    EventKind.CANCEL_REJECTED: Projection.refused,
+    EventKind.AMEND_REJECTED: Projection.refused,
+    EventKind.REDUCED: Projection.reduced,
+    EventKind.HALTED: Projection.halted,
+    EventKind.RESUMED: Projection.resumed,
 }
 
 

@@ -34,7 +34,10 @@ def wake(shard_ids: Iterable[int]) -> None:
         try:
             if client().set(_key(shard_id), 1, nx=True, px=_PENDING_MS):
                 current_app.send_task(
-                    "orders.drain_shard", kwargs={"shard_id": shard_id}, queue=f"shard-{shard_id}", retry=False
+                    "orders.drain_shard",
+                    kwargs={"shard_id": shard_id},
+                    queue=f"shard-{shard_id}",
+                    retry=False,
                 )
         except (RedisError, OperationalError, OSError) as error:
             # The commands are safe in their table; the sweep finds them.

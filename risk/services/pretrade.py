@@ -16,6 +16,7 @@ from tradeplatform.common.errors import Code, Refusal
 
 # Beyond this a number is refused before anything is computed with it: NUMERIC(38, 18) holds 10**20.
 MAX_NUMBER = Decimal(10) ** 18
+_MAX_DECIMALS = 18
 
 _CLOSED = {
     InstrumentStatus.HALTED: (Code.INSTRUMENT_HALTED, "Trading in {0} is halted: only cancels are taken."),
@@ -52,7 +53,7 @@ def check_number(name: str, value: Decimal) -> None:
     if value <= 0:
         raise Refusal(Code.INVALID_NUMBER, f"{name} must be greater than zero.", field=name)
     exponent = value.as_tuple().exponent
-    if value >= MAX_NUMBER or (isinstance(exponent, int) and exponent < -18):
+    if value >= MAX_NUMBER or (isinstance(exponent, int) and -exponent > _MAX_DECIMALS):
         raise Refusal(
             Code.INVALID_NUMBER,
             f"{name} must be below 10^18 with at most 18 digits after the point.",
@@ -177,5 +178,3 @@ def check_open_orders(rules: Rules, open_orders: int) -> None:
             open_orders=open_orders,
             maximum=rules.max_open_orders,
         )
-
-
