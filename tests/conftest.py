@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
+from tests.browser import ARGUMENTS, chromium
 from tests.servers import Platform, platform_key, wants_platform
 
 
@@ -25,3 +27,14 @@ def platform(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker)
     """The platform that runs beside the live tests; they see its database through the ORM, as it is."""
     with django_db_blocker.unblock():
         yield request.config.stash[platform_key]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium for the whole run; each test opens a context of its own in it."""
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
+        # playwright keeps an event loop in this thread, which Django would take for asynchronous code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        running = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield running
+        running.close()

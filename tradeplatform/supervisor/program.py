@@ -53,7 +53,7 @@ def spawn(program: Program, log: Path, *, follow_parent: bool) -> subprocess.Pop
         if follow_parent and _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, stop, 0, 0, 0)
 
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
             [str(part) for part in program.argv],

@@ -32,7 +32,8 @@ class Command(BaseCommand):
         if _migrations_wait():
             call_command("migrate", interactive=False, verbosity=0)
         call_command("partition", "apply", stdout=StringIO())
-        call_command("seed", verbosity=0)
+        # Not to our output, which is logged: it shows generated passwords.
+        call_command("seed", stdout=StringIO())
         if options["json"]:
             shards = list(Shard.objects.order_by("pk").values_list("pk", flat=True))
             options["json"].write_text(json.dumps({"shards": shards}))

@@ -1,0 +1,89 @@
+# The tasks of a developer. `make` alone lists them.
+# Needs Python 3.11 or newer, the Rust toolchain, a C compiler and make; the rest comes with `make setup`.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# rustup's own place is not on every PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first that runs, is new enough and can make virtual environments. Override: make PYTHON=/path/to/python3
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o -type f \
+	\( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print 2>/dev/null)
+PACKAGES := $(VENV)/.packages-installed
+ENGINE := $(VENV)/.engine-built
+
+.PHONY: help setup run test lint format bench soak lock clean tools
+
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(ENGINE) ## Make the virtual environment and build the engine (the others do this when needed).
+
+run: setup ## Start the whole platform on this machine; Ctrl-C stops it.
+	@exec $(BIN)/python manage.py up
+
+test: lint ## Lint, then every test: Rust, Python, and those of the running platform with a browser.
+	@$(BIN)/python -m tests.browser
+	cd engine && cargo test --locked
+	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -m live
+
+lint: setup ## Style, types, floors, Rust's own lints.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	cd engine && cargo fmt --check
+	cd engine && cargo clippy --locked --all-targets -- -D warnings
+
+format: setup ## Let the formatters rewrite Python and Rust.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	cd engine && cargo fmt
+
+bench: setup ## Measure orders a second and engine messages a second, as ratios in one run.
+	$(BIN)/python -m tests.bench.bench_orders
+
+soak: setup ## Trade for a while with faults thrown in, then check every invariant.
+	$(BIN)/python -m tests.simulation.soak
+
+lock: setup ## Resolve pyproject.toml again into requirements.txt, with hashes.
+	@{ echo "# Everything a checkout installs, for running, testing and building, with the hashes of its files."; \
+	   echo "# Resolved from pyproject.toml by make lock; not edited by hand."; \
+	   $(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	   --upgrade --quiet --no-header; } > requirements.new
+	@mv requirements.new requirements.txt
+
+clean: ## Stop the platform if it runs here, and remove all that a checkout made for itself.
+	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python manage.py up --stop; fi
+	@if [ -L var/servers ]; then rm -rf "$$(readlink -f var/servers)"; fi
+	rm -rf $(VENV) var engine/target .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f engine/python/tradeengine/*.so
+
+tools:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed:" \
+		"install it (Debian: apt-get install python3 python3-venv) or say make PYTHON=/path/to/python3." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "The Rust toolchain is needed to build the engine:" \
+		"install it from https://rustup.rs, then run make again." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is needed to link the engine:" \
+		"install one (Debian: apt-get install gcc libc6-dev), then run make again." >&2; exit 1; }
+
+# uv comes from the lock like everything else, by pip, which checks its hash; then it installs the rest.
+$(PACKAGES): requirements.txt | tools
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^[a-z]/{wanted = /^uv==/} wanted' requirements.txt > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	@touch $@
+
+$(ENGINE): $(PACKAGES) $(ENGINE_SOURCES) | tools
+	cd engine && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(CURDIR)/$(BIN)/maturin develop --release --locked --quiet --uv
+	@touch $@
