@@ -1,4 +1,4 @@
-"""The browser of the tests: a Chromium of this machine, driven by playwright, which brings none of its own."""
+"""The browser of the tests: a Chromium of this machine, driven by playwright, which brings none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MISSING = (
     "or set TRADEPLATFORM_CHROMIUM to its path."
 )
 
-#: Root may not use Chromium's sandbox; the rest keeps it from calling home, which a closed network slows down.
+#: Root may not use the sandbox; the rest keeps it from calling home, which a closed network slows down.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
