@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.db.models import QuerySet
+
 from instruments.models import Instrument, InstrumentStatus
 from instruments.scaling import decimals_of, times
+from tradeplatform.common.errors import Code, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def _rules(instruments: Iterable[Instrument]) -> list[Rules]:
 
 def rules_by_symbol(symbols: Iterable[str]) -> dict[str, Rules]:
     """The rules in force now of the named instruments; unknown symbols are simply absent."""
-    wanted = [symbol for symbol in set(symbols) if symbol and "\0" not in symbol]
+    # What cannot be printed cannot be a symbol, and some of it (NUL, lone surrogates) cannot be asked for.
+    wanted = [symbol for symbol in set(symbols) if symbol.isprintable()]
     found = Instrument.objects.filter(symbol__in=wanted).select_related("base", "quote")
     return {rules.symbol: rules for rules in _rules(found)}
 
@@ -97,3 +101,29 @@ def rules_by_id(ids: Iterable[int], *, using: str = "default") -> dict[int, Rule
     """The rules in force now of instruments by id."""
     found = Instrument.objects.using(using).filter(id__in=set(ids)).select_related("base", "quote")
     return {rules.id: rules for rules in _rules(found)}
+
+
+def require_rules(symbol: str) -> Rules:
+    """The rules of one instrument. Raises unknown_symbol."""
+    rules = rules_by_symbol([symbol]).get(symbol)
+    if rules is None:
+        raise unknown_symbol(symbol)
+    return rules
+
+
+def listed_instruments() -> QuerySet[Instrument]:
+    """Every instrument with its assets, by symbol; the delisted ones are kept for their history."""
+    return Instrument.objects.select_related("base", "quote").order_by("symbol")
+
+
+def find_instrument(symbol: str) -> Instrument:
+    """One instrument with its assets. Raises unknown_symbol."""
+    found = listed_instruments().filter(symbol=symbol).first() if "\0" not in symbol else None
+    if found is None:
+        raise unknown_symbol(symbol)
+    return found
+
+
+def unknown_symbol(symbol: str) -> Refusal:
+    """The refusal of a name that no instrument has."""
+    return Refusal(Code.UNKNOWN_SYMBOL, "No such instrument: see /api/v1/instruments.", symbol=symbol[:32])

@@ -158,8 +158,10 @@ def _resolve(
                 raise Refusal(
                     Code.UNKNOWN_SYMBOL,
                     "No such instrument: see /api/v1/instruments.",
-                    symbol=order.symbol[:32],
+                    # A lone surrogate could not be sent back.
+                    symbol=order.symbol[:32].encode(errors="backslashreplace").decode(),
                 )
+            _check_numbers(order)
             default = TimeInForce.GTC if order.type == OrderType.LIMIT else TimeInForce.IOC
             found = rules[order.symbol]
             drafts.append(
@@ -177,6 +179,13 @@ def _resolve(
         except Refusal as refusal:
             outcomes[index] = Denied(refusal, order.client_order_id)
     return drafts
+
+
+def _check_numbers(order: NewOrder) -> None:
+    """Refuse what is no sensible number before anything is made of it: 1E+999999999 as text has a gigabyte."""
+    pretrade.check_number("quantity", order.quantity)
+    if order.price is not None:
+        pretrade.check_number("price", order.price)
 
 
 def _client_order_id(given: str | None) -> str:
