@@ -2,6 +2,8 @@
 
 from typing import final
 
+__all__ = ["Engine", "EngineError"]
+
 class EngineError(ValueError):
     """The engine was misused (bad bytes, unknown book, impossible state); nothing has changed."""
 
@@ -50,8 +52,9 @@ class Engine:
         """RESTING records by priority: what `restore` takes."""
 
     def state_hash(self, instrument: int) -> str:
-        """32 hex digits that two books share exactly when their states are equal: seq, last time and price,
-        halted, and every field of every resting order but its time. O(1).
+        """32 hex digits that two books share exactly when their states are equal. O(1).
+
+        Covers seq, last time, last price, halted, and every field of every resting order but its time.
         """
 
     def seq(self, instrument: int) -> int:

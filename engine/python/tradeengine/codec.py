@@ -16,6 +16,8 @@ LEVEL: Final = Struct("<IB3xqq")
 
 
 class CommandKind(IntEnum):
+    """What is asked of a book."""
+
     NEW = 1
     CANCEL = 2
     AMEND = 3
@@ -24,16 +26,22 @@ class CommandKind(IntEnum):
 
 
 class Side(IntEnum):
+    """Which side of the book an order belongs to; on a trade, the taker's."""
+
     BUY = 1
     SELL = 2
 
 
 class OrderType(IntEnum):
+    """MARKET never rests, whatever its time in force."""
+
     LIMIT = 1
     MARKET = 2
 
 
 class TimeInForce(IntEnum):
+    """Rest until cancelled; cancel what does not trade now; trade all now or be rejected."""
+
     GTC = 1
     IOC = 2
     FOK = 3
@@ -50,11 +58,15 @@ class StpMode(IntEnum):
 
 
 class CommandFlag(IntFlag):
+    """POST_ONLY belongs to NEW (a GTC limit), CANCEL_RESTING to HALT."""
+
     POST_ONLY = 1
     CANCEL_RESTING = 2
 
 
 class EventKind(IntEnum):
+    """What happened; every command has at least one event."""
+
     ACCEPTED = 1
     REJECTED = 2
     TRADE = 3
@@ -75,6 +87,8 @@ class EventFlag(IntFlag):
 
 
 class Reason(IntEnum):
+    """Why it happened; 0 = the client asked, or nothing needs explaining."""
+
     NONE = 0
     IOC_REMAINDER = 1
     NO_LIQUIDITY = 2
@@ -129,9 +143,11 @@ class EngineEvent(NamedTuple):
 
 
 class RestingOrder(NamedTuple):
-    """One RESTING record. `priority` is the seq of the event that gave the order its place: ACCEPTED, or the
-    last AMENDED without KEPT_PLACE. `time` is that event's; it only explains and is not part of the state
-    hash, so a caller that does not store it may restore with 0.
+    """One RESTING record.
+
+    `priority` is the seq of the event that gave the order its place: ACCEPTED, or the last AMENDED without
+    KEPT_PLACE. `time` is that event's; it only explains and is not part of the state hash, so a caller that
+    does not store it may restore with 0.
 
     `leaves + executed` is the total that an amendment speaks of; lots taken by self-trade prevention are
     in neither.
