@@ -4,6 +4,8 @@
 import os
 import sys
 
+from tradeplatform.config import ConfigurationError
+from tradeplatform.supervisor.program import ProgramFailedError
 from tradeplatform.supervisor.servers import servers_for_command
 
 
@@ -23,4 +25,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ConfigurationError, ProgramFailedError) as error:
+        sys.exit(str(error))

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 admin.autodiscover()
 
+_api_v1 = [
+    path("", include("accounts.api.urls")),
+    path("", include("instruments.api.urls")),
+    path("", include("orders.api.urls")),
+]
+
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("api/v1/", include(_api_v1)),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    # Split: its script comes as a file of ours, which the content security policy allows.
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "tradeplatform.fallbacks.bad_request"
+handler403 = "tradeplatform.fallbacks.permission_denied"
+handler404 = "tradeplatform.fallbacks.not_found"
+handler500 = "tradeplatform.fallbacks.server_error"

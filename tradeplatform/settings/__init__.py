@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradeplatform.config import load_config, secret_key
+from tradeplatform.config import secret_key
 
 from .admin import UNFOLD
 from .api import REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS
@@ -46,6 +46,7 @@ from .security import (
     X_FRAME_OPTIONS,
 )
 from .static import STATIC_ROOT, STATIC_URL, STATICFILES_DIRS, STORAGES, WHITENOISE_USE_FINDERS
+from .values import config
 from .workers import (
     CELERY_BEAT_MAX_LOOP_INTERVAL,
     CELERY_BEAT_SCHEDULE,
@@ -63,10 +64,8 @@ from .workers import (
     REDIS_URL,
 )
 
-_config = load_config()
-
-SECRET_KEY = secret_key(_config)
-DEBUG = _config.debug
+SECRET_KEY = secret_key(config)
+DEBUG = config.debug
 
 ROOT_URLCONF = "tradeplatform.urls"
 WSGI_APPLICATION = "tradeplatform.wsgi.application"
@@ -79,4 +78,4 @@ USE_TZ = True
 USE_I18N = False
 
 #: What the platform makes for itself on this machine: logs, generated secrets, embedded servers.
-VAR_DIR = _config.var_dir
+VAR_DIR = config.var_dir

@@ -7,9 +7,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from tradeplatform.config import Role, load_config
-
-_config = load_config()
+from tradeplatform.config import Role
+from tradeplatform.settings.values import config
 
 #: Milliseconds: (one statement, waiting for one lock, sitting idle inside a transaction); 0 = no limit.
 #: A door must answer; a shard worker that freezes must lose its lock soon; a command may take all night.
@@ -31,7 +30,7 @@ _POOLS: dict[Role, dict[str, Any]] = {
 
 def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     parts = urlsplit(url.get_secret_value() if url else "postgresql:")
-    statement, lock, idle = _TIMEOUTS[_config.role]
+    statement, lock, idle = _TIMEOUTS[config.role]
     server_settings = {
         "statement_timeout": statement,
         "lock_timeout": lock,
@@ -39,7 +38,7 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
         "default_transaction_read_only": "on" if read_only else "off",
     }
     options: dict[str, Any] = dict(parse_qsl(parts.query)) | {
-        "application_name": f"tradeplatform-{_config.role}",
+        "application_name": f"tradeplatform-{config.role}",
         "connect_timeout": 5,
         "options": " ".join(f"-c {name}={value}" for name, value in server_settings.items()),
         # A peer that vanished without a word is noticed in half a minute, not in two hours.
@@ -49,7 +48,7 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
     }
-    pool = _POOLS.get(_config.role)
+    pool = _POOLS.get(config.role)
     if pool:
         options["pool"] = pool | {"min_size": 0, "max_size": 2} if read_only else pool
     return {
@@ -66,16 +65,16 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
 
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": _connection(_config.database_url, read_only=False),
+    "default": _connection(config.database_url, read_only=False),
     # Reports and invariants: the same database under a role that cannot write.
-    "readonly": _connection(_config.readonly_database_url or _config.database_url, read_only=True)
+    "readonly": _connection(config.readonly_database_url or config.database_url, read_only=True)
     | {"TEST": {"MIRROR": "default"}},
 }
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": _config.redis_url.get_secret_value() if _config.redis_url else "redis://127.0.0.1:6379/0",
+        "LOCATION": config.redis_url.get_secret_value() if config.redis_url else "redis://127.0.0.1:6379/0",
         "KEY_PREFIX": "tradeplatform",
     }
 }

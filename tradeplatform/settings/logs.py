@@ -8,9 +8,7 @@ from typing import Any
 
 import structlog
 
-from tradeplatform.config import load_config
-
-_config = load_config()
+from tradeplatform.settings.values import config
 
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = True
@@ -18,7 +16,7 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = True
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 
-_as_json = _config.log_format == "json" or (_config.log_format is None and _config.is_production)
+_as_json = config.log_format == "json" or (config.log_format is None and config.is_production)
 
 _shared: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -62,7 +60,7 @@ LOGGING: dict[str, Any] = {
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
-    "root": {"handlers": ["stderr"], "level": _config.log_level},
+    "root": {"handlers": ["stderr"], "level": config.log_level},
     "loggers": {
         # django-structlog already writes one line a request and one a task.
         "django.request": {"level": "ERROR"},

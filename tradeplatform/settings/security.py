@@ -7,9 +7,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-from tradeplatform.config import load_config
-
-_config = load_config()
+from tradeplatform.settings.values import config
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -39,32 +37,32 @@ AXES_RESET_ON_SUCCESS = True
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_LOCKOUT_CALLABLE = "tradeplatform.lockout.locked_out"
 
-ALLOWED_HOSTS = _config.allowed_hosts or ["localhost", "127.0.0.1", "[::1]"]
-CSRF_TRUSTED_ORIGINS = _config.allowed_origins
-CORS_ALLOWED_ORIGINS = _config.allowed_origins
+ALLOWED_HOSTS = config.allowed_hosts or ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = config.allowed_origins
+CORS_ALLOWED_ORIGINS = config.allowed_origins
 CORS_URLS_REGEX = r"^/api/"
 CORS_EXPOSE_HEADERS = ["X-Correlation-ID", "Retry-After"]
 
 #: Origins a socket may be opened from; the site's own pages are served from the HTTP port.
-WEBSOCKET_ORIGINS = _config.allowed_origins or [
-    f"http://{host}:{_config.http_port}" for host in ("localhost", "127.0.0.1", "[::1]")
+WEBSOCKET_ORIGINS = config.allowed_origins or [
+    f"http://{host}:{config.http_port}" for host in ("localhost", "127.0.0.1", "[::1]")
 ]
 
 # The largest body any door takes; the API's parser answers 413 past it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
-_secure = _config.is_production
+_secure = config.is_production
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_SECURE = _secure
 CSRF_COOKIE_SECURE = _secure
 SECURE_SSL_REDIRECT = _secure
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if _secure else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _secure
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _config.behind_tls_proxy else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if config.behind_tls_proxy else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-_sockets = [f"ws://{host}:{_config.ws_port}" for host in ("localhost", "127.0.0.1")]
+_sockets = [f"ws://{host}:{config.ws_port}" for host in ("localhost", "127.0.0.1")]
 _connect = [f"wss://{host}" for host in ALLOWED_HOSTS] if _secure else _sockets
 
 CONTENT_SECURITY_POLICY: dict[str, Any] = {

@@ -6,11 +6,9 @@ from typing import Any
 
 from celery.schedules import crontab
 
-from tradeplatform.config import load_config
+from tradeplatform.settings.values import config
 
-_config = load_config()
-
-REDIS_URL = _config.redis_url.get_secret_value() if _config.redis_url else ""
+REDIS_URL = config.redis_url.get_secret_value() if config.redis_url else ""
 
 CELERY_BROKER_URL = REDIS_URL or "redis://127.0.0.1:6379/0"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

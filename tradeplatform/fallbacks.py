@@ -1,0 +1,50 @@
+"""Answers to what no view answered: the API's in its own error format, pages as Django has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+from tradeplatform.common.api_errors import CONTENT_TYPE, problem
+from tradeplatform.common.errors import Code, Refusal
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400: the request was refused before a view saw it."""
+    refusal = Refusal(Code.INVALID_FIELD, "The request cannot be read: check its headers and its address.")
+    return _answer(request, refusal, HTTPStatus.BAD_REQUEST, defaults.bad_request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    refusal = Refusal(Code.PERMISSION_DENIED, "You may not do this.")
+    return _answer(request, refusal, HTTPStatus.FORBIDDEN, defaults.permission_denied, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404: no such address."""
+    refusal = Refusal(Code.NOT_FOUND, "There is nothing at this address: /api/docs lists those there are.")
+    return _answer(request, refusal, HTTPStatus.NOT_FOUND, defaults.page_not_found, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500: a fault of ours, which the log knows by the correlation id."""
+    message = "Something failed on our side and the outcome is unknown: ask again by your own id."
+    refusal = Refusal(Code.INTERNAL_ERROR, message)
+    return _answer(request, refusal, HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
+
+
+def _answer(
+    request: HttpRequest,
+    refusal: Refusal,
+    status: HTTPStatus,
+    page: Callable[..., HttpResponse],
+    *arguments: Any,
+) -> HttpResponse:
+    if not request.path.startswith("/api/"):
+        return page(request, *arguments)
+    return JsonResponse(problem(refusal, status=status), status=status, content_type=CONTENT_TYPE)
