@@ -127,3 +127,18 @@ def find_instrument(symbol: str) -> Instrument:
 def unknown_symbol(symbol: str) -> Refusal:
     """The refusal of a name that no instrument has."""
     return Refusal(Code.UNKNOWN_SYMBOL, "No such instrument: see /api/v1/instruments.", symbol=symbol[:32])
+
+
+def require_each(symbols: Iterable[str]) -> list[Rules]:
+    """The rules of several instruments, in the order given. Raises unknown_symbol."""
+    wanted = list(dict.fromkeys(symbols))
+    found = rules_by_symbol(wanted)
+    for symbol in wanted:
+        if symbol not in found:
+            raise unknown_symbol(symbol)
+    return [found[symbol] for symbol in wanted]
+
+
+def all_rules() -> list[Rules]:
+    """The rules of every instrument, by symbol."""
+    return _rules(listed_instruments())

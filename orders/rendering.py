@@ -10,14 +10,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from instruments.scaling import text
+from instruments.scaling import book_checksum, text
 from instruments.selectors import Rules
-from orders.models import Fill, Order, Side, Trade
+from orders.market_selectors import Candle, Ticker
+from orders.models import Event, EventKind, Fill, Liquidity, Order, Side, Trade
+from orders.selectors import Depth
+from orders.services.engine_codes import REASON_WORD
 from tradeplatform.common.times import rfc3339
 
 if TYPE_CHECKING:
     from orders.services.order_state import OrderState
     from orders.services.projecting import FillRow, TradeRow
+
+# The kinds of event that say why.
+_EXPLAINED = frozenset(
+    {
+        EventKind.REJECTED,
+        EventKind.CANCELLED,
+        EventKind.CANCEL_REJECTED,
+        EventKind.AMEND_REJECTED,
+        EventKind.REDUCED,
+    }
+)
 
 
 def order_json(order: Order | OrderState, rules: Rules) -> dict[str, Any]:
@@ -119,6 +133,92 @@ def fill_shape(
         "fee_asset": rules.quote_code,
         "time": rfc3339(at),
     }
+
+
+def depth_json(depth: Depth, rules: Rules, *, limit: int) -> dict[str, Any]:
+    """A book's `limit` best levels a side, and the checksum of its ten best (so `depth` must have ten)."""
+    return {
+        "symbol": rules.symbol,
+        "seq": depth.seq,
+        "bids": [_level(level, rules) for level in depth.bids[:limit]],
+        "asks": [_level(level, rules) for level in depth.asks[:limit]],
+        "checksum": book_checksum(asks=_digits(depth.asks, rules), bids=_digits(depth.bids, rules)),
+    }
+
+
+def ticker_json(ticker: Ticker) -> dict[str, Any]:
+    """A ticker; null where there is nothing to say."""
+    rules = ticker.rules
+    spread = mid = None
+    if ticker.bid is not None and ticker.ask is not None:
+        spread, mid = ticker.ask - ticker.bid, (ticker.ask + ticker.bid) / 2
+    return {
+        "symbol": rules.symbol,
+        "last": _price(ticker.last, rules),
+        "bid": _price(ticker.bid, rules),
+        "bid_quantity": _quantity(ticker.bid_quantity, rules),
+        "ask": _price(ticker.ask, rules),
+        "ask_quantity": _quantity(ticker.ask_quantity, rules),
+        "spread": _price(spread, rules),
+        "mid": None if mid is None else text(mid, rules.price_decimals + 1),
+        "open": _price(ticker.open, rules),
+        "high": _price(ticker.high, rules),
+        "low": _price(ticker.low, rules),
+        "volume": text(ticker.volume, rules.quantity_decimals),
+        "quote_volume": text(ticker.quote_volume, rules.quote_decimals),
+        "trades": ticker.trades,
+    }
+
+
+def candle_json(candle: Candle, rules: Rules) -> dict[str, Any]:
+    """A candle."""
+    return {
+        "time": rfc3339(candle.opened_at),
+        "open": text(candle.open, rules.price_decimals),
+        "high": text(candle.high, rules.price_decimals),
+        "low": text(candle.low, rules.price_decimals),
+        "close": text(candle.close, rules.price_decimals),
+        "volume": text(candle.volume, rules.quantity_decimals),
+        "quote_volume": text(candle.quote_volume, rules.quote_decimals),
+        "trades": candle.trades,
+    }
+
+
+def event_json(event: Event, order_id: int, rules: Rules) -> dict[str, Any]:
+    """An event as the owner of `order_id` sees it; the other side of a trade is nobody's business."""
+    trade, taker = event.kind == EventKind.TRADE, event.order_id == order_id
+    liquidity = Liquidity.TAKER if taker else Liquidity.MAKER
+    return {
+        "id": str(event.id),
+        "seq": event.seq,
+        "time": rfc3339(event.at),
+        "kind": EventKind(event.kind).name.lower(),
+        "reason": REASON_WORD[event.reason_code] if event.kind in _EXPLAINED else None,
+        "price": text(rules.price(event.price_ticks), rules.price_decimals) if event.price_ticks else None,
+        "quantity": text(rules.quantity(event.quantity_lots), rules.quantity_decimals),
+        "leaves": text(
+            rules.quantity(event.leaves_lots if taker else event.maker_leaves_lots), rules.quantity_decimals
+        ),
+        "liquidity": liquidity.value if trade else None,
+        "trade_id": str(event.id) if trade else None,
+    }
+
+
+def _level(level: tuple[Decimal, Decimal], rules: Rules) -> list[str]:
+    price, quantity = level
+    return [text(price, rules.price_decimals), text(quantity, rules.quantity_decimals)]
+
+
+def _digits(levels: list[tuple[Decimal, Decimal]], rules: Rules) -> list[tuple[int, int]]:
+    """Levels in units of the last printed digit, as the checksum counts them."""
+    return [
+        (int(price.scaleb(rules.price_decimals)), int(quantity.scaleb(rules.quantity_decimals)))
+        for price, quantity in levels[:10]
+    ]
+
+
+def _quantity(quantity: Decimal | None, rules: Rules) -> str | None:
+    return None if quantity is None else text(quantity, rules.quantity_decimals)
 
 
 def _price(price: Decimal | None, rules: Rules) -> str | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models import Q, QuerySet
 
 from instruments.selectors import Rules
-from orders.models import Book, Order, OrderIdentity, Side
+from orders.models import FINAL, LIVE, Book, Event, Fill, Order, OrderIdentity, OrderStatus, Side
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.pagination import Page, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,8 @@ def find_order(*, order_id: int, account_id: int | None) -> Order:
 
 def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:
     """An order by the id its client gave it, however old. Raises order_not_found."""
-    identity = OrderIdentity.objects.filter(
-        account_id=account_id, client_order_id=client_order_id.replace("\0", "")
-    ).first()
+    named = OrderIdentity.objects.filter(account_id=account_id, client_order_id=client_order_id)
+    identity = named.first() if "\0" not in client_order_id else None
     if identity is None:
         raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=client_order_id[:36])
     return Order.objects.get(id=identity.order_id, created_at=identity.order_created_at)
@@ -67,6 +69,16 @@ def depth(rules: Rules, *, limit: int = 100) -> Depth:
     return Depth(seq=rows[0][0], bids=levels[Side.BUY], asks=levels[Side.SELL])
 
 
+def pending_commands(*, shard_id: int, at_most: int) -> int:
+    """How many commands wait to be applied on a shard, counted up to `at_most`."""
+    rows = fetch(
+        "SELECT count(*) FROM (SELECT 1 FROM orders_command"
+        " WHERE shard_id = %s AND status = 'pending' LIMIT %s) AS waiting",
+        [shard_id, at_most],
+    )
+    return int(rows[0][0])
+
+
 def waiting_shards(*, now: datetime, longer_than: timedelta) -> list[int]:
     """Shards with a pending command that has waited too long: their wake-up was lost."""
     rows = fetch(
@@ -80,3 +92,59 @@ def waiting_shards(*, now: datetime, longer_than: timedelta) -> list[int]:
 def book_of(instrument_id: int) -> Book | None:
     """The book of an instrument, if one was opened."""
     return Book.objects.select_related("shard").filter(instrument_id=instrument_id).first()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """Where an order is: enough to read it from its partition and to act on it in its owner's name."""
+
+    id: int
+    account_id: int
+    created_at: datetime
+
+
+def own_order(*, order_id: int, user_id: int) -> OrderRef:
+    """A person's order by its id, found in the unpartitioned identities. Raises order_not_found."""
+    own = OrderIdentity.objects.filter(order_id=order_id, account__user_id=user_id)
+    found = own.values_list("order_id", "account_id", "order_created_at").first()
+    if found is None:
+        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", order=str(order_id))
+    return OrderRef(*found)
+
+
+def load_orders(refs: Iterable[tuple[int, datetime]]) -> dict[int, Order]:
+    """Orders by id, from (id, creation time): only the partitions of those times are read."""
+    ids, times = zip(*refs, strict=True)
+    return {order.id: order for order in Order.objects.filter(id__in=ids, created_at__in=set(times))}
+
+
+def orders_of(
+    account_ids: Iterable[int], *, instrument_id: int | None, status: OrderStatus | None, live: bool | None
+) -> list[QuerySet[Order]]:
+    """Orders of these accounts, one queryset for each, filtered; to be merged by `newest_first`."""
+    wanted = Order.objects.all()
+    if instrument_id is not None:
+        wanted = wanted.filter(instrument_id=instrument_id)
+    if status is not None:
+        wanted = wanted.filter(status=status)
+    if live is not None:
+        wanted = wanted.filter(status__in=LIVE if live else FINAL)
+    return [wanted.for_account(account_id) for account_id in account_ids]
+
+
+def fills_of(account_ids: Iterable[int], *, instrument_id: int | None) -> list[QuerySet[Fill]]:
+    """Fills of these accounts, one queryset for each; to be merged by `newest_first`."""
+    wanted = Fill.objects.all()
+    if instrument_id is not None:
+        wanted = wanted.filter(instrument_id=instrument_id)
+    return [wanted.filter(account_id=account_id) for account_id in account_ids]
+
+
+def events_of(order: OrderRef, *, cursor: int | None, limit: int) -> Page[Event]:
+    """An order's life, oldest first, above the event id `cursor`: as the subject or as the maker of a trade."""
+    sides = [
+        Event.objects.filter(column, at__gte=order.created_at, id__gt=cursor or 0).order_by("id")[: limit + 1]
+        for column in (Q(order_id=order.id), Q(maker_order_id=order.id))
+    ]
+    merged = sides[0].union(sides[1], all=True).order_by("id")[: limit + 1]
+    return cut([(event.id, event) for event in merged], limit)

@@ -20,6 +20,12 @@ def run_alone(name: str) -> None:
     execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
 
 
+def release_connection() -> None:
+    """Give a pooled connection back while the caller waits; its next query takes one again."""
+    if connection.settings_dict["OPTIONS"].get("pool") and not connection.in_atomic_block:
+        connection.close()
+
+
 def fetch(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a query and return all rows."""
     with connection.cursor() as cursor:

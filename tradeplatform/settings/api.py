@@ -5,12 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from tradeplatform.settings.values import config
+
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["tradeplatform.common.json_codec.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tradeplatform.common.json_codec.JSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_THROTTLE_CLASSES": ["tradeplatform.common.throttling.CallerThrottle"],
+    # Generous: they stop a loop gone wild, not a busy trader. A batch of a thousand orders is one call.
+    "DEFAULT_THROTTLE_RATES": {"anon": "1200/min", "user": "12000/min", "login": "120/min"},
+    # Whose word to take for the caller's address: the proxy's where there is one, else nobody's.
+    "NUM_PROXIES": 1 if config.behind_tls_proxy else 0,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tradeplatform.common.api_errors.problem_details_handler",
     "COERCE_DECIMAL_TO_STRING": True,
@@ -24,12 +30,37 @@ SIMPLE_JWT: dict[str, Any] = {
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
     "UPDATE_LAST_LOGIN": False,
+    # One algorithm, and tokens made by and for this platform alone.
+    "ALGORITHM": "HS256",
+    "ISSUER": "tradeplatform",
+    "AUDIENCE": "tradeplatform",
+    # A changed password ends every session.
+    "CHECK_REVOKE_TOKEN": True,
 }
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Trading platform",
     "DESCRIPTION": "Orders, trades, balances, market data. Money, prices and quantities are decimal strings.",
     "VERSION": "1",
+    # JSON Schema itself, so that the tests can check live answers against the document.
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tradeplatform.common.api_schema.every_refusal",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "AccountType": "accounts.models.AccountType",
+        "InstrumentKind": "instruments.models.InstrumentKind",
+        "InstrumentStatus": "instruments.models.InstrumentStatus",
+        "Liquidity": "orders.models.Liquidity",
+        "OrderStatus": "orders.models.OrderStatus",
+        "OrderType": "orders.models.OrderType",
+        "Role": "accounts.models.Role",
+        "Side": "orders.models.Side",
+        "StpMode": "orders.models.StpMode",
+        "TimeInForce": "orders.models.TimeInForce",
+        "TransferKind": "accounts.models.TransferKind",
+    },
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,

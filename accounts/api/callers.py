@@ -1,0 +1,20 @@
+"""Who is calling: the signed-in person as the actor that services ask for."""
+
+from __future__ import annotations
+
+from axes.helpers import get_client_ip_address
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+from audit.actor import Actor
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """The caller's address, by the same rule as the lockout of failed logins."""
+    return get_client_ip_address(request) or None
+
+
+def actor_of(request: Request) -> Actor:
+    """The signed-in person, with the address the request came from."""
+    user = request.user
+    return Actor.user(user_id=user.pk, label=user.get_username(), ip=address_of(request._request))  # noqa: SLF001

@@ -1,0 +1,84 @@
+"""What the account doors take, and the shapes of what they answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import AccountType, Role, TransferKind
+from tradeplatform.common.api_input import PageQuery, StrictSerializer, TextField
+from tradeplatform.common.api_shapes import DecimalText, IdText
+
+
+class LoginInput(StrictSerializer):
+    """Name and password."""
+
+    username = TextField(max_length=150)
+    password = TextField(max_length=1_024, write_only=True)
+
+
+class RefreshInput(StrictSerializer):
+    """A refresh token, which is used up by the call."""
+
+    refresh = TextField(max_length=4_096)
+
+
+class LedgerQuery(PageQuery):
+    """Which part of an account's ledger."""
+
+    asset = TextField(required=False, max_length=16, help_text="Code of one asset, such as USDT.")
+
+
+class TokensShape(serializers.Serializer[Any]):
+    """Send `access` as `Authorization: Bearer ...`; trade `refresh` for a new pair before it expires."""
+
+    access = serializers.CharField()
+    refresh = serializers.CharField()
+    token_type = serializers.CharField(help_text="Always Bearer.")
+    expires_in = serializers.IntegerField(help_text="Seconds until `access` expires.")
+
+
+class PersonShape(serializers.Serializer[Any]):
+    """The signed-in person."""
+
+    id = serializers.IntegerField()
+    username = serializers.CharField()
+    email = serializers.CharField()
+    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
+
+
+class AccountShape(serializers.Serializer[Any]):
+    """A trading account."""
+
+    id = serializers.IntegerField()
+    account_number = serializers.CharField()
+    type = serializers.ChoiceField(choices=AccountType.choices)
+    currency = serializers.CharField()
+    leverage = serializers.IntegerField()
+    is_active = serializers.BooleanField()
+    is_locked = serializers.BooleanField(help_text="A locked account takes no new orders.")
+    created_at = serializers.DateTimeField()
+
+
+class BalanceShape(serializers.Serializer[Any]):
+    """balance = held + available; `held` is reserved by open orders."""
+
+    asset = serializers.CharField()
+    balance = DecimalText()
+    held = DecimalText()
+    available = DecimalText()
+
+
+class LedgerLineShape(serializers.Serializer[Any]):
+    """One movement of money: balance before + amount = balance_after."""
+
+    id = IdText()
+    time = serializers.DateTimeField()
+    kind = serializers.ChoiceField(choices=TransferKind.choices)
+    asset = serializers.CharField()
+    amount = DecimalText(help_text="Negative when it left the account.")
+    balance_after = DecimalText()
+    order_id = IdText(allow_null=True, help_text="Your order that was paid for; null where you were paid.")
+    trade_id = IdText(allow_null=True, help_text="The trade, as in your fills.")
+    reason = serializers.CharField()

@@ -1,0 +1,17 @@
+"""Addresses of the account doors, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from accounts.api import auth, views
+
+urlpatterns = [
+    path("auth/login", auth.LoginView.as_view(), name="auth-login"),
+    path("auth/refresh", auth.RefreshView.as_view(), name="auth-refresh"),
+    path("auth/logout", auth.LogoutView.as_view(), name="auth-logout"),
+    path("auth/me", auth.MeView.as_view(), name="auth-me"),
+    path("accounts", views.AccountListView.as_view(), name="accounts"),
+    path("accounts/<int:account>/balances", views.BalanceListView.as_view(), name="account-balances"),
+    path("accounts/<int:account>/ledger", views.LedgerView.as_view(), name="account-ledger"),
+]

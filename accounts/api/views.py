@@ -1,0 +1,52 @@
+"""Doors to one's own accounts, balances and ledger. Another person's account is simply not there."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import selectors
+from accounts.api.rendering import account_json, balance_json, ledger_line_json
+from accounts.api.serializers import AccountShape, BalanceShape, LedgerLineShape, LedgerQuery
+from tradeplatform.common.api_input import parse
+from tradeplatform.common.api_shapes import list_of, page_of
+
+
+class AccountListView(APIView):
+    """GET /accounts."""
+
+    @extend_schema(operation_id="accounts_list", tags=["accounts"], responses=list_of(AccountShape))
+    def get(self, request: Request) -> Response:
+        """My trading accounts."""
+        return Response({"results": [account_json(row) for row in selectors.accounts_of(request.user.pk)]})
+
+
+class BalanceListView(APIView):
+    """GET /accounts/{account}/balances."""
+
+    @extend_schema(operation_id="accounts_balances", tags=["accounts"], responses=list_of(BalanceShape))
+    def get(self, request: Request, account: int) -> Response:
+        """What the account owns of each asset, and what open orders hold of it."""
+        selectors.require_own_account(user_id=request.user.pk, account_id=account)
+        return Response({"results": [balance_json(row) for row in selectors.balances_of(account)]})
+
+
+class LedgerView(APIView):
+    """GET /accounts/{account}/ledger."""
+
+    @extend_schema(
+        operation_id="accounts_ledger",
+        tags=["accounts"],
+        parameters=[LedgerQuery],
+        responses=page_of(LedgerLineShape),
+    )
+    def get(self, request: Request, account: int) -> Response:
+        """Every movement of the account's money, newest first."""
+        query = parse(LedgerQuery, request.query_params)
+        selectors.require_own_account(user_id=request.user.pk, account_id=account)
+        page = selectors.ledger_of(
+            account_id=account, asset=query.get("asset"), cursor=query.get("cursor"), limit=query["limit"]
+        )
+        return Response(page.render([ledger_line_json(line) for line in page.rows]))

@@ -1,0 +1,97 @@
+"""Reading people, trading accounts, balances and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from accounts.models import LedgerAccount, TradingAccount
+from tradeplatform.common.db import fetch
+from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.pagination import Page, cut
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One transfer as one party saw it: `amount` is negative when money left its balance.
+
+    The order behind a transfer is the payer's, so `order_id` is None where the party was paid.
+    """
+
+    transfer_id: int
+    at: datetime
+    kind: str
+    asset: str
+    decimals: int
+    amount: Decimal
+    balance_after: Decimal
+    order_id: int | None
+    trade_id: int | None
+    reason: str
+
+
+def accounts_of(user_id: int) -> QuerySet[TradingAccount]:
+    """A person's trading accounts, oldest first."""
+    return TradingAccount.objects.filter(user_id=user_id).select_related("currency").order_by("id")
+
+
+def own_accounts(*, user_id: int, account_ids: Iterable[int]) -> set[int]:
+    """Those of the accounts that are the person's."""
+    wanted = {number for number in account_ids if 0 < number < 2**63}
+    return set(TradingAccount.objects.filter(user_id=user_id, id__in=wanted).values_list("id", flat=True))
+
+
+def require_own_account(*, user_id: int, account_id: int) -> int:
+    """The account's id. Another person's account is as unknown as none: both raise account_not_found."""
+    if not own_accounts(user_id=user_id, account_ids=[account_id]):
+        raise account_not_found(account_id)
+    return account_id
+
+
+def chosen_accounts(*, user_id: int, account_id: int | None) -> list[int]:
+    """The one account asked for, or all of the person's. Raises account_not_found."""
+    if account_id is not None:
+        return [require_own_account(user_id=user_id, account_id=account_id)]
+    return list(accounts_of(user_id).values_list("id", flat=True))
+
+
+def account_not_found(account_id: int) -> Refusal:
+    """The one answer for an account that is not there and for one that is another person's."""
+    return Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
+
+
+def balances_of(account_id: int) -> Sequence[LedgerAccount]:
+    """An account's balances, by asset code."""
+    return LedgerAccount.objects.filter(account_id=account_id).select_related("asset").order_by("asset__code")
+
+
+def ledger_of(*, account_id: int, asset: str | None, cursor: int | None, limit: int) -> Page[LedgerLine]:
+    """An account's transfers, newest first, below the transfer id `cursor`.
+
+    Each balance is read from both sides by the indexes (debit, id) and (credit, id), for `limit + 1` rows.
+    """
+    rows = fetch(
+        """
+        SELECT t.id, t.at, t.kind, a.code, a.decimals,
+               CASE WHEN t.credit_id = la.id THEN t.amount ELSE -t.amount END,
+               CASE WHEN t.credit_id = la.id THEN t.credit_balance_after ELSE t.debit_balance_after END,
+               CASE WHEN t.debit_id = la.id THEN t.order_id END, t.trade_id, t.reason
+        FROM accounts_ledgeraccount la
+        JOIN instruments_asset a ON a.id = la.asset_id
+        CROSS JOIN LATERAL (
+            (SELECT * FROM accounts_transfer WHERE debit_id = la.id AND id < %(below)s
+             ORDER BY id DESC LIMIT %(rows)s)
+            UNION ALL
+            (SELECT * FROM accounts_transfer WHERE credit_id = la.id AND id < %(below)s
+             ORDER BY id DESC LIMIT %(rows)s)
+        ) t
+        WHERE la.account_id = %(account)s AND (%(asset)s::text IS NULL OR a.code = %(asset)s)
+        ORDER BY t.id DESC LIMIT %(rows)s
+        """,
+        {"account": account_id, "asset": asset, "below": cursor or 2**63 - 1, "rows": limit + 1},
+    )
+    return cut([(row[0], LedgerLine(*row)) for row in rows], limit)

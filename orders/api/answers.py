@@ -1,0 +1,39 @@
+"""Rows to answers: orders, fills and events with their instruments' precision, read in one query a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rest_framework import status
+from rest_framework.response import Response
+
+from instruments.selectors import require_rules, rules_by_id
+from orders.models import Fill, Order, OrderStatus
+from orders.rendering import order_json, stored_fill_json
+
+
+def orders_json(orders: Iterable[Order]) -> list[dict[str, Any]]:
+    """Orders as their owner sees them."""
+    listed = list(orders)
+    rules = rules_by_id({order.instrument_id for order in listed})
+    return [order_json(order, rules[order.instrument_id]) for order in listed]
+
+
+def order_answer(order: Order, *, done: int = status.HTTP_200_OK, waiting: bool | None = None) -> Response:
+    """One order; 202 while what was asked of the book is not done (by default: while the order is pending)."""
+    if waiting is None:
+        waiting = order.status == OrderStatus.PENDING
+    (body,) = orders_json([order])
+    return Response(body, status=status.HTTP_202_ACCEPTED if waiting else done)
+
+
+def fills_json(fills: Sequence[Fill]) -> list[dict[str, Any]]:
+    """Fills as their owner sees them."""
+    rules = rules_by_id({fill.instrument_id for fill in fills})
+    return [stored_fill_json(fill, rules[fill.instrument_id]) for fill in fills]
+
+
+def instrument_id_of(symbol: str | None) -> int | None:
+    """The instrument to filter by, None for all. Raises unknown_symbol."""
+    return None if symbol is None else require_rules(symbol).id

@@ -1,0 +1,77 @@
+"""A batch of orders: every item judged by itself, all that pass committed together, outcomes in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rest_framework import status
+
+from accounts.selectors import account_not_found, own_accounts
+from audit.actor import Actor
+from orders.api.answers import orders_json
+from orders.api.inputs import OrderInput, new_order
+from orders.models import OrderStatus, Source
+from orders.services.awaiting import await_orders
+from orders.services.intake import MAX_BATCH, submit_orders
+from orders.services.requests import Accepted, NewOrder
+from tradeplatform.common.api_errors import problem
+from tradeplatform.common.api_input import read
+from tradeplatform.common.errors import Code, Refusal
+
+
+def place_batch(
+    items: Sequence[Any], *, user_id: int, actor: Actor, now: datetime, wait_ms: int
+) -> list[dict[str, Any]]:
+    """One outcome for each item, in order. Raises too_many_items."""
+    if not 1 <= len(items) <= MAX_BATCH:
+        sentence = f"A batch has 1 to {MAX_BATCH} orders."
+        raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(items), maximum=MAX_BATCH)
+    wanted = _owned(_read(items), user_id)
+    orders = [item for item in wanted if isinstance(item, NewOrder)]
+    outcomes = iter(submit_orders(orders=orders, actor=actor, source=Source.API, now=now) if orders else ())
+    settled = [item if isinstance(item, Refusal) else next(outcomes) for item in wanted]
+    accepted = [outcome for outcome in settled if isinstance(outcome, Accepted)]
+    stored = await_orders(accepted, wait_ms=wait_ms)
+    shown = {int(body["id"]): body for body in orders_json(stored.values())}
+    return [
+        _accepted(outcome, shown[outcome.order_id])
+        if isinstance(outcome, Accepted)
+        else _denied(outcome if isinstance(outcome, Refusal) else outcome.refusal)
+        for outcome in settled
+    ]
+
+
+def _read(items: Sequence[Any]) -> list[NewOrder | Refusal]:
+    reader = OrderInput()
+    wanted: list[NewOrder | Refusal] = []
+    for item in items:
+        try:
+            wanted.append(new_order(read(reader, item)))
+        except Refusal as refusal:
+            wanted.append(refusal)
+    return wanted
+
+
+def _owned(wanted: Sequence[NewOrder | Refusal], user_id: int) -> list[NewOrder | Refusal]:
+    """The orders for other people's accounts replaced by their refusal."""
+    named = {item.account_id for item in wanted if isinstance(item, NewOrder)}
+    own = own_accounts(user_id=user_id, account_ids=named)
+    return [
+        account_not_found(item.account_id)
+        if isinstance(item, NewOrder) and item.account_id not in own
+        else item
+        for item in wanted
+    ]
+
+
+def _accepted(outcome: Accepted, body: dict[str, Any]) -> dict[str, Any]:
+    if outcome.duplicate:
+        return {"status": status.HTTP_200_OK, "order": body}
+    pending = body["status"] == OrderStatus.PENDING
+    return {"status": status.HTTP_202_ACCEPTED if pending else status.HTTP_201_CREATED, "order": body}
+
+
+def _denied(refusal: Refusal) -> dict[str, Any]:
+    return {"status": refusal.status, "error": problem(refusal)}

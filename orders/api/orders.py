@@ -1,0 +1,195 @@
+"""Doors to one's own orders: place, list, look up, amend, cancel. Another person's order is simply not there.
+
+A write is committed before its door waits for the book. 201/200 answer with the order after the book has
+spoken; 202 answers with the order as it stands when the book has not spoken within `wait`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.callers import actor_of
+from accounts.selectors import chosen_accounts, require_own_account
+from orders.api import inputs, shapes
+from orders.api.answers import instrument_id_of, order_answer, orders_json
+from orders.api.batch import place_batch
+from orders.models import Order, Source
+from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
+from orders.services import changing
+from orders.services.awaiting import await_commands, await_orders, require_done
+from orders.services.intake import submit_order
+from orders.services.requests import Requested
+from tradeplatform.common.api_input import parse
+from tradeplatform.common.api_shapes import list_of, page_of
+from tradeplatform.common.pagination import newest_first
+
+_ORDER = shapes.OrderShape
+
+
+class OrdersView(APIView):
+    """GET, POST, DELETE /orders."""
+
+    @extend_schema(
+        operation_id="orders_list",
+        tags=["orders"],
+        parameters=[inputs.OrderListQuery],
+        responses=page_of(_ORDER),
+    )
+    def get(self, request: Request) -> Response:
+        """My orders, newest first."""
+        query = parse(inputs.OrderListQuery, request.query_params)
+        sources = orders_of(
+            chosen_accounts(user_id=request.user.pk, account_id=query.get("account")),
+            instrument_id=instrument_id_of(query.get("symbol")),
+            status=query.get("status"),
+            live=query.get("open"),
+        )
+        page = newest_first(sources, cursor=query.get("cursor"), limit=query["limit"])
+        return Response(page.render(orders_json(page.rows)))
+
+    @extend_schema(
+        operation_id="orders_place",
+        tags=["orders"],
+        parameters=[inputs.WaitQuery],
+        request=inputs.OrderInput,
+        responses={200: _ORDER, 201: _ORDER, 202: _ORDER},
+    )
+    def post(self, request: Request) -> Response:
+        """Place an order. 201: the book has seen it (look at `status`); 202: not yet; 200: it was placed before.
+
+        With a client_order_id it is safe to send the same order again; another order under the same id is
+        refused (409).
+        """
+        wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
+        order = inputs.new_order(parse(inputs.OrderInput, request.data))
+        require_own_account(user_id=request.user.pk, account_id=order.account_id)
+        accepted = submit_order(order=order, actor=actor_of(request), source=Source.API, now=timezone.now())
+        stored = await_orders([accepted], wait_ms=wait_ms)[accepted.order_id]
+        if accepted.duplicate:
+            return order_answer(stored, waiting=False)
+        return order_answer(stored, done=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="orders_cancel_all",
+        tags=["orders"],
+        parameters=[inputs.CancelAllQuery],
+        responses={200: list_of(shapes.CancelledShape), 202: list_of(shapes.CancelledShape)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Cancel all open orders of an account, in one instrument or in all. Works while trading is halted."""
+        query, now = parse(inputs.CancelAllQuery, request.query_params), timezone.now()
+        account = require_own_account(user_id=request.user.pk, account_id=query["account"])
+        instrument_id_of(query.get("symbol"))
+        requested = changing.cancel_all_orders(
+            account_id=account, symbol=query.get("symbol"), actor=actor_of(request), now=now
+        )
+        done = await_commands(requested, at=now, wait_ms=query["wait"])
+        listed = orders_json(
+            Order.objects.filter(id__in=[item.order_id for item in requested]).order_by("id")
+        )
+        rows = [{name: row[name] for name in ("id", "client_order_id", "symbol", "status")} for row in listed]
+        return Response({"results": rows}, status=status.HTTP_200_OK if done else status.HTTP_202_ACCEPTED)
+
+
+class BatchView(APIView):
+    """POST /orders/batch."""
+
+    @extend_schema(
+        operation_id="orders_place_batch",
+        tags=["orders"],
+        parameters=[inputs.WaitQuery],
+        request=inputs.BatchInput,
+        responses={207: shapes.BatchShape},
+    )
+    def post(self, request: Request) -> Response:
+        """Place up to 1,000 orders in one transaction. Always 207: each outcome has a status of its own.
+
+        An order that is refused does not stop the others; funds are reserved in the order of the list.
+        """
+        wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
+        results = place_batch(
+            parse(inputs.BatchInput, request.data)["orders"],
+            user_id=request.user.pk,
+            actor=actor_of(request),
+            now=timezone.now(),
+            wait_ms=wait_ms,
+        )
+        accepted = sum("order" in result for result in results)
+        body = {"accepted": accepted, "denied": len(results) - accepted, "results": results}
+        return Response(body, status=status.HTTP_207_MULTI_STATUS)
+
+
+class OrderView(APIView):
+    """GET, PATCH, DELETE /orders/{order}."""
+
+    @extend_schema(operation_id="orders_retrieve", tags=["orders"], responses=_ORDER)
+    def get(self, request: Request, order: int) -> Response:
+        """One order."""
+        return order_answer(_stored(own_order(order_id=order, user_id=request.user.pk)), waiting=False)
+
+    @extend_schema(
+        operation_id="orders_amend",
+        tags=["orders"],
+        parameters=[inputs.WaitQuery],
+        request=inputs.AmendInput,
+        responses={200: _ORDER, 202: _ORDER},
+    )
+    def patch(self, request: Request, order: int) -> Response:
+        """Change price, quantity or both. Less quantity at the same price keeps the place in the queue."""
+        wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
+        given, now = parse(inputs.AmendInput, request.data), timezone.now()
+        ref = own_order(order_id=order, user_id=request.user.pk)
+        requested = changing.amend_order(
+            order_id=ref.id,
+            account_id=ref.account_id,
+            price=given.get("price"),
+            quantity=given.get("quantity"),
+            actor=actor_of(request),
+            now=now,
+        )
+        return _changed(ref, requested, now=now, wait_ms=wait_ms)
+
+    @extend_schema(
+        operation_id="orders_cancel",
+        tags=["orders"],
+        parameters=[inputs.WaitQuery],
+        responses={200: _ORDER, 202: _ORDER},
+    )
+    def delete(self, request: Request, order: int) -> Response:
+        """Take what is open of an order off the book. Works while trading is halted."""
+        wait_ms, now = parse(inputs.WaitQuery, request.query_params)["wait"], timezone.now()
+        ref = own_order(order_id=order, user_id=request.user.pk)
+        requested = changing.cancel_order(
+            order_id=ref.id, account_id=ref.account_id, actor=actor_of(request), now=now
+        )
+        return _changed(ref, requested, now=now, wait_ms=wait_ms)
+
+
+class OrderByClientIdView(APIView):
+    """GET /orders/by-client-id/{account}/{client_order_id}."""
+
+    @extend_schema(operation_id="orders_retrieve_by_client_id", tags=["orders"], responses=_ORDER)
+    def get(self, request: Request, account: int, client_order_id: str) -> Response:
+        """One order by the id you gave it: the way to learn what became of a request without an answer."""
+        require_own_account(user_id=request.user.pk, account_id=account)
+        order = find_order_by_client_id(account_id=account, client_order_id=client_order_id)
+        return order_answer(order, waiting=False)
+
+
+def _stored(ref: OrderRef) -> Order:
+    return load_orders([(ref.id, ref.created_at)])[ref.id]
+
+
+def _changed(ref: OrderRef, requested: Requested, *, now: datetime, wait_ms: int) -> Response:
+    """The order once the book has done what was asked; 202 if it has not yet; its refusal if it refused."""
+    done = await_commands([requested], at=now, wait_ms=wait_ms)
+    if done:
+        require_done(requested, at=now)
+    return order_answer(_stored(ref), waiting=not done)

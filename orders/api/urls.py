@@ -1,0 +1,26 @@
+"""Addresses of the order and market doors, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from orders.api import history, market, orders
+
+urlpatterns = [
+    path("instruments/<str:symbol>/depth", market.DepthView.as_view(), name="depth"),
+    path("instruments/<str:symbol>/trades", market.TradesView.as_view(), name="trades"),
+    path("instruments/<str:symbol>/ticker", market.TickerView.as_view(), name="ticker"),
+    path("instruments/<str:symbol>/candles", market.CandlesView.as_view(), name="candles"),
+    path("tickers", market.TickersView.as_view(), name="tickers"),
+    path("orders", orders.OrdersView.as_view(), name="orders"),
+    path("orders/batch", orders.BatchView.as_view(), name="orders-batch"),
+    path(
+        "orders/by-client-id/<int:account>/<path:client_order_id>",
+        orders.OrderByClientIdView.as_view(),
+        name="order-by-client-id",
+    ),
+    path("orders/<int:order>", orders.OrderView.as_view(), name="order"),
+    path("orders/<int:order>/fills", history.OrderFillsView.as_view(), name="order-fills"),
+    path("orders/<int:order>/events", history.OrderEventsView.as_view(), name="order-events"),
+    path("fills", history.FillsView.as_view(), name="fills"),
+]

@@ -1,0 +1,84 @@
+"""Wait a little for the book's answer, so that a door can return an order as it stands after matching.
+
+What was accepted is committed before anyone waits: a wait that ends without an answer says "not yet",
+never "failed". Between two looks the thread sleeps and its database connection serves others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+
+from orders.models import Command, CommandStatus, Event, EventKind, Order, OrderStatus
+from orders.selectors import load_orders
+from orders.services.engine_codes import REASON_WORD
+from orders.services.requests import Accepted, Requested
+from tradeplatform.common.db import release_connection
+from tradeplatform.common.errors import Code, Refusal
+
+MAX_WAIT_MS = 5_000
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.004, 0.064
+
+_CODE_OF_REASON = {
+    "below_executed": Code.BELOW_EXECUTED,
+    "would_take": Code.WOULD_TAKE,
+    "halted": Code.INSTRUMENT_HALTED,
+    "no_change": Code.NO_CHANGE,
+}
+_SENTENCE = {
+    Code.ORDER_NOT_OPEN: "It came too late: nothing of this order is open any more.",
+    Code.BELOW_EXECUTED: "The new quantity is not above what is filled by now: cancel the rest instead.",
+    Code.WOULD_TAKE: "At this price the post-only order would trade at once: it stays as it was.",
+    Code.INSTRUMENT_HALTED: "Trading was halted first: the order stays as it was.",
+    Code.NO_CHANGE: "The order has this price and quantity already.",
+}
+
+
+def await_orders(accepted: Sequence[Accepted], *, wait_ms: int) -> dict[int, Order]:
+    """The orders by id as they stand once the book has seen them all, or when the time is up."""
+    if not accepted:
+        return {}
+    pending = Order.objects.filter(
+        id__in=[item.order_id for item in accepted],
+        created_at__in={item.created_at for item in accepted},
+        status=OrderStatus.PENDING,
+    )
+    _poll(lambda: not pending.exists(), wait_ms)
+    return load_orders((item.order_id, item.created_at) for item in accepted)
+
+
+def await_commands(requested: Collection[Requested], *, at: datetime, wait_ms: int) -> bool:
+    """Whether all these commands, committed at `at`, were applied within the time."""
+    pending = Command.objects.filter(
+        id__in=[item.command_id for item in requested], at=at, status=CommandStatus.PENDING
+    )
+    return not requested or _poll(lambda: not pending.exists(), wait_ms)
+
+
+def require_done(requested: Requested, *, at: datetime) -> None:
+    """Raise Refusal when the book refused this applied cancel or amend: the order is as it was before it."""
+    refused = Event.objects.filter(
+        order_id=requested.order_id,
+        command_id=requested.command_id,
+        at__gte=at,
+        kind__in=(EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED),
+    ).first()
+    if refused is not None:
+        reason = REASON_WORD[refused.reason_code]
+        code = _CODE_OF_REASON.get(reason, Code.ORDER_NOT_OPEN)
+        raise Refusal(code, _SENTENCE[code], order=str(requested.order_id), reason=reason, seq=refused.seq)
+
+
+def _poll(answered: Callable[[], bool], wait_ms: int) -> bool:
+    """Look, and while there is no answer sleep and look again, each time a little longer."""
+    deadline = time.monotonic() + wait_ms / 1_000
+    pause = _FIRST_PAUSE
+    while not answered():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        release_connection()
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return True

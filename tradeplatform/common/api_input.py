@@ -1,0 +1,171 @@
+"""Reading what a client sent: strict fields, no unknown names, and one refusal that names every fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from tradeplatform.common.errors import Code, Refusal
+
+_FIXED_POINT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_ECHO = 64
+_MAX_NAMED = 10
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Input in which a name we do not know is a fault, not something to pass over in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse unknown names, then validate field by field."""
+        if isinstance(data, Mapping):
+            unknown = [str(name)[:_ECHO] for name in data if name not in self.fields]
+            if unknown:
+                raise ValidationError({name: ["There is no such field."] for name in unknown[:_MAX_NAMED]})
+        return super().to_internal_value(data)
+
+
+class TextField(serializers.CharField):
+    """A JSON string as it is: nothing is trimmed, and a number is not a text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
+@extend_schema_field(
+    {
+        "type": ["string", "number"],
+        "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$",
+        "description": "A decimal in fixed-point notation, best sent as a string; exponents are refused.",
+        "examples": ["0.5"],
+    }
+)
+class DecimalField(serializers.Field):  # type: ignore[type-arg]
+    """An exact number from a string or a JSON number: at most 20 digits before the point, 18 after it."""
+
+    default_error_messages = {
+        "invalid_number": "Write a decimal number: up to 20 digits, a point, up to 18 digits; no exponent."
+    }
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        """Return the number; it was never a float on its way here."""
+        if isinstance(data, Decimal) and data.is_finite():
+            data = f"{data:f}"
+        elif isinstance(data, int) and not isinstance(data, bool) and abs(data) < 10**20:
+            data = str(data)
+        if not isinstance(data, str) or not _FIXED_POINT.fullmatch(data):
+            self.fail("invalid_number")
+        return Decimal(data)
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A whole number from a JSON number or from the digits of a query parameter."""
+
+    def __init__(self, *, min_value: int = 0, max_value: int = 2**63 - 1, **kwargs: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if isinstance(data, str) and _DIGITS.fullmatch(data):
+            return int(data)
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class FlagField(serializers.BooleanField):
+    """true or false: a JSON boolean, or just these two words in a query."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the boolean."""
+        if data is True or data is False:
+            return bool(data)
+        if data not in ("true", "false"):
+            self.fail("invalid", input=str(data)[:_ECHO])
+        return bool(data == "true")
+
+
+class WordField(serializers.ChoiceField):
+    """One of the words of an enum; gives the enum's member."""
+
+    def __init__(self, enum: type[Enum], **kwargs: Any) -> None:
+        self._enum = enum
+        choices = getattr(enum, "choices", [(member.value, member.value) for member in enum])
+        super().__init__(choices=choices, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the member named by the word."""
+        if not isinstance(data, str) or data not in self.choices:
+            allowed = ", ".join(str(word) for word in self.choices)
+            raise ValidationError(f"Must be one of: {allowed}.", code="invalid_choice")
+        return self._enum(data)
+
+
+class PageQuery(StrictSerializer):
+    """The query parameters of every list that grows."""
+
+    cursor = WholeNumberField(
+        min_value=1,
+        required=False,
+        help_text="`next_cursor` of the page before; leave it out for the first page.",
+    )
+    limit = WholeNumberField(min_value=1, max_value=1_000, default=100, help_text="Rows on a page.")
+
+
+def parse(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """Validated input as a dict. Raises Refusal invalid_field, or the more precise code of a fault.
+
+    `context["fields"]` holds a sentence for every field at fault.
+    """
+    return read(serializer(), _single_values(data) if isinstance(data, QueryDict) else data)
+
+
+def read(reader: serializers.Serializer[Any], data: Any) -> dict[str, Any]:
+    """As `parse`, with a serializer made before: in a list, making one for each item would cost most."""
+    try:
+        return dict(reader.run_validation(data))
+    except ValidationError as invalid:
+        faults = list(_faults(invalid.detail))
+    precise = (Code(detail.code) for _name, detail in faults if detail.code in set(Code))
+    name, sentence = faults[0]
+    raise Refusal(
+        next(precise, Code.INVALID_FIELD),
+        f"{name}: {sentence}" if name else str(sentence),
+        fields={name or "body": str(detail) for name, detail in reversed(faults)},
+    )
+
+
+def _single_values(query: QueryDict) -> dict[str, str]:
+    repeated = [name[:_ECHO] for name, values in query.lists() if len(values) > 1]
+    if repeated:
+        sentence = "Give it once."
+        fields = dict.fromkeys(repeated[:_MAX_NAMED], sentence)
+        raise Refusal(Code.INVALID_FIELD, f"{repeated[0]}: {sentence}", fields=fields)
+    return {name: str(value) for name, value in query.items()}
+
+
+def _faults(errors: Any, path: str = "") -> Iterator[tuple[str, ErrorDetail]]:
+    """Every fault with the path of its field ('' for the body as a whole)."""
+    if isinstance(errors, Mapping):
+        for name, inner in errors.items():
+            step = "" if name == "non_field_errors" else str(name)
+            yield from _faults(inner, f"{path}.{step}" if path and step else path or step)
+    elif isinstance(errors, list):
+        for inner in errors:
+            yield from _faults(inner, path)
+    else:
+        yield path, errors
