@@ -17,7 +17,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from django_partition import catalog, reports, services
-from django_partition.errors import PartitionError, PartitionRefused
+from django_partition.errors import PartitionError, PartitionRefusedError
 from django_partition.models import PartitionedModel, PartitionedTable
 from django_partition.planning import Action, as_row, label
 
@@ -34,26 +34,34 @@ class PartitionedTableAdmin(ModelAdmin):
     """There are no rows behind these pages: they read the catalog, and do nothing but apply plans."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """One permission opens all of it."""
         return request.user.has_perm("django_partition.manage_partitions")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
+        """In the menu for the same people."""
         return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tables come from migrations."""
         return False
 
     has_change_permission = has_delete_permission = has_add_permission
 
     def get_urls(self) -> list[Any]:
-        apply = self.admin_site.admin_view(self.apply_view)
-        return [path("<str:name>/apply/", apply, name="django_partition_apply"), *super().get_urls()]
+        """These three and none of the admin's own, which would look for rows."""
+        wrap, name = self.admin_site.admin_view, "django_partition_partitionedtable"
+        return [
+            path("", wrap(self.changelist_view), name=f"{name}_changelist"),
+            path("<str:object_id>/change/", wrap(self.change_view), name=f"{name}_change"),
+            path("<str:object_id>/apply/", wrap(self.apply_view), name=f"{name}_apply"),
+        ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """All tables: policy, sums, and whether rows wait in a DEFAULT partition."""
         rows = []
         for model in catalog.partitioned_models():
             row = reports.summary(model, router.db_for_write(model))
-            url = self._url("partitionedtable_change", row["table"])
+            url = self._url("change", row["table"])
             rows.append({**row, "table": format_html('<a href="{}">{}</a>', url, row["table"])})
         return self._page(request, "Partitioned tables", {"Tables": rows})
 
@@ -64,9 +72,9 @@ class PartitionedTableAdmin(ModelAdmin):
         grids = {"Plan": list(map(as_row, plan)), "Partitions": reports.status(model, using)}
         return self._page(request, name, grids, apply_url=plan and self._url("apply", name))
 
-    def apply_view(self, request: HttpRequest, name: str) -> HttpResponse:
+    def apply_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """GET shows the plan and asks; POST applies it, if it is still the plan that was shown."""
-        name = unquote(name)
+        name = unquote(object_id)
         model, using, plan = self._planned(request, name)
         steps = list(map(as_row, plan))
         shown = json.dumps(steps, default=str)
@@ -84,13 +92,13 @@ class PartitionedTableAdmin(ModelAdmin):
             words = ", ".join(f"{as_row(each)['action']} {label(each)}" for each in done)
             self.log_change(request, PartitionedTable(name=name), words)
             messages.success(request, f"{name}: {words}.")
-        return HttpResponseRedirect(self._url("partitionedtable_change", name))
+        return HttpResponseRedirect(self._url("change", name))
 
     def _planned(self, request: HttpRequest, name: str) -> tuple[type[PartitionedModel], str, list[Action]]:
         self._check(request)
         try:
             model = catalog.get_model(name)
-        except PartitionRefused as error:
+        except PartitionRefusedError as error:
             raise Http404(str(error)) from error
         using = router.db_for_write(model)
         return model, using, services.make_plan(model, using=using)
@@ -101,7 +109,9 @@ class PartitionedTableAdmin(ModelAdmin):
 
     def _url(self, view: str, name: str) -> str:
         site = self.admin_site.name
-        return reverse(f"admin:django_partition_{view}", args=[quote(name)], current_app=site)
+        return reverse(
+            f"admin:django_partition_partitionedtable_{view}", args=[quote(name)], current_app=site
+        )
 
     def _page(
         self, request: HttpRequest, title: str, grids: Mapping[str, list[reports.Row]], **context: Any

@@ -10,6 +10,7 @@ class DjangoPartitionConfig(AppConfig):
     verbose_name = "Partitions"
 
     def ready(self) -> None:
-        from django_partition import autodetector, checks  # noqa: F401  (checks register themselves)
+        """Register the checks by importing them, and let makemigrations know partitioned models."""
+        from django_partition import autodetector, checks  # noqa: F401, PLC0415 - models are loaded by now
 
         autodetector.install()

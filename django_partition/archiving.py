@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.sql import SQL, Identifier
 
 from django_partition import catalog
-from django_partition.errors import ArchiveMismatch, PartitionRefused
+from django_partition.errors import ArchiveMismatchError, PartitionRefusedError
 from django_partition.services import Ddl, exclusive
 
 
@@ -49,11 +50,11 @@ def archive(name: str, *, directory: Path, drop: bool = False, using: str = DEFA
 
     Nobody can write to the table meanwhile. An archive that exists already is compared with the table and
     never replaced. With `drop` the table is dropped after the comparison. Generated columns are left out.
-    Raises PartitionRefused, PartitionLocked, ArchiveMismatch.
+    Raises PartitionRefusedError, PartitionLockedError, ArchiveMismatchError.
     """
     parent, partition = next((each for each in catalog.detached(using) if each[1].name == name), (None, None))
     if parent is None or partition is None:
-        raise PartitionRefused(f"{name} is not a detached table; only those are archived.")
+        raise PartitionRefusedError(f"{name} is not a detached table; only those are archived.")
     directory.mkdir(parents=True, exist_ok=True)
     file, manifest_file = paths(directory, name)
     with exclusive(parent, using) as ddl:
@@ -66,14 +67,14 @@ def archive(name: str, *, directory: Path, drop: bool = False, using: str = DEFA
         if manifest_file.exists():
             fresh.unlink()
             if Manifest(**json.loads(manifest_file.read_text())) != manifest:
-                raise ArchiveMismatch(f"{name} is not the table that was archived to {file}.")
+                raise ArchiveMismatchError(f"{name} is not the table that was archived to {file}.")
         else:
             fresh.replace(file)
             manifest_file.write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             for path in (manifest_file, directory):
                 _sync(path)
         if _read_back(file) != (rows, sha256):
-            raise ArchiveMismatch(f"{file} does not hold the rows of {name}.")
+            raise ArchiveMismatchError(f"{file} does not hold the rows of {name}.")
         if drop:
             ddl("DROP TABLE {}", name)
     return manifest
@@ -95,7 +96,7 @@ def _dump(ddl: Ddl, name: str, columns: list[str], file: Path) -> tuple[int, str
     tally = Tally()
     with ddl.cursor.copy(statement) as copy, gzip.GzipFile(file, "wb", mtime=0) as packed:
         for piece in copy:
-            tally.add(piece)
+            tally.add(bytes(piece))
             packed.write(piece)
     _sync(file)
     return ddl.cursor.rowcount, tally.digest.hexdigest()
@@ -103,9 +104,12 @@ def _dump(ddl: Ddl, name: str, columns: list[str], file: Path) -> tuple[int, str
 
 def _read_back(file: Path) -> tuple[int, str]:
     tally = Tally()
-    with gzip.open(file) as packed:
-        while piece := packed.read(1 << 20):
-            tally.add(piece)
+    try:
+        with gzip.open(file) as packed:
+            while piece := packed.read(1 << 20):
+                tally.add(piece)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ArchiveMismatchError(f"{file} cannot be read back: {error}") from error
     return tally.records, tally.digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ class PartitionAutodetectorMixin(MigrationAutodetector):
     """Replaces the CreateModel of a partitioned model at the moment it is queued."""
 
     def add_operation(self, app_label: str, operation: Any, *args: Any, **kwargs: Any) -> None:
+        """Queue an operation, as Django's detector does."""
         if type(operation) is CreateModel and operation.options.get("managed", True):
             model = apps.get_model(app_label, operation.name)
             if issubclass(model, PartitionedModel) and not model._meta.proxy:

@@ -9,7 +9,7 @@ from django.apps import AppConfig, apps
 from django.db import connections
 from psycopg.sql import SQL, Identifier
 
-from django_partition.errors import PartitionRefused
+from django_partition.errors import PartitionRefusedError
 from django_partition.models import PartitionedModel, column_of
 from django_partition.planning import Partition
 
@@ -83,27 +83,29 @@ def partitioned_models(app_configs: Sequence[AppConfig] | None = None) -> list[t
 
 
 def get_model(name: str) -> type[PartitionedModel]:
-    """The partitioned model called `name`: a table name or app_label.Model. Raises PartitionRefused."""
+    """The partitioned model called `name`: a table name or app_label.Model. Raises PartitionRefusedError."""
     for model in partitioned_models():
         if name.lower() in (model._meta.db_table.lower(), model._meta.label_lower):
             return model
-    raise PartitionRefused(f"{name} is not a partitioned model or table.")
+    raise PartitionRefusedError(f"{name} is not a partitioned model or table.")
 
 
 def read(model: type[PartitionedModel], using: str) -> Table:
     """The table's partitions with sizes and row estimates; counts nothing.
 
-    Raises PartitionRefused when the database has no such partitioned table.
+    Raises PartitionRefusedError when the database has no such partitioned table.
     """
     name = model._meta.db_table
     with connections[using].cursor() as cursor:
         cursor.execute(PIECES, [name])
         rows = cursor.fetchall()
         if not rows:
-            raise PartitionRefused(f"{name} is not a partitioned table in database {using!r}.")
+            raise PartitionRefusedError(f"{name} is not a partitioned table in database {using!r}.")
         partitions, default, default_has_rows = [], None, False
         for child, lower, upper, size, estimate, is_default in rows:
-            piece = Partition(lower or BEGINNING, upper or END, child, size, estimate)
+            # A connection may be set to another time zone: all that follows is UTC.
+            bounds = ((lower or BEGINNING).astimezone(UTC), (upper or END).astimezone(UTC))
+            piece = Partition(*bounds, child, size, estimate)
             if is_default:
                 default = piece
                 cursor.execute(SQL("SELECT EXISTS (SELECT FROM {})").format(Identifier(child)))
@@ -121,7 +123,7 @@ def waiting(model: type[PartitionedModel], table: Table, using: str) -> list[dat
     statement = SQL(WAITING).format(key=key, table=Identifier(table.default.name))
     with connections[using].cursor() as cursor:
         cursor.execute(statement, [model.partitioning.period.value])
-        return [start for (start,) in cursor.fetchall()]
+        return [start.astimezone(UTC) for (start,) in cursor.fetchall()]
 
 
 def columns(table: str, using: str) -> list[str]:

@@ -9,7 +9,7 @@ from django.core import checks
 from django.db import connections, models, router
 
 from django_partition import catalog, services
-from django_partition.errors import PartitionRefused
+from django_partition.errors import PartitionRefusedError
 from django_partition.models import PartitionedModel
 from django_partition.planning import current_period, gaps
 from django_partition.policy import PartitionPolicy
@@ -19,9 +19,7 @@ MAX_TABLE_NAME = 40
 
 
 @checks.register(checks.Tags.models)
-def check_declarations(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
-) -> list[checks.CheckMessage]:
+def check_declarations(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Refuse declarations that PostgreSQL would refuse later, in a migration."""
     return [error for model in catalog.partitioned_models(app_configs) for error in declaration_errors(model)]
 
@@ -68,13 +66,13 @@ def unique_sets(model: type[PartitionedModel]) -> Iterator[Sequence[str]]:
     yield from model._meta.unique_together
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint):
-            references = map(model._get_expr_references, constraint.expressions)  # type: ignore[attr-defined]
+            references = map(model._get_expr_references, constraint.expressions)  # type: ignore[attr-defined] # noqa: SLF001
             yield constraint.fields or [names[0] for names in chain.from_iterable(references)]
 
 
 @checks.register(checks.Tags.database)
 def check_tables(
-    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
     """Complain of tables not partitioned, rows in DEFAULT partitions, no partition for now or next."""
     return [
@@ -91,7 +89,7 @@ def table_messages(model: type[PartitionedModel], using: str) -> Iterator[checks
     """The faults of one existing table."""
     try:
         table = catalog.read(model, using)
-    except PartitionRefused as error:
+    except PartitionRefusedError as error:
         yield checks.Error(
             str(error), hint="Was its migration edited by hand?", obj=model, id="django_partition.E007"
         )

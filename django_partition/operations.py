@@ -22,10 +22,12 @@ class CreatePartitionedModel(CreateModel):
         super().__init__(name, fields, **kwargs)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """What the migration file says."""
         name, args, kwargs = super().deconstruct()
         return name, list(args), {**kwargs, "key": self.key}
 
     def describe(self) -> str:
+        """What makemigrations and migrate print."""
         return f"Create partitioned model {self.name}"
 
     def reduce(self, operation: Operation, app_label: str) -> Any:
@@ -48,6 +50,7 @@ class CreatePartitionedModel(CreateModel):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
+        """Create the table; going back drops it as any model's."""
         model = to_state.apps.get_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             create_partitioned_table(schema_editor, model, self.key)
@@ -72,11 +75,9 @@ def create_partitioned_table(editor: BaseDatabaseSchemaEditor, model: type[Model
     the identity becomes an owned sequence: partitioned tables have identity columns from PostgreSQL 17 only.
     """
     pk, name = model._meta.pk, model._meta.db_table
-    assert pk is not None  # every model has one
-    id_name = column_of(model, pk.name)
     table, default, sequence, pk_column, key_column = map(
         editor.quote_name,
-        (name, f"{name}_default", f"{name}_{id_name}_seq", id_name, column_of(model, key)),
+        (name, f"{name}_default", f"{name}_{pk.column}_seq", str(pk.column), column_of(model, key)),
     )
     identity = pk.db_type_suffix(editor.connection)
 

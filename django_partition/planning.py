@@ -55,11 +55,9 @@ def plan(
     horizon = period.shift(current, policy.ahead + 1)
     cutoff = None if policy.retain is None else period.shift(current, -policy.retain)
 
-    healed_from = current
-    if partitions:
-        oldest = period.floor(min(each.lower for each in partitions))
-        healed_from = min(current, max(oldest, period.shift(current, -policy.heal), cutoff or oldest))
     with_rows = set(waiting)
+    oldest = period.floor(min([current, *with_rows, *(each.lower for each in partitions)]))
+    healed_from = max(filter(None, [oldest, period.shift(current, -policy.heal), cutoff]))
     wanted = with_rows.union(_starts(period, healed_from, horizon))
 
     created = [

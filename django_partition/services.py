@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections, transaction
@@ -13,7 +13,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from django_partition import catalog
-from django_partition.errors import PartitionLocked, PartitionRefused
+from django_partition.errors import PartitionLockedError, PartitionRefusedError
 from django_partition.models import PartitionedModel, column_of
 from django_partition.planning import Action, Create, Partition, Span, label, plan
 
@@ -36,7 +36,7 @@ def apply_plan(
     """Bring one table to its policy, in one transaction, and return what was done.
 
     Creating attaches with a lock that lets reads and writes of other partitions go on. Moving rows out of
-    the DEFAULT partition, and detaching, lock the whole table until the end. Raises PartitionLocked.
+    the DEFAULT partition, and detaching, lock the whole table until the end. Raises PartitionLockedError.
     """
     with exclusive(model._meta.db_table, using) as ddl:
         table = catalog.read(model, using)
@@ -64,7 +64,7 @@ def apply_all(
     for model in catalog.partitioned_models() if models is None else models:
         try:
             done[model._meta.db_table] = apply_plan(model, today=today, using=using)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - raised below, with the others
             failure.add_note(f"while partitioning {model._meta.db_table}")
             failures.append(failure)
     if failures:
@@ -77,7 +77,7 @@ def detach(
 ) -> Partition:
     """Take one partition, whose period is over, out of its table; it stays as a table, to be archived.
 
-    Triggers of the parent no longer guard it. Raises PartitionRefused, PartitionLocked.
+    Triggers of the parent no longer guard it. Raises PartitionRefusedError, PartitionLockedError.
     """
     with exclusive(model._meta.db_table, using) as ddl:
         partition = find_finished(model, name=name, today=today, using=using)
@@ -88,13 +88,13 @@ def detach(
 def find_finished(
     model: type[PartitionedModel], *, name: str, today: date | None = None, using: str = DEFAULT_DB_ALIAS
 ) -> Partition:
-    """The attached partition `name`, whose period is over. Raises PartitionRefused."""
+    """The attached partition `name`, whose period is over. Raises PartitionRefusedError."""
     table = catalog.read(model, using)
     partition = next((each for each in table.partitions if each.name == name), None)
     if partition is None:
-        raise PartitionRefused(f"{name} is not a partition of {table.name} with bounds.")
+        raise PartitionRefusedError(f"{name} is not a partition of {table.name} with bounds.")
     if partition.upper.date() > (today or today_utc()):
-        raise PartitionRefused(f"{name} ends {partition.upper:%Y-%m-%d}: its period is not over.")
+        raise PartitionRefusedError(f"{name} ends {partition.upper:%Y-%m-%d}: its period is not over.")
     return partition
 
 
@@ -118,7 +118,7 @@ def exclusive(table: str, using: str) -> Iterator[Ddl]:
     """One transaction, alone on this table among all runs of this package, waiting for no lock too long.
 
     Who waits for an exclusive lock makes everybody behind it wait too: hence the timeout, by the setting
-    PARTITION_LOCK_TIMEOUT_MS (3000). Raises PartitionLocked.
+    PARTITION_LOCK_TIMEOUT_MS (3000). Raises PartitionLockedError.
     """
     timeout = getattr(settings, "PARTITION_LOCK_TIMEOUT_MS", 3000)
     set_timeout = "SELECT set_config('lock_timeout', %s, true)"
@@ -133,7 +133,9 @@ def exclusive(table: str, using: str) -> Iterator[Ddl]:
             cursor.execute(set_timeout, [before])
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
-            raise PartitionLocked(f"{table} is in use: a lock was not granted in {timeout} ms.") from error
+            raise PartitionLockedError(
+                f"{table} is in use: a lock was not granted in {timeout} ms."
+            ) from error
         raise
 
 
@@ -148,41 +150,42 @@ def _create(ddl: Ddl, model: type[PartitionedModel], table: catalog.Table, actio
     """Build the partition as a table, then attach it: CREATE ... PARTITION OF would lock everybody out."""
     name = _free_name(ddl, f"{table.name}_{label(action)}")
     ddl("CREATE TABLE {} (LIKE {} INCLUDING ALL)", name, table.name)
-    if not action.moves_rows:
-        try:
-            with transaction.atomic(ddl.using):
-                _attach(ddl, table.name, name, action)
-        except IntegrityError:  # a row of this range reached the DEFAULT partition since the plan was made
-            pass
-        else:
-            return name
-    _move_rows(ddl, model, table, name, action)
+    if action.moves_rows or not _attached_empty(ddl, table.name, name, action):
+        _move_rows(ddl, model, table, name, action)
     return name
 
 
-def _move_rows(
-    ddl: Ddl, model: type[PartitionedModel], table: catalog.Table, name: str, action: Create
-) -> None:
+def _attached_empty(ddl: Ddl, table: str, name: str, span: Span) -> bool:
+    """Attach unless a row of this range has reached the DEFAULT partition since the plan was made."""
+    try:
+        with transaction.atomic(ddl.using):
+            _attach(ddl, table, name, span)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _move_rows(ddl: Ddl, model: type[PartitionedModel], table: catalog.Table, name: str, span: Span) -> None:
     """Attach `name` with the rows of its range that wait in the DEFAULT partition.
 
     An append-only trigger of the parent refuses DELETE in its partitions. While detached, the DEFAULT
     partition has no such trigger; and the rows enter `name` before it is attached, so no INSERT trigger
     sees them twice.
     """
-    assert table.default is not None  # rows wait in it
-    ddl("ALTER TABLE {} DETACH PARTITION {}", table.name, table.default.name)
+    default = cast("Partition", table.default).name  # there is one: rows wait in it
+    ddl("ALTER TABLE {} DETACH PARTITION {}", table.name, default)
     ddl(
         "WITH moved AS (DELETE FROM {} WHERE {key} >= {lower} AND {key} < {upper} RETURNING {columns})"
         " INSERT INTO {} ({columns}) SELECT {columns} FROM moved",
-        table.default.name,
+        default,
         name,
         key=Identifier(column_of(model, model.partitioning.key)),
         columns=SQL(", ").join([Identifier(each) for each in catalog.columns(table.name, ddl.using)]),
-        lower=action.lower,
-        upper=action.upper,
+        lower=span.lower,
+        upper=span.upper,
     )
-    _attach(ddl, table.name, name, action)
-    ddl("ALTER TABLE {} ATTACH PARTITION {} DEFAULT", table.name, table.default.name)
+    _attach(ddl, table.name, name, span)
+    ddl("ALTER TABLE {} ATTACH PARTITION {} DEFAULT", table.name, default)
 
 
 def _attach(ddl: Ddl, table: str, name: str, span: Span) -> None:

@@ -23,6 +23,7 @@ class Command(BaseCommand):
     help = "Shows and changes the partitions of partitioned tables."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """One subcommand for each thing that can be done."""
         commands = parser.add_subparsers(dest="do", required=True)
         helps = {
             "status": "partitions with bounds, sizes and row estimates; detached tables; rows in DEFAULT",
@@ -52,12 +53,15 @@ class Command(BaseCommand):
                 )
 
     def handle(self, **options: Any) -> None:
+        """Run the subcommand and print its answer; a named error is a line and exit code 1."""
         try:
             answer: Answer = getattr(self, options["do"])(**options)
         except PartitionError as error:
             raise CommandError(str(error)) from error
         except ExceptionGroup as group:
             raise CommandError("\n".join(map(str, group.exceptions))) from group
+        if options["verbosity"] == 0:
+            return
         if options["json"]:
             self.stdout.write(json.dumps(answer, indent=2, default=str))
             return
@@ -66,27 +70,32 @@ class Command(BaseCommand):
             self.stdout.writelines(f"  {line}\n" for line in grid(rows))
 
     def status(self, *, tables: list[str], using: str, **_: Any) -> Answer:
+        """Look at the pieces of tables."""
         return {model._meta.db_table: reports.status(model, using) for model in models(tables)}
 
     def plan(self, *, tables: list[str], using: str, **_: Any) -> Answer:
+        """Look at what apply would do."""
         return {
             model._meta.db_table: list(map(as_row, services.make_plan(model, using=using)))
             for model in models(tables)
         }
 
     def apply(self, *, tables: list[str], using: str, dry_run: bool, **_: Any) -> Answer:
+        """Bring tables to their policy."""
         if dry_run:
             return self.plan(tables=tables, using=using)
         done = services.apply_all(models(tables), using=using)
         return {table: list(map(as_row, actions)) for table, actions in done.items()}
 
     def detach(self, *, table: str, partition: str, using: str, dry_run: bool, **_: Any) -> Answer:
+        """Take one partition out."""
         work = services.find_finished if dry_run else services.detach
         return {table: [asdict(work(catalog.get_model(table), name=partition, using=using))]}
 
     def archive(
         self, *, tables: list[str], directory: Path, drop: bool, using: str, dry_run: bool, **_: Any
     ) -> Answer:
+        """Write detached tables to files."""
         there = [each.name for _, each in catalog.detached(using)]
         names = tables or there
         if dry_run:

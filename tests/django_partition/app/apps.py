@@ -4,5 +4,7 @@ from django.apps import AppConfig
 
 
 class PartitionTestAppConfig(AppConfig):
+    """To be installed as tests.django_partition.app."""
+
     name = "tests.django_partition.app"
     label = "partition_testapp"

@@ -12,6 +12,9 @@ class Source(models.Model):
 
     code = models.CharField(max_length=20, unique=True)
 
+    def __str__(self) -> str:
+        return self.code
+
 
 class Reading(PartitionedModel):
     """By day, append-only, with a real foreign key, a generated column, a unique pair and a partial index."""
@@ -51,3 +54,6 @@ class Remark(models.Model):
     """An ordinary row that points at a partitioned one."""
 
     reading = models.ForeignKey(Reading, on_delete=models.DO_NOTHING, db_constraint=False)
+
+    def __str__(self) -> str:
+        return f"on {self.reading_id}"
