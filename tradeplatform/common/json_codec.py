@@ -115,14 +115,11 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_depth(value: Any) -> None:
     level, depth = [value], 0
-    while level := [
-        child
-        for node in level
-        for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
-    ]:
+    while level := [node for node in level if isinstance(node, dict | list)]:
         depth += 1
         if depth > MAX_DEPTH:
             _too_deep()
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
 
 
 def _too_deep() -> NoReturn:
