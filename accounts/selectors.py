@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -64,7 +64,7 @@ def account_not_found(account_id: int) -> Refusal:
     return Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
 
 
-def balances_of(account_id: int) -> Sequence[LedgerAccount]:
+def balances_of(account_id: int) -> QuerySet[LedgerAccount]:
     """An account's balances, by asset code."""
     return LedgerAccount.objects.filter(account_id=account_id).select_related("asset").order_by("asset__code")
 

@@ -109,14 +109,14 @@ def tickers(instruments: Sequence[Rules], *, now: datetime) -> list[Ticker]:
 
 
 def candles(rules: Rules, *, interval: Interval, before: datetime, limit: int) -> list[Candle]:
-    """The `limit` intervals up to the one that `before` falls in, oldest first, without those that had no trade."""
+    """The `limit` intervals up to the one `before` falls in, oldest first; those without a trade left out."""
     width = interval.width
     until = before - (before - _EPOCH) % width + width
     rows = fetch(
         """
         SELECT date_bin(%(width)s::interval, at, 'epoch'::timestamptz) AS opened_at,
-               (array_agg(price ORDER BY seq))[1], max(price), min(price), (array_agg(price ORDER BY seq DESC))[1],
-               sum(quantity), sum(notional), count(*)
+               (array_agg(price ORDER BY seq))[1], max(price), min(price),
+               (array_agg(price ORDER BY seq DESC))[1], sum(quantity), sum(notional), count(*)
         FROM orders_trade
         WHERE instrument_id = %(instrument)s AND at >= %(since)s AND at < %(until)s
         GROUP BY opened_at ORDER BY opened_at

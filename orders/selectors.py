@@ -69,12 +69,12 @@ def depth(rules: Rules, *, limit: int = 100) -> Depth:
     return Depth(seq=rows[0][0], bids=levels[Side.BUY], asks=levels[Side.SELL])
 
 
-def pending_commands(*, shard_id: int, at_most: int) -> int:
-    """How many commands wait to be applied on a shard, counted up to `at_most`."""
+def pending_commands(*, shard_id: int, at_most: int, instrument_id: int | None = None) -> int:
+    """How many commands wait to be applied on a shard (of one instrument only), counted up to `at_most`."""
     rows = fetch(
-        "SELECT count(*) FROM (SELECT 1 FROM orders_command"
-        " WHERE shard_id = %s AND status = 'pending' LIMIT %s) AS waiting",
-        [shard_id, at_most],
+        "SELECT count(*) FROM (SELECT 1 FROM orders_command WHERE shard_id = %s AND status = 'pending'"
+        " AND (%s::int IS NULL OR instrument_id = %s) LIMIT %s) AS waiting",
+        [shard_id, instrument_id, instrument_id, at_most],
     )
     return int(rows[0][0])
 
@@ -141,7 +141,7 @@ def fills_of(account_ids: Iterable[int], *, instrument_id: int | None) -> list[Q
 
 
 def events_of(order: OrderRef, *, cursor: int | None, limit: int) -> Page[Event]:
-    """An order's life, oldest first, above the event id `cursor`: as the subject or as the maker of a trade."""
+    """An order's life, oldest first, above the event id `cursor`: as subject or as the maker of a trade."""
     sides = [
         Event.objects.filter(column, at__gte=order.created_at, id__gt=cursor or 0).order_by("id")[: limit + 1]
         for column in (Q(order_id=order.id), Q(maker_order_id=order.id))

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import address_of
+from accounts.api.callers import address_of, caller
 from accounts.api.rendering import person_json, tokens_json
 from accounts.api.serializers import LoginInput, PersonShape, RefreshInput, TokensShape
 from accounts.services import sessions
@@ -31,7 +31,7 @@ class LoginView(_OpenDoor):
 
     @extend_schema(operation_id="auth_login", tags=["auth"], request=LoginInput, responses=TokensShape)
     def post(self, request: Request) -> Response:
-        """Log in with name and password. Ten failures lock the name for the caller's address for a while (429)."""
+        """Log in with name and password. Ten failures lock the name for the caller's address (429)."""
         given = parse(LoginInput, request.data)
         http = request._request  # noqa: SLF001 - the lockout marks Django's own request
         tokens = sessions.log_in(
@@ -71,4 +71,4 @@ class MeView(APIView):
     @extend_schema(operation_id="auth_me", tags=["auth"], responses=PersonShape)
     def get(self, request: Request) -> Response:
         """The signed-in person and their roles."""
-        return Response(person_json(request.user))
+        return Response(person_json(caller(request)))

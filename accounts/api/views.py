@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
+from accounts.api.callers import caller
 from accounts.api.rendering import account_json, balance_json, ledger_line_json
 from accounts.api.serializers import AccountShape, BalanceShape, LedgerLineShape, LedgerQuery
 from tradeplatform.common.api_input import parse
@@ -20,7 +21,7 @@ class AccountListView(APIView):
     @extend_schema(operation_id="accounts_list", tags=["accounts"], responses=list_of(AccountShape))
     def get(self, request: Request) -> Response:
         """My trading accounts."""
-        return Response({"results": [account_json(row) for row in selectors.accounts_of(request.user.pk)]})
+        return Response({"results": [account_json(row) for row in selectors.accounts_of(caller(request).pk)]})
 
 
 class BalanceListView(APIView):
@@ -29,7 +30,7 @@ class BalanceListView(APIView):
     @extend_schema(operation_id="accounts_balances", tags=["accounts"], responses=list_of(BalanceShape))
     def get(self, request: Request, account: int) -> Response:
         """What the account owns of each asset, and what open orders hold of it."""
-        selectors.require_own_account(user_id=request.user.pk, account_id=account)
+        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
         return Response({"results": [balance_json(row) for row in selectors.balances_of(account)]})
 
 
@@ -45,7 +46,7 @@ class LedgerView(APIView):
     def get(self, request: Request, account: int) -> Response:
         """Every movement of the account's money, newest first."""
         query = parse(LedgerQuery, request.query_params)
-        selectors.require_own_account(user_id=request.user.pk, account_id=account)
+        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
         page = selectors.ledger_of(
             account_id=account, asset=query.get("asset"), cursor=query.get("cursor"), limit=query["limit"]
         )

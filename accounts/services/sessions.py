@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.contrib.auth import authenticate
@@ -89,14 +90,15 @@ def _issue(user: User) -> Tokens:
 def _use_up(refresh: str) -> tuple[RefreshToken, User]:
     """The token and its user, the token spent: a unique row lets one caller win."""
     try:
-        token = RefreshToken(refresh)
+        token = RefreshToken(refresh)  # type: ignore[arg-type]  # the stubs want a token where text is read
     except TokenError as error:
         raise _refused("This refresh token is not valid or was used before: log in again.") from error
     user = User.objects.filter(id=token.get(api_settings.USER_ID_CLAIM), is_active=True).first()
     if user is None:
         raise _refused("This login is closed.")
-    _row, fresh = token.blacklist()
-    if not fresh:
+    blacklisted: Any = token.blacklist()
+    _row, first_use = blacklisted
+    if not first_use:
         _log.warning("refresh_token_used_twice", user=user.pk)
         raise _refused("This refresh token was used before: log in again.")
     return token, user

@@ -21,7 +21,7 @@ def orders_json(orders: Iterable[Order]) -> list[dict[str, Any]]:
 
 
 def order_answer(order: Order, *, done: int = status.HTTP_200_OK, waiting: bool | None = None) -> Response:
-    """One order; 202 while what was asked of the book is not done (by default: while the order is pending)."""
+    """One order; 202 while the book has not done what was asked (by default: while the order is pending)."""
     if waiting is None:
         waiting = order.status == OrderStatus.PENDING
     (body,) = orders_json([order])

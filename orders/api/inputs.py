@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
 from orders.market_selectors import Interval
 from orders.models import OrderStatus, OrderType, Side, StpMode, TimeInForce
@@ -21,6 +23,8 @@ from tradeplatform.common.api_input import (
     WordField,
 )
 
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
 
 @extend_schema_field({"type": ["string", "null"], "pattern": "^[.A-Z:/a-z0-9_-]{1,36}$"})
 class ClientOrderIdField(TextField):
@@ -31,13 +35,24 @@ class ClientOrderIdField(TextField):
         self.validators = []
 
 
+class MomentField(serializers.DateTimeField):
+    """A moment that arithmetic can start from."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Return the moment; before 1970 and after 8999 there is no market."""
+        moment = super().to_internal_value(value)
+        if not _FIRST <= moment < _LAST:
+            raise ValidationError("There is no market at that time.")
+        return moment
+
+
 class WaitQuery(StrictSerializer):
     """How long the answer may wait for the book."""
 
     wait = WholeNumberField(
         max_value=MAX_WAIT_MS,
         default=1_000,
-        help_text="Milliseconds to wait for the book before answering 202. The request is committed either way.",
+        help_text="Milliseconds to wait for the book before answering 202. The request is committed anyway.",
     )
 
 
@@ -67,7 +82,7 @@ class OrderInput(StrictSerializer):
     client_order_id = ClientOrderIdField(
         required=False,
         allow_null=True,
-        help_text="Your own id, unique in the account for ever: sending the same order again with it is safe.",
+        help_text="Your own id, unique in the account for ever: the same order may be sent again with it.",
     )
 
 
@@ -138,7 +153,7 @@ class CandlesQuery(StrictSerializer):
         default=100,
         help_text="Intervals to look back, those without trades included.",
     )
-    before = serializers.DateTimeField(
+    before = MomentField(
         required=False, help_text="The last candle is the one this moment falls in. Default: now."
     )
 

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import actor_of
+from accounts.api.callers import actor_of, caller
 from accounts.selectors import chosen_accounts, require_own_account
 from orders.api import inputs, shapes
 from orders.api.answers import instrument_id_of, order_answer, orders_json
@@ -46,7 +46,7 @@ class OrdersView(APIView):
         """My orders, newest first."""
         query = parse(inputs.OrderListQuery, request.query_params)
         sources = orders_of(
-            chosen_accounts(user_id=request.user.pk, account_id=query.get("account")),
+            chosen_accounts(user_id=caller(request).pk, account_id=query.get("account")),
             instrument_id=instrument_id_of(query.get("symbol")),
             status=query.get("status"),
             live=query.get("open"),
@@ -62,14 +62,14 @@ class OrdersView(APIView):
         responses={200: _ORDER, 201: _ORDER, 202: _ORDER},
     )
     def post(self, request: Request) -> Response:
-        """Place an order. 201: the book has seen it (look at `status`); 202: not yet; 200: it was placed before.
+        """Place an order. 201: the book has seen it (look at `status`); 202: not yet; 200: placed before.
 
         With a client_order_id it is safe to send the same order again; another order under the same id is
         refused (409).
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         order = inputs.new_order(parse(inputs.OrderInput, request.data))
-        require_own_account(user_id=request.user.pk, account_id=order.account_id)
+        require_own_account(user_id=caller(request).pk, account_id=order.account_id)
         accepted = submit_order(order=order, actor=actor_of(request), source=Source.API, now=timezone.now())
         stored = await_orders([accepted], wait_ms=wait_ms)[accepted.order_id]
         if accepted.duplicate:
@@ -83,9 +83,9 @@ class OrdersView(APIView):
         responses={200: list_of(shapes.CancelledShape), 202: list_of(shapes.CancelledShape)},
     )
     def delete(self, request: Request) -> Response:
-        """Cancel all open orders of an account, in one instrument or in all. Works while trading is halted."""
+        """Cancel an account's open orders, in one instrument or in all. Works while trading is halted."""
         query, now = parse(inputs.CancelAllQuery, request.query_params), timezone.now()
-        account = require_own_account(user_id=request.user.pk, account_id=query["account"])
+        account = require_own_account(user_id=caller(request).pk, account_id=query["account"])
         instrument_id_of(query.get("symbol"))
         requested = changing.cancel_all_orders(
             account_id=account, symbol=query.get("symbol"), actor=actor_of(request), now=now
@@ -116,7 +116,7 @@ class BatchView(APIView):
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         results = place_batch(
             parse(inputs.BatchInput, request.data)["orders"],
-            user_id=request.user.pk,
+            user_id=caller(request).pk,
             actor=actor_of(request),
             now=timezone.now(),
             wait_ms=wait_ms,
@@ -132,7 +132,7 @@ class OrderView(APIView):
     @extend_schema(operation_id="orders_retrieve", tags=["orders"], responses=_ORDER)
     def get(self, request: Request, order: int) -> Response:
         """One order."""
-        return order_answer(_stored(own_order(order_id=order, user_id=request.user.pk)), waiting=False)
+        return order_answer(_stored(own_order(order_id=order, user_id=caller(request).pk)), waiting=False)
 
     @extend_schema(
         operation_id="orders_amend",
@@ -145,7 +145,7 @@ class OrderView(APIView):
         """Change price, quantity or both. Less quantity at the same price keeps the place in the queue."""
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         given, now = parse(inputs.AmendInput, request.data), timezone.now()
-        ref = own_order(order_id=order, user_id=request.user.pk)
+        ref = own_order(order_id=order, user_id=caller(request).pk)
         requested = changing.amend_order(
             order_id=ref.id,
             account_id=ref.account_id,
@@ -165,7 +165,7 @@ class OrderView(APIView):
     def delete(self, request: Request, order: int) -> Response:
         """Take what is open of an order off the book. Works while trading is halted."""
         wait_ms, now = parse(inputs.WaitQuery, request.query_params)["wait"], timezone.now()
-        ref = own_order(order_id=order, user_id=request.user.pk)
+        ref = own_order(order_id=order, user_id=caller(request).pk)
         requested = changing.cancel_order(
             order_id=ref.id, account_id=ref.account_id, actor=actor_of(request), now=now
         )
@@ -178,7 +178,7 @@ class OrderByClientIdView(APIView):
     @extend_schema(operation_id="orders_retrieve_by_client_id", tags=["orders"], responses=_ORDER)
     def get(self, request: Request, account: int, client_order_id: str) -> Response:
         """One order by the id you gave it: the way to learn what became of a request without an answer."""
-        require_own_account(user_id=request.user.pk, account_id=account)
+        require_own_account(user_id=caller(request).pk, account_id=account)
         order = find_order_by_client_id(account_id=account, client_order_id=client_order_id)
         return order_answer(order, waiting=False)
 

@@ -40,7 +40,7 @@ class ProblemShape(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.ChoiceField(choices=[(code.value, code.value) for code in Code])
     detail = serializers.CharField(help_text="A sentence for people; it may change.")
-    context = serializers.DictField()
+    context = serializers.DictField()  # type: ignore[assignment]  # the stubs' own attribute of that name
     correlation_id = serializers.CharField(help_text="Also the header X-Correlation-ID: quote it to support.")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 
 
 def require_transaction() -> None:
-    """Raise RuntimeError unless a transaction is open: what follows must commit with its caller or not at all."""
+    """Raise RuntimeError unless a transaction is open: what follows must commit with its caller."""
     if not connection.in_atomic_block:
         raise RuntimeError("This must be called inside a transaction.")
 
@@ -26,7 +26,7 @@ def release_connection() -> None:
         connection.close()
 
 
-def fetch(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """Run a query and return all rows."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

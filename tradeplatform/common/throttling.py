@@ -20,6 +20,8 @@ class WindowThrottle(SimpleRateThrottle):
     Without Valkey calls are let through: a lost counter must not stop anyone from cancelling.
     """
 
+    num_requests: int | None
+    duration: int | None
     _left: float | None = None
 
     def allow_request(self, request: Request, view: Any) -> bool:
@@ -56,7 +58,7 @@ class CallerThrottle(WindowThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Choose the caller's rate, then count."""
-        self.scope = "user" if request.user and request.user.is_authenticated else "anon"
+        self.scope = "user" if request.user.is_authenticated else "anon"
         self.rate = self.get_rate()
         self.num_requests, self.duration = self.parse_rate(self.rate)
         return super().allow_request(request, view)
