@@ -226,7 +226,9 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::codec::encode_resting;
+    use crate::command::Action;
     use crate::hash::tests::sample;
+    use crate::types::{AccountId, CommandId, Reason};
 
     const FIRST: InstrumentId = InstrumentId(1);
 
@@ -251,6 +253,25 @@ mod tests {
         assert_eq!(engine.books().collect::<Vec<_>>(), [FIRST, InstrumentId(8191)]);
         engine.remove_book(FIRST).unwrap();
         assert_eq!(engine.remove_book(FIRST), Err(EngineError::UnknownInstrument(FIRST)));
+    }
+
+    #[test]
+    fn an_unknown_book_anywhere_in_a_batch_changes_nothing() {
+        let mut engine = Engine::new();
+        engine.add_book(FIRST, BookState::EMPTY).unwrap();
+        let before = engine.state(FIRST);
+        let resume = |instrument| Command {
+            instrument,
+            command_id: CommandId(1),
+            time: Micros(1),
+            action: Action::Resume { account: AccountId(0), reason: Reason::None },
+        };
+
+        let unknown = InstrumentId(2);
+        let refused = engine.execute(&[resume(FIRST), resume(unknown)]);
+
+        assert_eq!(refused, Err(EngineError::UnknownInstrument(unknown)));
+        assert_eq!(engine.state(FIRST), before);
     }
 
     #[test]

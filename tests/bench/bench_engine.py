@@ -35,9 +35,8 @@ def main() -> None:
     """Print messages a second for each batch size, and the ratio to one by one."""
     records = messages()
     kinds = [event.kind for event in iter_events(fresh().apply(b"".join(records)))]
-    print(
-        f"{len(records):,} messages, {len(kinds):,} events, {kinds.count(EventKind.TRADE):,} trades; best of {ROUNDS}"
-    )
+    trades = kinds.count(EventKind.TRADE)
+    print(f"{len(records):,} messages, {len(kinds):,} events, {trades:,} trades; best of {ROUNDS}")
     batches = {size: cut(records, size) for size in BATCHES}
     best = dict.fromkeys(BATCHES, float("inf"))
     for _ in range(ROUNDS):

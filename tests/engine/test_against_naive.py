@@ -74,7 +74,7 @@ halts = kinds_of_command(
 )
 resumes = kinds_of_command(CommandKind.RESUME, account=owners, reason=reasons)
 common = new_orders | new_orders | new_orders | amends | amends | cancels
-commands = st.lists(common | common | common | halts | resumes | resumes, min_size=1, max_size=60)
+commands = st.lists(common | common | common | halts | resumes | resumes, min_size=12, max_size=80)
 
 
 @settings(max_examples=300, deadline=None)
@@ -110,7 +110,7 @@ def test_every_command_gets_the_events_of_the_naive_book(sequence: list[Command]
 
 
 @settings(max_examples=100, deadline=None)
-@given(commands, st.integers(0, 60))
+@given(commands, st.integers(0, 80))
 def test_a_restored_engine_goes_on_as_if_nothing_had_happened(sequence: list[Command], cut: int) -> None:
     engine = Engine()
     for instrument in INSTRUMENTS:
