@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -26,6 +26,7 @@ from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
 from orders.services.holding import buyer_hold
 from orders.services.journal import CommandRow, write_commands
+from orders.services.owners import Owner, check_may_trade, lock_owners
 from orders.services.requests import (
     Accepted,
     CancelOrder,
@@ -43,13 +44,6 @@ from tradeplatform.common.errors import Code, Refusal
 
 MAX_BATCH = 1_000
 CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    is_active: bool
-    is_locked: bool
-    trade_group: int
 
 
 def submit_order(*, order: NewOrder, actor: Actor, source: Source, now: datetime) -> Accepted:
@@ -91,7 +85,7 @@ def submit_requests(
     orders = [(index, request) for index, request in enumerate(requests) if isinstance(request, NewOrder)]
     cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
     with transaction.atomic():
-        accounts = _lock_accounts({request.account_id for request in requests})
+        accounts = lock_owners(request.account_id for request in requests)
         rules = rules_by_symbol(order.symbol for _, order in orders)
         books = books_for(rules.values())
         drafts = _resolve(orders, accounts, rules, books, outcomes)
@@ -131,18 +125,9 @@ def _write_in_list_order(
     wake_after_commit(row.shard_id for _, row in commands)
 
 
-def _lock_accounts(ids: set[int]) -> dict[int, _Account]:
-    rows = fetch(
-        "SELECT id, is_active, is_locked, trade_group FROM accounts_tradingaccount"
-        " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-        [list(ids)],
-    )
-    return {row[0]: _Account(*row[1:]) for row in rows}
-
-
 def _resolve(
     orders: Sequence[tuple[int, NewOrder]],
-    accounts: dict[int, _Account],
+    accounts: dict[int, Owner],
     rules: dict[str, Rules],
     books: dict[int, BookRef],
     outcomes: list[Outcome | Requested | None],
@@ -152,15 +137,7 @@ def _resolve(
     for index, order in orders:
         try:
             client_order_id = _client_order_id(order.client_order_id)
-            if order.account_id not in accounts:
-                raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=order.account_id)
-            if order.symbol not in rules:
-                raise Refusal(
-                    Code.UNKNOWN_SYMBOL,
-                    "No such instrument: see /api/v1/instruments.",
-                    # A lone surrogate could not be sent back.
-                    symbol=order.symbol[:32].encode(errors="backslashreplace").decode(),
-                )
+            _check_known(order, accounts, rules)
             _check_numbers(order)
             default = TimeInForce.GTC if order.type == OrderType.LIMIT else TimeInForce.IOC
             found = rules[order.symbol]
@@ -181,8 +158,20 @@ def _resolve(
     return drafts
 
 
+def _check_known(order: NewOrder, accounts: dict[int, Owner], rules: dict[str, Rules]) -> None:
+    if order.account_id not in accounts:
+        raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=order.account_id)
+    if order.symbol not in rules:
+        raise Refusal(
+            Code.UNKNOWN_SYMBOL,
+            "No such instrument: see /api/v1/instruments.",
+            # A lone surrogate could not be sent back.
+            symbol=order.symbol[:32].encode(errors="backslashreplace").decode(),
+        )
+
+
 def _check_numbers(order: NewOrder) -> None:
-    """Refuse what is no sensible number before anything is made of it: 1E+999999999 as text has a gigabyte."""
+    """Refuse what is no sensible number before anything is made of it: 1E+999999999 as text is a gigabyte."""
     pretrade.check_number("quantity", order.quantity)
     if order.price is not None:
         pretrade.check_number("price", order.price)
@@ -248,14 +237,14 @@ def _conflict(client_order_id: str) -> Refusal:
 
 
 def _checked(
-    drafts: list[Draft], accounts: dict[int, _Account], outcomes: list[Outcome | Requested | None]
+    drafts: list[Draft], accounts: dict[int, Owner], outcomes: list[Outcome | Requested | None]
 ) -> list[Draft]:
     """Every check that needs no money."""
     passed: list[Draft] = []
     live = _live_orders(drafts)
     for draft in drafts:
         try:
-            _check_account(accounts[draft.order.account_id])
+            check_may_trade(accounts[draft.order.account_id])
             _check_order(draft)
             key = (draft.order.account_id, draft.rules.id)
             pretrade.check_open_orders(draft.rules, live[key])
@@ -266,13 +255,6 @@ def _checked(
     return passed
 
 
-def _check_account(account: _Account) -> None:
-    if not account.is_active:
-        raise Refusal(Code.ACCOUNT_INACTIVE, "This account is closed to trading.")
-    if account.is_locked:
-        raise Refusal(Code.ACCOUNT_LOCKED, "This account is locked: ask support why.")
-
-
 def _live_orders(drafts: list[Draft]) -> Counter[tuple[int, int]]:
     """How many live orders each account has in each instrument; read from a partial index of live orders."""
     keys = sorted({(draft.order.account_id, draft.rules.id) for draft in drafts})
@@ -280,7 +262,8 @@ def _live_orders(drafts: list[Draft]) -> Counter[tuple[int, int]]:
         return Counter()
     rows = fetch(
         "SELECT o.account_id, o.instrument_id, count(*) FROM orders_order o"
-        " JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id) USING (account_id, instrument_id)"
+        " JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id)"
+        " USING (account_id, instrument_id)"
         " WHERE o.status IN ('pending', 'open', 'partially_filled') GROUP BY 1, 2",
         [[key[0] for key in keys], [key[1] for key in keys]],
     )
@@ -357,7 +340,8 @@ def insufficient_funds(*, asset: str, required: Decimal, available: Decimal) -> 
     """The refusal of an order that needs more than is available, with both numbers."""
     return Refusal(
         Code.INSUFFICIENT_FUNDS,
-        f"This order needs {short_text(required)} {asset}, fees included; {short_text(available)} is available.",
+        f"This order needs {short_text(required)} {asset}, fees included; "
+        f"{short_text(available)} is available.",
         asset=asset,
         required=short_text(required),
         available=short_text(available),

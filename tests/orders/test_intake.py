@@ -50,11 +50,19 @@ def denied(market: Market, order: NewOrder) -> Refusal:
 
 
 class TestAccepted:
-    def test_a_limit_buy_holds_notional_and_the_higher_fee(self, market: Market, trader: TradingAccount) -> None:
+    """What is stored and held."""
+
+    def test_a_limit_buy_holds_notional_and_the_higher_fee(
+        self, market: Market, trader: TradingAccount
+    ) -> None:
         order = stored(market.buy(trader, "0.5", "49999.99", client_order_id="first"))
 
         assert (order.status, order.type, order.time_in_force) == ("pending", "limit", "gtc")
-        assert (order.price, order.quantity, order.leaves) == (Decimal("49999.99"), Decimal("0.5"), Decimal("0.5"))
+        assert (order.price, order.quantity, order.leaves) == (
+            Decimal("49999.99"),
+            Decimal("0.5"),
+            Decimal("0.5"),
+        )
         # 0.5 * 49999.99 * 1.001
         assert short(order.held) == "25024.994995"
         assert money(trader, market.instrument.quote) == ("100000", "25024.994995")
@@ -77,7 +85,9 @@ class TestAccepted:
         assert short(order.protection_price or Decimal(0)) == "55000"
         assert short(order.held) == "55055"
 
-    def test_a_market_sell_is_protected_at_the_lower_edge(self, market: Market, trader: TradingAccount) -> None:
+    def test_a_market_sell_is_protected_at_the_lower_edge(
+        self, market: Market, trader: TradingAccount
+    ) -> None:
         order = stored(market.sell(trader, "1"))
 
         assert short(order.protection_price or Decimal(0)) == "45000"
@@ -110,7 +120,9 @@ class TestAccepted:
         accepted = market.send(market.request(trader, Side.SELL, 1, 50000))
 
         assert len(accepted.client_order_id) == 32
-        assert OrderIdentity.objects.get(order_id=accepted.order_id).client_order_id == accepted.client_order_id
+        assert (
+            OrderIdentity.objects.get(order_id=accepted.order_id).client_order_id == accepted.client_order_id
+        )
 
     def test_numbers_may_have_trailing_zeros(self, market: Market, trader: TradingAccount) -> None:
         order = stored(market.sell(trader, "1.000000000000000000", "50000.00000"))
@@ -136,6 +148,25 @@ class TestAccepted:
         assert short(order.price or Decimal(0)) == "1000000"
 
 
+def _limit_without_price(market: Market, trader: TradingAccount) -> NewOrder:
+    return NewOrder(
+        account_id=trader.id, symbol=market.symbol, side=Side.BUY, type=OrderType.LIMIT, quantity=Decimal(1)
+    )
+
+
+def _market_with_price(market: Market, trader: TradingAccount) -> NewOrder:
+    return NewOrder(
+        account_id=trader.id,
+        symbol=market.symbol,
+        side=Side.BUY,
+        type=OrderType.MARKET,
+        quantity=Decimal(1),
+        price=Decimal(50000),
+    )
+
+
+INVALID_PAIR = Code.INVALID_COMBINATION
+BAD_ID = Code.INVALID_CLIENT_ORDER_ID
 Ask = Callable[[Market, TradingAccount], NewOrder]
 
 
@@ -165,19 +196,54 @@ FILTERS: list[tuple[str, Ask, Code, dict[str, Any]]] = [
     ("between ticks", ask(Side.BUY, 1, "50000.001"), Code.PRICE_NOT_ON_TICK, {"tick": "0.01"}),
     ("above the band", ask(Side.BUY, 1, "55000.01"), Code.PRICE_OUT_OF_BAND, {"high": "55000"}),
     ("below the band", ask(Side.SELL, 1, "44999.99"), Code.PRICE_OUT_OF_BAND, {"low": "45000"}),
-    ("no price", lambda m, t: _limit_without_price(m, t), Code.PRICE_REQUIRED, {}),
-    ("market price", lambda m, t: _market_with_price(m, t), Code.PRICE_NOT_ALLOWED, {}),
-    ("market gtc", ask(Side.BUY, 1, tif=TimeInForce.GTC), Code.INVALID_COMBINATION, {}),
-    ("post-only market", ask(Side.BUY, 1, post_only=True), Code.INVALID_COMBINATION, {}),
-    ("post-only ioc", ask(Side.BUY, 1, 50000, post_only=True, tif=TimeInForce.IOC), Code.INVALID_COMBINATION, {}),
-    ("post-only fok", ask(Side.BUY, 1, 50000, post_only=True, tif=TimeInForce.FOK), Code.INVALID_COMBINATION, {}),
-    ("id empty", ask(Side.BUY, 1, 50000, client_order_id=""), Code.INVALID_CLIENT_ORDER_ID, {"length": 0}),
-    ("id 37", ask(Side.BUY, 1, 50000, client_order_id="a" * 37), Code.INVALID_CLIENT_ORDER_ID, {"length": 37}),
-    ("id 300", ask(Side.BUY, 1, 50000, client_order_id="a" * 300), Code.INVALID_CLIENT_ORDER_ID, {"length": 300}),
-    ("id NUL", ask(Side.BUY, 1, 50000, client_order_id="a\0b"), Code.INVALID_CLIENT_ORDER_ID, {"length": 3}),
-    ("id newline", ask(Side.BUY, 1, 50000, client_order_id="a\n"), Code.INVALID_CLIENT_ORDER_ID, {"length": 2}),
-    ("id rtl", ask(Side.BUY, 1, 50000, client_order_id="\u202eab"), Code.INVALID_CLIENT_ORDER_ID, {"length": 3}),
-    ("id digits", ask(Side.BUY, 1, 50000, client_order_id="\u0661"), Code.INVALID_CLIENT_ORDER_ID, {"length": 1}),
+    ("no price", _limit_without_price, Code.PRICE_REQUIRED, {}),
+    ("market price", _market_with_price, Code.PRICE_NOT_ALLOWED, {}),
+    ("market gtc", ask(Side.BUY, 1, tif=TimeInForce.GTC), INVALID_PAIR, {}),
+    ("post-only market", ask(Side.BUY, 1, post_only=True), INVALID_PAIR, {}),
+    (
+        "post-only ioc",
+        ask(Side.BUY, 1, 50000, post_only=True, tif=TimeInForce.IOC),
+        Code.INVALID_COMBINATION,
+        {},
+    ),
+    (
+        "post-only fok",
+        ask(Side.BUY, 1, 50000, post_only=True, tif=TimeInForce.FOK),
+        Code.INVALID_COMBINATION,
+        {},
+    ),
+    ("id empty", ask(Side.BUY, 1, 50000, client_order_id=""), BAD_ID, {"length": 0}),
+    (
+        "id 37",
+        ask(Side.BUY, 1, 50000, client_order_id="a" * 37),
+        BAD_ID,
+        {"length": 37},
+    ),
+    (
+        "id 300",
+        ask(Side.BUY, 1, 50000, client_order_id="a" * 300),
+        BAD_ID,
+        {"length": 300},
+    ),
+    ("id NUL", ask(Side.BUY, 1, 50000, client_order_id="a\0b"), BAD_ID, {"length": 3}),
+    (
+        "id newline",
+        ask(Side.BUY, 1, 50000, client_order_id="a\n"),
+        BAD_ID,
+        {"length": 2},
+    ),
+    (
+        "id rtl",
+        ask(Side.BUY, 1, 50000, client_order_id="\u202eab"),
+        BAD_ID,
+        {"length": 3},
+    ),
+    (
+        "id digits",
+        ask(Side.BUY, 1, 50000, client_order_id="\u0661"),
+        BAD_ID,
+        {"length": 1},
+    ),
     (
         "too dear",
         ask(Side.BUY, 2, 50000),
@@ -188,24 +254,9 @@ FILTERS: list[tuple[str, Ask, Code, dict[str, Any]]] = [
 ]
 
 
-def _limit_without_price(market: Market, trader: TradingAccount) -> NewOrder:
-    return NewOrder(
-        account_id=trader.id, symbol=market.symbol, side=Side.BUY, type=OrderType.LIMIT, quantity=Decimal(1)
-    )
-
-
-def _market_with_price(market: Market, trader: TradingAccount) -> NewOrder:
-    return NewOrder(
-        account_id=trader.id,
-        symbol=market.symbol,
-        side=Side.BUY,
-        type=OrderType.MARKET,
-        quantity=Decimal(1),
-        price=Decimal(50000),
-    )
-
-
 class TestDenied:
+    """Each code once, and that nothing moved."""
+
     @pytest.mark.parametrize(
         ("order", "code", "context"), [row[1:] for row in FILTERS], ids=[row[0] for row in FILTERS]
     )
@@ -313,6 +364,8 @@ class TestDenied:
 
 
 class TestLists:
+    """Many orders in one transaction."""
+
     def test_a_denied_order_does_not_stop_the_others(self, market: Market, trader: TradingAccount) -> None:
         outcomes = market.send_all(
             [
@@ -403,6 +456,8 @@ class TestLists:
 
 
 class TestIdentity:
+    """(account, client order id) names one order for ever."""
+
     def test_the_same_request_again_is_the_same_order(self, market: Market, trader: TradingAccount) -> None:
         order = market.request(trader, Side.SELL, "1.0", 50000, client_order_id="mine")
         first = market.send(order)
@@ -413,7 +468,9 @@ class TestIdentity:
         assert (again.order_id, again.created_at, again.duplicate) == (first.order_id, first.created_at, True)
         assert everything_stored() == before
 
-    def test_another_request_by_the_same_id_is_a_conflict(self, market: Market, trader: TradingAccount) -> None:
+    def test_another_request_by_the_same_id_is_a_conflict(
+        self, market: Market, trader: TradingAccount
+    ) -> None:
         market.send(market.request(trader, Side.SELL, 1, 50000, client_order_id="mine"))
 
         refusal = denied(market, market.request(trader, Side.SELL, 2, 50000, client_order_id="mine"))
@@ -444,7 +501,9 @@ class TestIdentity:
 
         assert accepted.duplicate is False
 
-    def test_in_one_list_a_repeat_is_the_first_ones_order(self, market: Market, trader: TradingAccount) -> None:
+    def test_in_one_list_a_repeat_is_the_first_ones_order(
+        self, market: Market, trader: TradingAccount
+    ) -> None:
         order = market.request(trader, Side.SELL, 1, 50000, client_order_id="mine")
 
         first, second, third = market.send_all(
