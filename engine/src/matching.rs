@@ -94,7 +94,7 @@ impl Book {
 
     fn trade(&mut self, taker: &mut Order, slot: u32, step: &mut Step<'_>) {
         let quantity = taker.leaves.min(self.order(slot).leaves);
-        let maker = self.consume(slot, quantity, Lots::ZERO);
+        let maker = self.consume(slot, quantity);
         taker.leaves -= quantity;
         taker.executed += quantity;
         self.state.last_price = maker.price;
@@ -122,8 +122,9 @@ impl Book {
     /// Both shrink by the smaller open quantity; whoever reaches zero ends with a cancellation of nothing.
     fn decrement(&mut self, taker: &mut Order, slot: u32, step: &mut Step<'_>) {
         let prevented = taker.leaves.min(self.order(slot).leaves);
-        let maker = self.consume(slot, Lots::ZERO, prevented);
+        let maker = self.consume(slot, prevented);
         taker.leaves -= prevented;
+        taker.executed += prevented;
         let reduced = |order: &Order, flags: u8| Event {
             quantity: prevented,
             flags,
@@ -139,14 +140,13 @@ impl Book {
     }
 
     /// Takes lots from a maker, and the maker from the book with its last lot; returns it as it is now.
-    fn consume(&mut self, slot: u32, executed: Lots, dropped: Lots) -> Order {
-        let taken = executed + dropped;
-        if taken < self.order(slot).leaves {
-            return self.shrink(slot, executed, dropped);
+    fn consume(&mut self, slot: u32, lots: Lots) -> Order {
+        if lots < self.order(slot).leaves {
+            return self.shrink(slot, lots, Lots::ZERO);
         }
         let mut maker = self.remove(slot);
-        maker.leaves -= taken;
-        maker.executed += executed;
+        maker.leaves -= lots;
+        maker.executed += lots;
         maker
     }
 }

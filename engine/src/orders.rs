@@ -28,7 +28,8 @@ pub struct Order {
     pub price: Ticks,
     /// Open lots.
     pub leaves: Lots,
-    /// Executed lots; `leaves + executed` is the total an amendment speaks of.
+    /// Lots used up, by trades or by self-trade prevention; `leaves + executed` is the total an amendment
+    /// speaks of, whatever happened between its request and its arrival.
     pub executed: Lots,
     /// The `seq` at which it got its place in the queue.
     pub priority: Seq,

@@ -104,7 +104,7 @@ def _record(order: Order, rules: Rules) -> bytes:
             stp_group=order.stp_group,
             price=_whole(order.price, rules.tick_size),
             leaves=_whole(order.leaves, rules.lot_size),
-            executed=_whole(order.filled, rules.lot_size),
+            executed=_whole(order.filled + order.prevented, rules.lot_size),
             priority=order.priority,
             time=0,
         )

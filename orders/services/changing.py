@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.services.posting import Ledger
 from audit.actor import Actor
-from instruments.scaling import steps, times
+from instruments.scaling import short_text, times
 from instruments.selectors import Rules, rules_by_id
 from orders.models import Book, Command, CommandKind, CommandStatus, Order, OrderType, Side
 from orders.selectors import find_order
@@ -18,10 +18,10 @@ from orders.services.book_refs import books_for
 from orders.services.holding import buyer_hold
 from orders.services.intake import insufficient_funds
 from orders.services.journal import CommandRow, write_commands
+from orders.services.owners import check_may_trade, lock_owners
 from orders.services.requests import Requested
 from orders.services.wake import wake_after_commit
 from risk.services import pretrade
-from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
 
@@ -52,9 +52,11 @@ def cancel_all_orders(
     """Ask for all live orders of an account to be cancelled, in one instrument or in all."""
     with transaction.atomic():
         # The lock makes "all" mean all that were acknowledged before this call.
-        fetch("SELECT id FROM accounts_tradingaccount WHERE id = %s FOR NO KEY UPDATE", [account_id])
+        lock_owners([account_id])
         live = Order.objects.live().for_account(account_id)
         if symbol is not None:
+            if not symbol.isprintable():
+                return []
             live = live.filter(instrument__symbol=symbol)
         return _write_cancels(
             list(live.order_by("id")),
@@ -83,17 +85,9 @@ def amend_order(
     if price is None and quantity is None:
         raise Refusal(Code.NO_CHANGE, "Give a new price, a new quantity, or both.")
     with transaction.atomic():
-        fetch("SELECT id FROM accounts_tradingaccount WHERE id = %s FOR NO KEY UPDATE", [account_id])
-        order = find_order(order_id=order_id, account_id=account_id)
-        _require_open(order)
-        if order.type != OrderType.LIMIT:
-            raise Refusal(Code.INVALID_COMBINATION, "Only a limit order can be amended.")
-        if Command.objects.filter(
-            order_id=order.id, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
-        ).exists():
-            raise Refusal(
-                Code.AMEND_PENDING, "An earlier amend of this order is not yet applied: wait for it."
-            )
+        owners = lock_owners([account_id])
+        order = _amendable(order_id, account_id)
+        check_may_trade(owners[account_id])
         rules = rules_by_id([order.instrument_id])[order.instrument_id]
         book = books_for([rules])[rules.id]
         pretrade.check_open(rules)
@@ -105,11 +99,10 @@ def amend_order(
             raise Refusal(
                 Code.BELOW_EXECUTED,
                 "The new quantity is not above what has been filled: cancel the rest instead.",
-                filled=str(order.filled),
+                filled=short_text(order.filled),
             )
         pretrade.check_notional(rules, price=new_price, quantity=new_quantity)
         extra = _reserve_extra(order, rules, new_price, new_quantity)
-        prevented = steps(order.prevented, rules.lot_size) or 0
         (command_id,) = write_commands(
             [
                 CommandRow(
@@ -119,8 +112,7 @@ def amend_order(
                     order_id=order.id,
                     account_id=account_id,
                     price_ticks=ticks,
-                    # The engine's total leaves out what self-trade prevention took off.
-                    quantity_lots=lots - prevented if lots else 0,
+                    quantity_lots=lots,
                     held=extra,
                 )
             ],
@@ -129,6 +121,21 @@ def amend_order(
         )
         wake_after_commit([book.shard_id])
     return Requested(command_id, order.id)
+
+
+def _amendable(order_id: int, account_id: int) -> Order:
+    """The order as of a moment when no amend of it was pending; the account is locked, so none can follow."""
+    order = find_order(order_id=order_id, account_id=account_id)
+    if Command.objects.filter(
+        order_id=order.id, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
+    ).exists():
+        raise Refusal(Code.AMEND_PENDING, "An earlier amend of this order is not yet applied: wait for it.")
+    # Read again: an amend may have been applied, and what it held given back, since the first look.
+    order = find_order(order_id=order_id, account_id=account_id)
+    _require_open(order)
+    if order.type != OrderType.LIMIT:
+        raise Refusal(Code.INVALID_COMBINATION, "Only a limit order can be amended.")
+    return order
 
 
 def _require_open(order: Order) -> None:
@@ -200,7 +207,7 @@ def _reserve_extra(order: Order, rules: Rules, price: Decimal, quantity: Decimal
 
         # One unit covers the rounding of fees that fills in between may add.
         unit = Decimal(1).scaleb(-rules.quote_decimals)
-        extra = max(need(leaves) - order.held, need(grown))
+        extra: Decimal = max(need(leaves) - order.held, need(grown))
         extra = extra + unit if extra > 0 else Decimal(0)
     else:
         extra = grown

@@ -149,8 +149,8 @@ class NaiveBook:
         if order.post_only and self.first_for(order, limit) is not None:
             return Reason.WOULD_TAKE
         if command.tif == TimeInForce.FOK:
-            what_if, _ = copy.deepcopy(self).match(order, limit)
-            if what_if.executed < order.leaves:
+            _, what_if = copy.deepcopy(self).match(order, limit)
+            if sum(event.quantity for event in what_if if event.kind == EventKind.TRADE) < order.leaves:
                 return Reason.FOK_UNFILLABLE
         return None
 
@@ -231,8 +231,8 @@ class NaiveBook:
                     )
                 )
             elif mode == StpMode.DECREMENT:
-                taker = taker._replace(leaves=taker.leaves - lots)
-                shrunk = maker._replace(leaves=maker.leaves - lots)
+                taker = taker._replace(leaves=taker.leaves - lots, executed=taker.executed + lots)
+                shrunk = maker._replace(leaves=maker.leaves - lots, executed=maker.executed + lots)
                 self.put_back(maker, shrunk)
                 both = (shrunk, taker)
                 stp = Reason.SELF_TRADE_PREVENTION

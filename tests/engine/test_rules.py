@@ -111,12 +111,22 @@ class TestSelfTradePrevention:
         ]
         assert desk.queue() == []
 
-    def test_prevented_lots_are_not_executed(self, desk: Desk) -> None:
+    def test_prevented_lots_are_used_up_without_a_trade(self, desk: Desk) -> None:
         desk.sell(4, 100, by="X")
         desk.buy(3, 100, by="X", stp=StpMode.DECREMENT)
 
         (order,) = iter_resting(desk.engine.open_orders(BOOK))
-        assert (order.leaves, order.executed, desk.engine.last_price(BOOK)) == (1, 0, 0)
+        assert (order.leaves, order.executed, desk.engine.last_price(BOOK)) == (1, 3, 0)
+
+    def test_prevented_lots_count_towards_the_total_of_an_amendment(self, desk: Desk) -> None:
+        desk.sell(4, 100, by="X")
+        desk.buy(3, 100, by="X", stp=StpMode.DECREMENT)
+
+        assert said(desk.amend(1, by="X", quantity=3)) == [
+            (EventKind.AMEND_REJECTED, Reason.BELOW_EXECUTED, 1, 3, 1)
+        ]
+        assert said(desk.amend(1, by="X", quantity=5)) == [(AMENDED, NONE, 1, 5, 2)]
+        assert desk.queue() == [(1, 2)]
 
     def test_members_of_a_group_are_one(self, desk: Desk) -> None:
         desk.sell(4, 100, by="X", stp_group=5)

@@ -149,8 +149,8 @@ class RestingOrder(NamedTuple):
     KEPT_PLACE. `time` is that event's; it only explains and is not part of the state hash, so a caller that
     does not store it may restore with 0.
 
-    `leaves + executed` is the total that an amendment speaks of; lots taken by self-trade prevention are
-    in neither.
+    `executed` counts the lots used up by trades and by self-trade prevention; `leaves + executed` is the
+    total that an amendment speaks of.
     """
 
     side: int

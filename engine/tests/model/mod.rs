@@ -152,9 +152,7 @@ impl Model {
             Some(Reason::Halted)
         } else if new.post_only && self.best_for(order, limit).is_some() {
             Some(Reason::WouldTake)
-        } else if new.tif == TimeInForce::Fok
-            && self.clone().take(*order, limit, &mut Vec::new()).executed != new.quantity
-        {
+        } else if new.tif == TimeInForce::Fok && self.would_trade(*order, limit) != new.quantity {
             Some(Reason::FokUnfillable)
         } else {
             None
@@ -221,6 +219,13 @@ impl Model {
         Ok(place)
     }
 
+    /// How many lots `taker` would trade, if it were let in.
+    fn would_trade(&self, taker: Order, limit: Option<i64>) -> Lots {
+        let mut events = Vec::new();
+        self.clone().take(taker, limit, &mut events);
+        Lots(events.iter().filter(|event| event.kind == EventKind::Trade).map(|event| event.quantity.0).sum())
+    }
+
     /// Trades `taker` as far as it may; returns it as it is then.
     fn take(&mut self, mut taker: Order, limit: Option<i64>, events: &mut Vec<Event>) -> Order {
         while taker.leaves.0 > 0 {
@@ -250,6 +255,8 @@ impl Model {
                 }
                 StpMode::Decrement => {
                     taker.leaves.0 -= quantity.0;
+                    taker.executed.0 += quantity.0;
+                    self.orders[place].executed.0 += quantity.0;
                     let maker = Order { leaves: self.lower(place, quantity), ..maker };
                     for order in [&maker, &taker] {
                         let reduced = about(EventKind::Reduced, Reason::SelfTradePrevention, order);
