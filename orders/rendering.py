@@ -45,6 +45,8 @@ def order_json(order: Order | OrderState, rules: Rules) -> dict[str, Any]:
         "side": str(order.side),
         "type": str(order.type),
         "time_in_force": str(order.time_in_force),
+        "post_only": order.post_only,
+        "stp_mode": str(order.stp_mode),
         "price": _price(order.price, rules),
         "protection_price": _price(order.protection_price, rules),
         "quantity": text(order.quantity, rules.quantity_decimals),

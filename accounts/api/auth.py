@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -29,7 +29,17 @@ class _OpenDoor(APIView):
 class LoginView(_OpenDoor):
     """POST /auth/login."""
 
-    @extend_schema(operation_id="auth_login", tags=["auth"], request=LoginInput, responses=TokensShape)
+    @extend_schema(
+        operation_id="auth_login",
+        tags=["auth"],
+        request=LoginInput,
+        responses=TokensShape,
+        examples=[
+            OpenApiExample(
+                "Log in", value={"username": "trader", "password": "not my real one"}, request_only=True
+            )
+        ],
+    )
     def post(self, request: Request) -> Response:
         """Log in with name and password. Ten failures lock the name for the caller's address (429)."""
         given = parse(LoginInput, request.data)

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
@@ -79,6 +80,12 @@ def log_out(*, refresh: str, ip: str | None, now: datetime) -> None:
     with transaction.atomic():
         _token, user = _use_up(refresh)
         _record("close", user, ip=ip, now=now)
+
+
+def forget_expired(*, now: datetime) -> int:
+    """Delete the refresh tokens that could not be used any more anyway; returns how many."""
+    _rows, deleted = OutstandingToken.objects.filter(expires_at__lte=now).delete()
+    return deleted.get(OutstandingToken._meta.label, 0)
 
 
 def _issue(user: User) -> Tokens:

@@ -86,7 +86,9 @@ class OrderInput(StrictSerializer):
     )
 
 
-@extend_schema_field({"type": "array", "items": {}, "minItems": 1, "maxItems": 1_000})
+@extend_schema_field(
+    {"type": "array", "items": {"$ref": "#/components/schemas/OrderInput"}, "minItems": 1, "maxItems": 1_000}
+)
 class ItemsField(serializers.ListField):
     """A list whose items are judged one by one later."""
 

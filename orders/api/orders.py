@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 
 from accounts.api.callers import actor_of, caller
 from accounts.selectors import chosen_accounts, require_own_account
-from orders.api import inputs, shapes
+from orders.api import examples, inputs, shapes
 from orders.api.answers import instrument_id_of, order_answer, orders_json
 from orders.api.batch import place_batch
 from orders.models import Order, Source
@@ -60,6 +60,7 @@ class OrdersView(APIView):
         parameters=[inputs.WaitQuery],
         request=inputs.OrderInput,
         responses={200: _ORDER, 201: _ORDER, 202: _ORDER},
+        examples=examples.PLACE,
     )
     def post(self, request: Request) -> Response:
         """Place an order. 201: the book has seen it (look at `status`); 202: not yet; 200: placed before.
@@ -107,6 +108,7 @@ class BatchView(APIView):
         parameters=[inputs.WaitQuery],
         request=inputs.BatchInput,
         responses={207: shapes.BatchShape},
+        examples=examples.BATCH,
     )
     def post(self, request: Request) -> Response:
         """Place up to 1,000 orders in one transaction. Always 207: each outcome has a status of its own.
@@ -140,6 +142,7 @@ class OrderView(APIView):
         parameters=[inputs.WaitQuery],
         request=inputs.AmendInput,
         responses={200: _ORDER, 202: _ORDER},
+        examples=examples.AMEND,
     )
     def patch(self, request: Request, order: int) -> Response:
         """Change price, quantity or both. Less quantity at the same price keeps the place in the queue."""

@@ -7,10 +7,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from orders.models import EventKind, Liquidity, OrderStatus, OrderType, Side, TimeInForce
+from orders.models import EventKind, Liquidity, OrderStatus, OrderType, Side, StpMode, TimeInForce
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull, IdText, ProblemShape
 
-_KINDS = [(kind.name.lower(), kind.label) for kind in EventKind]
+EVENT_KINDS = [(kind.name.lower(), kind.label) for kind in EventKind]
 
 
 class OrderShape(serializers.Serializer[Any]):
@@ -23,6 +23,8 @@ class OrderShape(serializers.Serializer[Any]):
     side = serializers.ChoiceField(choices=Side.choices)
     type = serializers.ChoiceField(choices=OrderType.choices)
     time_in_force = serializers.ChoiceField(choices=TimeInForce.choices)
+    post_only = serializers.BooleanField()
+    stp_mode = serializers.ChoiceField(choices=StpMode.choices)
     price = DecimalTextOrNull(help_text="null for a market order.")
     protection_price = DecimalTextOrNull(help_text="The worst price a market order may trade at.")
     quantity = DecimalText()
@@ -73,7 +75,7 @@ class EventShape(serializers.Serializer[Any]):
     id = IdText()
     seq = serializers.IntegerField(help_text="Place in the book's history, without gaps over all its orders.")
     time = serializers.DateTimeField()
-    kind = serializers.ChoiceField(choices=_KINDS)
+    kind = serializers.ChoiceField(choices=EVENT_KINDS)
     reason = serializers.CharField(allow_null=True)
     price = DecimalTextOrNull()
     quantity = DecimalText()

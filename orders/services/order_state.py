@@ -23,6 +23,8 @@ class OrderState:
     side: Side
     type: OrderType
     time_in_force: str
+    post_only: bool
+    stp_mode: str
     price: Decimal | None
     protection_price: Decimal | None
     quantity: Decimal
@@ -58,8 +60,8 @@ class OrderState:
         """The orders with these ids. No lock: the shard's lock makes the caller their only writer."""
         rows = fetch(
             "SELECT id, created_at, account_id, instrument_id, client_order_id, side, type, time_in_force,"
-            " price, protection_price, quantity, filled, leaves, prevented, filled_notional, maker_fee_rate,"
-            " taker_fee_rate, fee_accrued, held, status, reason, priority, last_seq"
+            " post_only, stp_mode, price, protection_price, quantity, filled, leaves, prevented,"
+            " filled_notional, maker_fee_rate, taker_fee_rate, fee_accrued, held, status, reason, priority, last_seq"
             " FROM orders_order WHERE id = ANY(%s)",
             [list(set(ids))],
         )

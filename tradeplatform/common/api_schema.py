@@ -1,18 +1,24 @@
-"""Finishing touches on the OpenAPI document: what every operation may answer besides its own."""
+"""How the OpenAPI document is made from the views: names of components, and what every operation may answer."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_REFUSAL = {
-    "description": "A refusal: `code` is stable and listed in docs/api-errors.md. Nothing was stored.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
+from drf_spectacular.openapi import AutoSchema
+
+from tradeplatform.common.api_shapes import ProblemShape
+
+_REFUSAL = "A refusal: nothing was stored. `code` is stable and explained in docs/api-errors.md."
 
 
-def every_refusal(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
-    """Add the problem response, once, as the default of every operation."""
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            operation["responses"]["default"] = _REFUSAL
-    return result
+class Schema(AutoSchema):
+    """Names components by what they are, and adds the one shape of every refusal to every operation."""
+
+    def _get_serializer_name(self, *args: Any, **kwargs: Any) -> str:
+        return str(super()._get_serializer_name(*args, **kwargs)).removesuffix("Shape")
+
+    def _get_response_bodies(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        problem = self.resolve_serializer(ProblemShape(), "response")
+        content = {"application/problem+json": {"schema": problem.ref}}
+        bodies: dict[str, Any] = super()._get_response_bodies(*args, **kwargs)
+        return bodies | {"default": {"description": _REFUSAL, "content": content}}

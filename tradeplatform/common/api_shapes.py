@@ -14,6 +14,8 @@ from rest_framework import serializers
 
 from tradeplatform.common.errors import Code
 
+ERROR_CODES = [(code.value, code.value) for code in Code]
+
 
 @extend_schema_field({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "examples": ["50000.00"]})
 class DecimalText(serializers.CharField):
@@ -38,7 +40,7 @@ class ProblemShape(serializers.Serializer[Any]):
     type = serializers.CharField()
     title = serializers.CharField()
     status = serializers.IntegerField()
-    code = serializers.ChoiceField(choices=[(code.value, code.value) for code in Code])
+    code = serializers.ChoiceField(choices=ERROR_CODES)
     detail = serializers.CharField(help_text="A sentence for people; it may change.")
     context = serializers.DictField()  # type: ignore[assignment]  # the stubs' own attribute of that name
     correlation_id = serializers.CharField(help_text="Also the header X-Correlation-ID: quote it to support.")

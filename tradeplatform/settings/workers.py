@@ -42,4 +42,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "django_partition.ensure_partitions",
         "schedule": crontab(minute="17", hour="*/6"),
     },
+    "forget-expired-tokens": {
+        "task": "accounts.forget_expired_tokens",
+        "schedule": crontab(minute="41", hour="3"),
+    },
 }

@@ -1,0 +1,16 @@
+"""What beat asks of accounts. Tasks tolerate unknown arguments, so that old and new workers can coexist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts.services.sessions import forget_expired
+
+
+@shared_task(name="accounts.forget_expired_tokens")
+def forget_expired_tokens(**_extra: Any) -> None:
+    """Keep the table of refresh tokens as small as the number of sessions."""
+    forget_expired(now=timezone.now())
