@@ -62,14 +62,19 @@ class PartitionedTableAdmin(ModelAdmin):
         for model in catalog.partitioned_models():
             row = reports.summary(model, router.db_for_write(model))
             url = self._url("change", row["table"])
-            rows.append({**row, "table": format_html('<a href="{}">{}</a>', url, row["table"])})
+            rows.append(
+                {**row, "table": format_html('<a class="underline" href="{}">{}</a>', url, row["table"])}
+            )
         return self._page(request, "Partitioned tables", {"Tables": rows})
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """One table: its partitions, and what apply would do."""
         name = unquote(object_id)
         model, using, plan = self._planned(request, name)
-        grids = {"Plan": list(map(as_row, plan)), "Partitions": reports.status(model, using)}
+        grids = {
+            f"Plan for {name}": list(map(as_row, plan)),
+            f"Partitions of {name}": reports.status(model, using),
+        }
         return self._page(request, name, grids, apply_url=plan and self._url("apply", name))
 
     def apply_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -83,9 +88,9 @@ class PartitionedTableAdmin(ModelAdmin):
                 messages.warning(
                     request, "The plan has changed meanwhile: nothing was done. Look at it again."
                 )
-            return self._page(request, f"Apply the plan to {name}?", {"Plan": steps}, shown=shown)
+            return self._page(request, name, {f"Apply this plan to {name}?": steps}, shown=shown)
         try:
-            done = services.apply_plan(model, using=using)
+            done = services.apply_plan(model, expected=plan, using=using)
         except PartitionError as error:
             messages.error(request, str(error))
         else:

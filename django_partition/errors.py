@@ -13,5 +13,9 @@ class PartitionRefusedError(PartitionError):
     """The request names no such table or partition, or one that must not be touched. Nothing changed."""
 
 
+class PlanChangedError(PartitionError):
+    """The plan is not the one that was agreed to. Nothing changed."""
+
+
 class ArchiveMismatchError(PartitionError):
     """The archive file and the table do not hold the same rows. The table stays."""

@@ -13,7 +13,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from django_partition import catalog
-from django_partition.errors import PartitionLockedError, PartitionRefusedError
+from django_partition.errors import PartitionLockedError, PartitionRefusedError, PlanChangedError
 from django_partition.models import PartitionedModel, column_of
 from django_partition.planning import Action, Create, Partition, Span, label, plan
 
@@ -31,17 +31,24 @@ def make_plan(
 
 
 def apply_plan(
-    model: type[PartitionedModel], *, today: date | None = None, using: str = DEFAULT_DB_ALIAS
+    model: type[PartitionedModel],
+    *,
+    expected: list[Action] | None = None,
+    today: date | None = None,
+    using: str = DEFAULT_DB_ALIAS,
 ) -> list[Action]:
     """Bring one table to its policy, in one transaction, and return what was done.
 
     Creating attaches with a lock that lets reads and writes of other partitions go on. Moving rows out of
-    the DEFAULT partition, and detaching, lock the whole table until the end. Raises PartitionLockedError.
+    the DEFAULT partition, and detaching, lock the whole table until the end. With `expected` nothing but
+    that plan is applied. Raises PartitionLockedError, PlanChangedError.
     """
     with exclusive(model._meta.db_table, using) as ddl:
         table = catalog.read(model, using)
         names = {each.lower: each.name for each in table.partitions}
         actions = _plan_for(model, table, today, using)
+        if expected not in (None, actions):
+            raise PlanChangedError(f"The plan for {table.name} has changed meanwhile: nothing was done.")
         for action in actions:
             if isinstance(action, Create):
                 names[action.lower] = _create(ddl, model, table, action)

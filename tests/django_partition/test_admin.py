@@ -71,7 +71,7 @@ def test_all_tables_in_a_list(operator: Client) -> None:
 
 def test_one_table_with_its_plan(operator: Client) -> None:
     page = operator.get(url(DETAIL, TABLE))
-    assert [row["lower"] for row in page.context["grids"]["Plan"]] == [
+    assert [row["lower"] for row in page.context["grids"][f"Plan for {TABLE}"]] == [
         "2028-02-01 00:00 UTC",
         "2028-03-01 00:00 UTC",
         "2028-04-01 00:00 UTC",

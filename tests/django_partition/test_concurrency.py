@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from django.db import connection, transaction
@@ -86,6 +86,25 @@ def test_a_row_that_comes_between_the_plan_and_the_attach_is_moved() -> None:
     )
     assert homes(Statement) == {1: "partition_testapp_statement_2028_02"}
     assert not catalog.read(Statement, "default").default_has_rows
+
+
+def test_other_partitions_are_read_and_written_while_one_is_created() -> None:
+    services.apply_plan(Statement)
+
+    def use() -> int:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '50ms'")
+                Statement.objects.create(id=1, closed_at=LEAP_DAY, text="not kept waiting")
+                month = (datetime(2028, 2, 1, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC))
+                return Statement.objects.filter(closed_at__gte=month[0], closed_at__lt=month[1]).count()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        assert len(services.apply_plan(Statement, today=date(2028, 3, 1))) == 1
+        assert pool.submit(use).result() == 1
+    assert names(Statement) == ["2028_02", "2028_03", "2028_04", "2028_05"]
 
 
 def test_a_table_in_use_is_a_named_error_and_nothing_changes(settings: Settings) -> None:

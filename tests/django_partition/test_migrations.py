@@ -1,7 +1,7 @@
 """Migrations: written by plain makemigrations, right in the database, gone without a trace."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 from django.db.utils import DatabaseError, IntegrityError
 
+from django_partition import catalog, services
 from django_partition.operations import CreatePartitionedModel
 from tests.django_partition.app.models import Reading, Remark, Source, Statement
 
@@ -157,3 +158,15 @@ def test_going_back_leaves_nothing_and_coming_again_works() -> None:
     call_command("migrate", "partition_testapp", verbosity=0)
     assert Source.objects.count() == 0
     assert ask("SELECT pg_get_partkeydef(%s::regclass)", Reading._meta.db_table) == [("RANGE (at)",)]
+
+
+def test_going_back_spares_detached_tables(reading: Callable[..., Reading]) -> None:
+    row = reading(AT)
+    services.apply_plan(Reading, today=AT.date())
+    services.apply_plan(Reading, today=AT.date() + timedelta(days=30))
+    call_command("migrate", "partition_testapp", "zero", verbosity=0)
+    detached = "partition_testapp_reading_2026_11_20"
+    assert ask(f"SELECT id, at FROM {detached}") == [(row.pk, AT)]  # noqa: S608
+    call_command("migrate", "partition_testapp", verbosity=0)
+    services.apply_plan(Reading, today=AT.date())
+    assert catalog.read(Reading, "default").partitions[0].name == f"{detached}_2"

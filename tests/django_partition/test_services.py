@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.utils import DatabaseError
 
 from django_partition import catalog, services
-from django_partition.errors import PartitionRefusedError
+from django_partition.errors import PartitionRefusedError, PlanChangedError
 from django_partition.planning import Create, Detach
 from tests.django_partition.app.models import Reading, Statement
 from tests.django_partition.conftest import TODAY, homes, names
@@ -235,6 +235,15 @@ def test_detach_by_hand() -> None:
         ("partition_testapp_statement", "partition_testapp_statement_2028_01")
     ]
     assert Statement.objects.count() == 0
+
+
+def test_a_plan_that_is_not_the_expected_one_is_refused() -> None:
+    agreed = services.make_plan(Statement)
+    with pytest.raises(PlanChangedError, match="partition_testapp_statement has changed meanwhile"):
+        services.apply_plan(Statement, expected=agreed[1:])
+    assert names(Statement) == []
+    assert services.apply_plan(Statement, expected=agreed) == agreed
+    assert services.apply_plan(Statement, expected=[]) == []
 
 
 @pytest.mark.parametrize("suffix", ["2028_02", "2028_03", "default", "2001_01"])
