@@ -79,6 +79,8 @@ class Config(BaseSettings):
     var_dir: Path = BASE_DIR / "var"
     #: A folder with `postgres` and `initdb`, when the embedded ones must not be used.
     postgres_bin: Path | None = None
+    #: A valkey-server or redis-server, when the embedded one must not be used.
+    valkey_program: Path | None = None
     #: Ports of the embedded servers; free ones are taken when these are not set.
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     valkey_port: int | None = Field(default=None, ge=1, le=65535)

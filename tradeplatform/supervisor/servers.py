@@ -61,7 +61,11 @@ class EmbeddedServers:
             None
             if config.redis_url
             else Valkey(
-                home=home, port=config.valkey_port or free_port(), password=passwords.valkey, user=user
+                home=home,
+                port=config.valkey_port or free_port(),
+                password=passwords.valkey,
+                user=user,
+                configured=config.valkey_program,
             )
         )
 
@@ -87,6 +91,10 @@ class EmbeddedServers:
         return found
 
 
+#: Servers we started that others still use: held so that Python does not take them for forgotten.
+_left_to_others: list[subprocess.Popen[bytes]] = []
+
+
 @contextmanager
 def servers_for_command(argv: Sequence[str]) -> Iterator[None]:
     """For the length of a management command, have servers: configured, already running here, or our own."""
@@ -109,6 +117,7 @@ def borrowed_servers(config: Config) -> Iterator[dict[str, str]]:
     """
     var_dir = config.var_dir.absolute()
     var_dir.mkdir(parents=True, exist_ok=True)
+    children: list[subprocess.Popen[bytes]] = []
     with (var_dir / "servers.users").open("a") as users:
         with one_at_a_time(var_dir):
             fcntl.flock(users, fcntl.LOCK_SH)
@@ -125,6 +134,10 @@ def borrowed_servers(config: Config) -> Iterator[dict[str, str]]:
             with one_at_a_time(var_dir):
                 if last_user(users):
                     forget_servers(var_dir)
+                else:
+                    _left_to_others.extend(children)
+            for child in children:
+                child.poll()
 
 
 @contextmanager

