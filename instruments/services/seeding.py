@@ -138,5 +138,6 @@ def create_missing_instruments(wanted: Iterable[Instrument]) -> int:
     known = set(Instrument.objects.values_list("symbol", flat=True))
     fresh = [instrument for instrument in wanted if instrument.symbol not in known]
     for instrument in fresh:
+        instrument.clean_fields(exclude=["base", "quote"])
         instrument.clean()
     return len(Instrument.objects.bulk_create(fresh))
