@@ -21,6 +21,7 @@ from audit.services.recording import record
 from instruments.models import Asset
 from instruments.scaling import short_text
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.valkey import tell_balances_moved
 
 _MAX_AMOUNT = Decimal(10) ** 18
 _MAX_REQUEST_ID = 64
@@ -152,6 +153,7 @@ def _move(
         )
         after = client.balance
         (transfer_id,) = ledger.flush()
+        transaction.on_commit(lambda: tell_balances_moved(account_id), robust=True)
         FundingRequest.objects.create(
             request_id=request_id, fingerprint=fingerprint, transfer_id=transfer_id, at=now
         )

@@ -128,9 +128,9 @@ class Ledger:
             account.held += change
             self._changed[account.id] = account
 
-    def changed_accounts(self) -> Sequence[LockedAccount]:
-        """The accounts whose balance or hold is different now, in no particular order."""
-        return list(self._changed.values())
+    def accounts(self) -> Sequence[LockedAccount]:
+        """Every locked account, in no particular order."""
+        return list(self._by_key.values())
 
     def flush(self) -> list[int]:
         """Write transfers and balances; return transfer ids. The database refuses to leave a client short."""

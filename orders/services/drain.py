@@ -128,7 +128,6 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
     projection.apply(events)
     projection.release_amend_holds(amends)
     projection.settle_holds()
-    changed = ledger.changed_accounts()
     projection.write(events, shard.epoch)
 
     last_seq = {event.command_id: event.seq for event in events}
@@ -136,7 +135,14 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
     _move_books(cached, sorted(rules))
     _move_shard(shard, len(commands), now)
     frames_out = frames.build(
-        projection=projection, events=events, levels=levels, engine=engine, before=before, balances=changed
+        step=frames.Step(shard.id, shard.position + 1, shard.position + len(commands)),
+        projection=projection,
+        events=events,
+        levels=levels,
+        engine=engine,
+        before=before,
+        # All of them, changed here or not: intake has reserved without telling anybody.
+        balances=ledger.accounts(),
     )
     cached.position = shard.position + len(commands)
     return Drained(len(commands), len(events), len(projection.trades)), frames_out

@@ -1,14 +1,15 @@
-"""What the feed is told after a drain has committed: one frame for each book and each account touched.
+"""What the feed is told after a drain has committed: a frame for each book and account, one for the shard.
 
 Frames are encoded once, here, and sent through Valkey to every process that serves sockets. They may be
-lost: `first_seq`..`seq` and the checksum let a client notice, and a snapshot at `seq` lets it catch up.
+lost: `first_seq`..`seq` and the checksum let a client notice, and a snapshot at `seq` lets it catch up. The
+shard's frame comes last, and its positions have no gaps: whoever has seen them all has missed no account's.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -26,12 +27,22 @@ from instruments.selectors import Rules
 from orders.models import Book
 from orders.rendering import fill_json, order_json, trade_json
 from orders.services.projecting import Projection
-from tradeplatform.common.valkey import client
+from tradeplatform.common.valkey import account_channel, client
 
 logger = structlog.get_logger(__name__)
 
 _BUY = 1
 CHECKSUM_LEVELS = 10
+SHARDS_CHANNEL = "shards"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The commands of one batch, by their positions in the shard's journal."""
+
+    shard_id: int
+    first_position: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +58,9 @@ def market_channel(symbol: str) -> str:
     return f"md:{symbol}"
 
 
-def account_channel(account_id: int) -> str:
-    """The Valkey channel of an account's private frames."""
-    return f"acct:{account_id}"
-
-
 def build(
     *,
+    step: Step,
     projection: Projection,
     events: Sequence[EngineEvent],
     levels: Iterable[Level],
@@ -64,7 +71,8 @@ def build(
     """Encode the frames of one drained batch; called before the commit, published after it."""
     return [
         *_market_frames(projection, events, levels, engine, before),
-        *_account_frames(projection, balances),
+        *_account_frames(step, projection, balances),
+        Frame(SHARDS_CHANNEL, orjson.dumps({"type": "shard", **asdict(step)})),
     ]
 
 
@@ -133,13 +141,20 @@ def _market_frames(
     return frames
 
 
-def _account_frames(projection: Projection, balances: Sequence[LockedAccount]) -> list[Frame]:
+def _account_frames(step: Step, projection: Projection, balances: Sequence[LockedAccount]) -> list[Frame]:
     bodies: dict[int, dict[str, Any]] = {}
 
     def body_of(account_id: int) -> dict[str, Any]:
-        return bodies.setdefault(
-            account_id, {"type": "account", "account": account_id, "orders": [], "fills": [], "balances": []}
-        )
+        empty = {
+            "type": "account",
+            "account": account_id,
+            "shard": step.shard_id,
+            "position": step.position,
+            "orders": [],
+            "fills": [],
+            "balances": [],
+        }
+        return bodies.setdefault(account_id, empty)
 
     for order in projection.orders.values():
         if order.touched:
