@@ -14,6 +14,7 @@ _django = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
+from orders.routing import websocket_urlpatterns  # noqa: E402
 from tradeplatform.origins import OriginCheck  # noqa: E402
 
 
@@ -27,4 +28,5 @@ async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"Sockets only; pages are on the other port.\n"})
 
 
-application = ProtocolTypeRouter({"http": _health_only, "websocket": OriginCheck(URLRouter([]))})
+_sockets = OriginCheck(URLRouter(websocket_urlpatterns))
+application = ProtocolTypeRouter({"http": _health_only, "websocket": _sockets})

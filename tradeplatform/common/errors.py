@@ -23,6 +23,9 @@ class Code(StrEnum):
     INVALID_CLIENT_ORDER_ID = "invalid_client_order_id"
     TOO_MANY_ITEMS = "too_many_items"
     INVALID_COMBINATION = "invalid_combination"
+    UNKNOWN_OPERATION = "unknown_operation"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
     REASON_REQUIRED = "reason_required"
     NO_CHANGE = "no_change"
 

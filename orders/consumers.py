@@ -1,0 +1,56 @@
+"""The socket door: carries messages between a connection and its session in the feed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+from channels.consumer import AsyncConsumer
+from channels.exceptions import StopConsumer
+
+from orders.feed.flow import flow_of
+from orders.feed.hub import hub
+from orders.feed.outlet import Outlet
+from orders.feed.session import Session
+from tradeplatform.common.correlation import bind
+
+logger = structlog.get_logger(__name__)
+
+
+class FeedConsumer(AsyncConsumer):
+    """`/ws/v1`: one for each socket. See docs/feed.md."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Live as long as the connection does."""
+        bind()
+        outlet = Outlet(send, flow_of(send))
+        self._session = Session(hub(), outlet)
+        self._outlet = outlet
+        self._tasks: list[asyncio.Task[None]] = []
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._session.end()
+            for task in self._tasks:
+                task.cancel()
+
+    async def dispatch(self, message: Any) -> None:
+        """Hand a message to its method. Channels would ask a thread about old connections before each."""
+        await getattr(self, message["type"].replace(".", "_"))(message)
+
+    async def websocket_connect(self, message: Any) -> None:
+        """Let it in: the origin was checked on the way here."""
+        await self.send({"type": "websocket.accept"})
+        self._session.open()
+        self._tasks.append(asyncio.create_task(self._outlet.run()))
+
+    async def websocket_receive(self, message: Any) -> None:
+        """The client said something."""
+        await self._session.receive(message.get("text"))
+
+    async def websocket_disconnect(self, message: Any) -> None:
+        """The client is gone."""
+        why = self._outlet.closing.reason if self._outlet.closing else "client"
+        logger.info("socket_closed", code=message.get("code"), why=why)
+        raise StopConsumer

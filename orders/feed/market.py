@@ -1,0 +1,233 @@
+"""One instrument in this process: its mirror, and the sockets that watch it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+import structlog
+
+from instruments.selectors import Rules
+from orders.feed import reading
+from orders.feed.mirror import Applied, BookMirror
+from orders.feed.outlet import Outlet
+from orders.feed.protocol import Channel, encode, now_text
+from orders.feed.retrying import until_read
+from orders.feed.ticker import TickerFeed
+from orders.services.journal import moment
+from tradeplatform.common.times import rfc3339
+
+logger = structlog.get_logger(__name__)
+
+_MAX_BUFFERED = 1_000
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+
+Frame = dict[str, Any]
+
+
+class MarketFeed:
+    """Follows a book: keeps what is published while it reads, then moves on frame by frame.
+
+    It is ready once what was read and what was published have met. When a frame is missing it reads again,
+    and everybody gets a snapshot.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.ready = False
+        self.symbol = rules.symbol
+        self._rules = rules
+        self._mirror = BookMirror()
+        self._ticker = TickerFeed(rules, self._mirror)
+        self._watchers: dict[Channel, set[Outlet]] = {
+            Channel.BOOK: set(),
+            Channel.TRADES: set(),
+            Channel.STATUS: set(),
+            Channel.TICKER: self._ticker.watchers,
+        }
+        self._early: deque[Frame] = deque(maxlen=_MAX_BUFFERED)
+        self._reader: asyncio.Task[None] | None = None
+        self._misfits = 0
+        self._time = ""
+        self._status = ""
+        self._trades: deque[dict[str, Any]] = deque(maxlen=reading.RECENT_TRADES)
+        self._snapshot: str | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether any socket wants anything of this instrument."""
+        return any(self._watchers.values())
+
+    def add(self, channel: Channel, outlet: Outlet) -> None:
+        """Send the channel to a socket: what it begins with now if it is known, else as soon as it is."""
+        self._watchers[channel].add(outlet)
+        if self.ready:
+            self._greet(channel, [outlet])
+
+    def remove(self, channel: Channel, outlet: Outlet) -> None:
+        """Send the channel to a socket no more."""
+        self._watchers[channel].discard(outlet)
+        if channel == Channel.BOOK:
+            outlet.drop_book(self.symbol)
+
+    def resync(self) -> None:
+        """Read what came before the frames that we hear from now on."""
+        self.lost()
+        self._reader = asyncio.create_task(self._read())
+
+    def lost(self) -> None:
+        """What we have may be old: say nothing more until it has been read again."""
+        self.ready = False
+        self._early.clear()
+        self._ticker.lost()
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.lost()
+        self._ticker.close()
+
+    def frame(self, frame: Frame) -> None:
+        """Take what was published."""
+        if not self.ready:
+            self._early.append(frame)
+            return
+        applied = self._take(frame)
+        if applied is Applied.APPLIED:
+            self._misfits = 0
+            self._tell(frame)
+        elif applied is not Applied.STALE:
+            self._misfit(applied, frame)
+            self.resync()
+
+    def snapshot(self) -> str | None:
+        """The book as it is now, encoded once for all who need it; None while it is being read."""
+        if not self.ready:
+            return None
+        if self._snapshot is None:
+            self._snapshot = encode(
+                {
+                    "type": "book",
+                    "action": "snapshot",
+                    "symbol": self.symbol,
+                    "seq": self._mirror.seq,
+                    "time": self._time,
+                    "bids": self._mirror.bids(),
+                    "asks": self._mirror.asks(),
+                    "checksum": self._mirror.checksum(),
+                }
+            )
+        return self._snapshot
+
+    async def _read(self) -> None:
+        while True:
+            if self._misfits > 1:
+                # Frames that never fit are a fault somewhere: do not make it the database's trouble as well.
+                await asyncio.sleep(min(_FIRST_DELAY * 2**self._misfits, _LONGEST_DELAY))
+            self._load(await until_read(reading.read_market, self._rules))
+            if self._catch_up():
+                break
+        self._reader = None
+        self.ready = True
+        for channel, outlets in self._watchers.items():
+            self._greet(channel, outlets)
+
+    def _load(self, read: reading.MarketRead) -> None:
+        self._mirror.load(seq=read.seq, bids=read.bids, asks=read.asks)
+        self._snapshot = None
+        self._time, self._status = now_text(), read.status
+        self._trades.clear()
+        self._trades.extend(read.trades)
+        self._ticker.last = read.trades[-1]["price"] if read.trades else None
+
+    def _catch_up(self) -> bool:
+        """Apply what was published while we read; False when something is missing: read again."""
+        early = list(self._early)
+        self._early.clear()
+        for frame in early:
+            applied = self._take(frame)
+            if applied in {Applied.GAP, Applied.CORRUPT}:
+                self._misfit(applied, frame)
+                return False
+        return True
+
+    def _misfit(self, applied: Applied, frame: Frame) -> None:
+        self._misfits += 1
+        why, seq = applied.name.lower(), self._mirror.seq
+        logger.warning("feed_resync", symbol=self.symbol, why=why, seq=seq, first_seq=frame["first_seq"])
+
+    def _take(self, frame: Frame) -> Applied:
+        applied = self._mirror.apply(
+            first_seq=frame["first_seq"],
+            seq=frame["seq"],
+            bids=frame["bids"],
+            asks=frame["asks"],
+            checksum=frame["checksum"],
+        )
+        if applied is Applied.APPLIED:
+            self._snapshot = None
+            self._time = rfc3339(moment(frame["time"]))
+            self._status = frame.get("status", self._status)
+            self._trades.extend(frame["trades"])
+            self._ticker.moved(frame["trades"])
+        return applied
+
+    def _tell(self, frame: Frame) -> None:
+        """Encode each message once and hand it to all who watch."""
+        if watchers := self._watchers[Channel.BOOK]:
+            text, symbol, render = self._delta(frame), self.symbol, self.snapshot
+            for outlet in watchers:
+                outlet.send_delta(symbol, text, render)
+        if frame["trades"]:
+            _send(self._watchers[Channel.TRADES], self._trades_text, "update", frame["trades"])
+        if "status" in frame:
+            _send(self._watchers[Channel.STATUS], self._status_text)
+
+    def _greet(self, channel: Channel, outlets: Collection[Outlet]) -> None:
+        """Send what a channel begins with."""
+        if channel == Channel.BOOK:
+            for outlet in outlets:
+                outlet.send_snapshot(self.symbol, self.snapshot)
+        elif channel == Channel.TRADES:
+            _send(outlets, self._trades_text, "snapshot", list(self._trades))
+        elif channel == Channel.STATUS:
+            _send(outlets, self._status_text)
+        else:
+            self._ticker.greet(outlets)
+
+    def _delta(self, frame: Frame) -> str:
+        return encode(
+            {
+                "type": "book",
+                "action": "delta",
+                "symbol": self.symbol,
+                "first_seq": frame["first_seq"],
+                "seq": frame["seq"],
+                "time": self._time,
+                "bids": frame["bids"],
+                "asks": frame["asks"],
+                "checksum": frame["checksum"],
+            }
+        )
+
+    def _trades_text(self, action: str, trades: list[dict[str, Any]]) -> str:
+        seq = self._mirror.seq
+        return encode(
+            {"type": "trade", "action": action, "symbol": self.symbol, "seq": seq, "trades": trades}
+        )
+
+    def _status_text(self) -> str:
+        seq = self._mirror.seq
+        return encode({"type": "status", "symbol": self.symbol, "seq": seq, "status": self._status})
+
+
+def _send(outlets: Collection[Outlet], render: Any, *args: Any) -> None:
+    """Encode once, if anybody is there to hear it."""
+    if outlets:
+        text = render(*args)
+        for outlet in outlets:
+            outlet.send(text)

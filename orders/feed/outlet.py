@@ -1,0 +1,104 @@
+"""The way out to one socket: a queue, and the task that empties it as fast as the reader reads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from orders.feed import protocol
+from orders.feed.flow import GONE, Flow
+from orders.feed.outbox import Outbox, Render
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+# Nobody reads for this long and comes back.
+_STALL_SECONDS = 30
+
+
+class Outlet:
+    """Takes messages without ever waiting; sends them in order; closes the socket when it is told or must."""
+
+    def __init__(self, send: Send, flow: Flow) -> None:
+        self._send = send
+        self._flow = flow
+        self._outbox = Outbox()
+        self._wake = asyncio.Event()
+        self._closing: protocol.Closing | None = None
+        self._last_sent = time.monotonic()
+
+    @property
+    def closing(self) -> protocol.Closing | None:
+        """Why the socket is being closed, if it is."""
+        return self._closing
+
+    def send(self, text: str) -> None:
+        """Send a message that must not be lost; a reader too slow for it is closed."""
+        if self._closing is None:
+            self._outbox.put(text)
+            self._wake.set()
+            if self._outbox.overflowed:
+                self.close(protocol.TOO_SLOW)
+
+    def send_latest(self, key: str, text: str) -> None:
+        """Send a message in place of the one waiting under the same key."""
+        if self._closing is None:
+            self._outbox.put_latest(key, text)
+            self._wake.set()
+
+    def send_delta(self, symbol: str, text: str, render: Render) -> None:
+        """Send a change of a book, or the whole book when too many changes wait."""
+        if self._closing is None:
+            self._outbox.put_delta(symbol, text, render)
+            self._wake.set()
+
+    def send_snapshot(self, symbol: str, render: Render) -> None:
+        """Send the whole book in place of the changes that wait."""
+        if self._closing is None:
+            self._outbox.put_snapshot(symbol, render)
+            self._wake.set()
+
+    def drop_book(self, symbol: str) -> None:
+        """Do not send what waits of a book."""
+        self._outbox.drop_book(symbol)
+
+    def close(self, why: protocol.Closing) -> None:
+        """Throw away what waits and close the socket; the first reason given is the one it is told."""
+        if self._closing is None:
+            self._closing = why
+            self._outbox.clear()
+            self._wake.set()
+            # The writer may be waiting for a reader who does not come.
+            self._flow.resumeProducing()
+
+    def tick(self, now: float, *, live: bool) -> None:
+        """Once a second: close a reader that stands still, comfort one that hears nothing."""
+        if self._flow.stalled_for() > _STALL_SECONDS:
+            self.close(protocol.TOO_SLOW)
+        elif now - self._last_sent >= protocol.HEARTBEAT_SECONDS:
+            self.send_latest("heartbeat", protocol.heartbeat(live=live))
+
+    async def run(self) -> None:
+        """Send until the socket is closed, by us or by the reader."""
+        try:
+            while self._closing is None:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._send_waiting()
+            await self._send_text(protocol.closing(self._closing))
+            code, reason = int(self._closing.code), self._closing.reason
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except GONE:
+            # The reader has begun to close: its disconnect is on the way.
+            return
+
+    async def _send_waiting(self) -> None:
+        await self._flow.opened()
+        while self._closing is None and (text := self._outbox.pop()) is not None:
+            self._last_sent = time.monotonic()
+            await self._send_text(text)
+            await self._flow.opened()
+
+    async def _send_text(self, text: str) -> None:
+        await self._send({"type": "websocket.send", "text": text})

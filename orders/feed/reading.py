@@ -1,0 +1,170 @@
+"""What the feed reads from the database, each in one snapshot, in a few threads of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from accounts.models import LedgerAccount
+from instruments.scaling import text
+from instruments.selectors import Rules, rules_by_id, rules_by_symbol
+from orders.feed.mirror import Level
+from orders.feed.protocol import Channel
+from orders.market_selectors import Candle, Interval, candles
+from orders.models import Fill, Order, Shard, Trade
+from orders.rendering import order_json, stored_fill_json, trade_json
+from orders.selectors import book_of, depth
+from tradeplatform.common.db import execute
+from tradeplatform.common.errors import Code, Refusal
+
+RECENT_TRADES = 50
+RECENT_FILLS = 100
+MAX_ORDERS = 1_000
+MINUTES = 24 * 60
+_WHOLE_BOOK = 2**31 - 1
+_THREADS = 4
+
+# Their number is the number of connections the feed takes from the pool.
+_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="feed-db")
+
+# The database is away, for now.
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRead:
+    """A book at `seq`, the trades up to it and the instrument's status."""
+
+    seq: int
+    bids: list[Level]
+    asks: list[Level]
+    trades: list[dict[str, Any]]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayRead:
+    """The minutes of the last 24 hours that had trades, up to the book's `seq`."""
+
+    seq: int
+    minutes: list[Candle]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRead:
+    """What an account has, as of these positions of the shards."""
+
+    positions: dict[int, int]
+    found: dict[Channel, list[dict[str, Any]]]
+
+
+async def in_thread(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a read in the feed's threads. Raises what it raises, and DATABASE_AWAY."""
+    run: Any = database_sync_to_async(read, thread_sensitive=False, executor=_pool)
+    found: T = await run(*args, **kwargs)
+    return found
+
+
+def find_rules(symbol: str) -> Rules:
+    """The instrument's rules. Raises Refusal unknown_symbol."""
+    found = rules_by_symbol([symbol])
+    if symbol not in found:
+        raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument: see /api/v1/instruments.", symbol=symbol)
+    return found[symbol]
+
+
+def read_market(rules: Rules) -> MarketRead:
+    """The whole book and what belongs to it."""
+    with _one_snapshot():
+        book = depth(rules, limit=_WHOLE_BOOK)
+        trades = list(Trade.objects.filter(instrument_id=rules.id).order_by("-id")[:RECENT_TRADES])
+        status = rules_by_id([rules.id])[rules.id].status
+    return MarketRead(
+        seq=book.seq,
+        bids=_printed(book.bids, rules),
+        asks=_printed(book.asks, rules),
+        trades=[trade_json(trade, rules) for trade in reversed(trades)],
+        status=status.value,
+    )
+
+
+def read_day(rules: Rules, *, now: datetime) -> DayRead:
+    """The last 24 hours by the minute, the running one included."""
+    with _one_snapshot():
+        book = book_of(rules.id)
+        minutes = candles(rules, interval=Interval.MINUTE, before=now, limit=MINUTES)
+    return DayRead(seq=book.seq if book else 0, minutes=minutes)
+
+
+def read_account(account_id: int, channels: Iterable[Channel]) -> AccountRead:
+    """What the channels have to say of an account so far, oldest first."""
+    with _one_snapshot():
+        positions = read_positions()
+        found = {channel: _READS[channel](account_id) for channel in channels}
+    return AccountRead(positions=positions, found=found)
+
+
+def read_positions() -> dict[int, int]:
+    """How far each shard has come."""
+    return dict(Shard.objects.values_list("id", "position"))
+
+
+def now() -> datetime:
+    """The moment that the last 24 hours are counted back from."""
+    return timezone.now()
+
+
+def _orders(account_id: int) -> list[dict[str, Any]]:
+    newest = list(Order.objects.live().for_account(account_id).order_by("-id")[:MAX_ORDERS])
+    rules = rules_by_id(order.instrument_id for order in newest)
+    return [order_json(order, rules[order.instrument_id]) for order in reversed(newest)]
+
+
+def _fills(account_id: int) -> list[dict[str, Any]]:
+    newest = list(Fill.objects.filter(account_id=account_id).order_by("-id")[:RECENT_FILLS])
+    rules = rules_by_id(fill.instrument_id for fill in newest)
+    return [stored_fill_json(fill, rules[fill.instrument_id]) for fill in reversed(newest)]
+
+
+def _balances(account_id: int) -> list[dict[str, Any]]:
+    rows = LedgerAccount.objects.filter(account_id=account_id).select_related("asset").order_by("asset__code")
+    return [
+        {
+            "asset": row.asset.code,
+            "balance": text(row.balance, row.asset.decimals),
+            "held": text(row.held, row.asset.decimals),
+            "available": text(row.available, row.asset.decimals),
+        }
+        for row in rows
+    ]
+
+
+_READS: dict[Channel, Callable[[int], list[dict[str, Any]]]] = {
+    Channel.ORDERS: _orders,
+    Channel.FILLS: _fills,
+    Channel.BALANCES: _balances,
+}
+
+
+@contextmanager
+def _one_snapshot() -> Iterator[None]:
+    """Let all statements see the same commits."""
+    with transaction.atomic():
+        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def _printed(levels: Iterable[tuple[Any, Any]], rules: Rules) -> list[Level]:
+    price_digits, quantity_digits = rules.price_decimals, rules.quantity_decimals
+    return [(text(price, price_digits), text(quantity, quantity_digits)) for price, quantity in levels]

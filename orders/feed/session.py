@@ -1,0 +1,143 @@
+"""One socket's conversation: what it may ask, what it has subscribed to, who it is."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from accounts.selectors import require_own_account
+from orders.feed import protocol
+from orders.feed.buckets import Bucket
+from orders.feed.hub import Hub
+from orders.feed.identity import Identity, identify
+from orders.feed.outlet import Outlet
+from orders.feed.protocol import Auth, Ping, RequestId, Subscribe, Topic
+from orders.feed.reading import DATABASE_AWAY, find_rules, in_thread
+from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.times import rfc3339
+
+logger = structlog.get_logger(__name__)
+
+
+class Session:
+    """Answers a socket's messages one after the other. The socket is closed through its outlet."""
+
+    def __init__(self, hub: Hub, outlet: Outlet) -> None:
+        self.outlet = outlet
+        self.identity: Identity | None = None
+        self._hub = hub
+        self._topics: set[Topic] = set()
+        now = time.monotonic()
+        self._messages = Bucket(size=protocol.MESSAGE_BURST, rate=protocol.MESSAGES_PER_SECOND, now=now)
+        self._errors = Bucket(
+            size=protocol.ERROR_BURST, rate=1 / protocol.SECONDS_TO_FORGIVE_AN_ERROR, now=now
+        )
+
+    def open(self) -> None:
+        """Greet the socket, or send it away if there are too many."""
+        if self._hub.is_full():
+            self.outlet.close(protocol.TOO_MANY_SOCKETS)
+            return
+        self._hub.join(self)
+        self.outlet.send(protocol.welcome())
+
+    def end(self) -> None:
+        """The socket is gone: forget it everywhere."""
+        self._leave(self._topics)
+        self._hub.leave(self)
+
+    def accounts(self) -> set[int]:
+        """The accounts it has subscribed to."""
+        return {topic.account for topic in self._topics if topic.channel in protocol.PRIVATE}
+
+    def tick(self, now: float) -> None:
+        """A second has passed: see to the token and to the reader."""
+        if self.identity is not None and self.identity.expires_at <= datetime.now(UTC):
+            self.identity = None
+            if self.accounts():
+                self.outlet.close(protocol.AUTH_EXPIRED)
+        self.outlet.tick(now, live=self._hub.live)
+
+    async def receive(self, text: str | None) -> None:
+        """Answer a message; None stands for a binary one. Never raises for what a client sent."""
+        if self.outlet.closing is not None:
+            return
+        if text is not None and len(text.encode(errors="surrogatepass")) > protocol.MAX_MESSAGE_BYTES:
+            self.outlet.close(protocol.TOO_LARGE)
+            return
+        request: RequestId = None
+        try:
+            message = self._decode(text)
+            request = protocol.request_id(message)
+            await self._answer(protocol.parse(message), request)
+        except Refusal as refusal:
+            self._refuse(refusal, request)
+        except DATABASE_AWAY as error:
+            logger.warning("feed_request_failed", error=str(error).strip())
+            self.outlet.send(
+                protocol.error(Refusal(Code.UNAVAILABLE, "The database did not answer: try again."), request)
+            )
+
+    def _decode(self, text: str | None) -> dict[str, Any]:
+        if not self._messages.take(time.monotonic()):
+            raise Refusal(Code.THROTTLED, protocol.TOO_MANY_MESSAGES.message)
+        if text is None:
+            raise Refusal(Code.MALFORMED_JSON, "Send text frames: binary ones are not understood.")
+        return protocol.decode(text)
+
+    async def _answer(self, request: protocol.Request, number: RequestId) -> None:
+        if isinstance(request, Ping):
+            self.outlet.send(protocol.answer("pong", number, time=protocol.now_text()))
+        elif isinstance(request, Auth):
+            await self._authenticate(request, number)
+        elif isinstance(request, Subscribe):
+            await self._subscribe(request.topic, number)
+        else:
+            self._leave({request.topic} & self._topics)
+            self.outlet.send(protocol.answer("unsubscribed", number, **request.topic.fields()))
+
+    async def _authenticate(self, request: Auth, number: RequestId) -> None:
+        found = await in_thread(identify, request.token)
+        if self.identity is not None and found.user_id != self.identity.user_id:
+            sentence = "This socket belongs to another person: open another one."
+            raise Refusal(Code.PERMISSION_DENIED, sentence)
+        self.identity = found
+        expires_at = rfc3339(found.expires_at)
+        self.outlet.send(protocol.answer("authenticated", number, user=found.username, expires_at=expires_at))
+
+    async def _subscribe(self, topic: Topic, number: RequestId) -> None:
+        if topic not in self._topics and len(self._topics) >= protocol.MAX_SUBSCRIPTIONS:
+            sentence = f"A socket has at most {protocol.MAX_SUBSCRIPTIONS} subscriptions: open another one."
+            raise Refusal(Code.TOO_MANY_SUBSCRIPTIONS, sentence, maximum=protocol.MAX_SUBSCRIPTIONS)
+        rules = None
+        if topic.channel in protocol.PRIVATE:
+            await self._require_account(topic.account)
+        else:
+            rules = await in_thread(find_rules, topic.symbol)
+        if self.outlet.closing is None:
+            self._topics.add(topic)
+            self.outlet.send(protocol.answer("subscribed", number, **topic.fields()))
+            self._hub.add(topic, self.outlet, rules)
+
+    async def _require_account(self, account_id: int) -> None:
+        if self.identity is None:
+            raise Refusal(Code.NOT_AUTHENTICATED, "This channel is private: send an auth message first.")
+        await in_thread(require_own_account, user_id=self.identity.user_id, account_id=account_id)
+        # It may have run out while we asked.
+        if self.identity is None:
+            raise Refusal(Code.NOT_AUTHENTICATED, protocol.AUTH_EXPIRED.message)
+
+    def _leave(self, topics: set[Topic]) -> None:
+        for topic in list(topics):
+            self._topics.discard(topic)
+            self._hub.remove(topic, self.outlet)
+
+    def _refuse(self, refusal: Refusal, request: RequestId) -> None:
+        """Say no, and good-bye to whoever does not learn."""
+        if self._errors.take(time.monotonic()):
+            self.outlet.send(protocol.error(refusal, request))
+        else:
+            self.outlet.close(protocol.CLOSING_OF.get(refusal.code, protocol.TOO_MANY_ERRORS))
