@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -211,15 +212,22 @@ def end_leftovers(var_dir: Path) -> list[str]:
     """End what a supervisor that was killed left running; returns the names of what was found."""
     found = [(record.name, session_of(record)) for record in reversed(read_records(var_dir))]
     for name, members in found:
-        for process in members:
-            # PostgreSQL takes SIGTERM as "wait for all sessions to end", SIGINT as "end them".
-            process.send_signal(signal.SIGINT if name == "postgres" else signal.SIGTERM)
-        _, stubborn = psutil.wait_procs(members, timeout=10)
-        for process in stubborn:
-            process.kill()
-        psutil.wait_procs(stubborn, timeout=5)
+        # PostgreSQL takes SIGTERM as "wait for all sessions to end", SIGINT as "end them".
+        end_processes(members, signal.SIGINT if name == "postgres" else signal.SIGTERM, seconds=10)
     records_path(var_dir).unlink(missing_ok=True)
     return [name for name, members in found if members]
+
+
+def end_processes(processes: Sequence[psutil.Process], ask: signal.Signals, *, seconds: float) -> None:
+    """Ask processes to finish, wait, and kill those that did not; one that ends meanwhile is fine."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(ask)
+    _, stubborn = psutil.wait_procs(processes, timeout=seconds)
+    for process in stubborn:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=5)
 
 
 def _signal_group(leader: int, what: signal.Signals) -> None:

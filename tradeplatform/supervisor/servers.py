@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import redis
 from tradeplatform.config import Config, load_config
 from tradeplatform.supervisor.homes import server_home
 from tradeplatform.supervisor.postgres import Passwords, Postgres
+from tradeplatform.supervisor.processes import end_processes
 from tradeplatform.supervisor.program import Program, log_path, spawn
 from tradeplatform.supervisor.users import service_user
 from tradeplatform.supervisor.valkey import Valkey, free_port
@@ -222,13 +224,11 @@ def stop_children(children: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def stop_servers(pids: Sequence[int]) -> None:
     """SIGINT (PostgreSQL: fast shutdown; Valkey: exit), then SIGKILL for what is left after 30 s."""
-    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    for process in reversed(processes):
-        process.send_signal(2)
-    _, stubborn = psutil.wait_procs(processes, timeout=30)
-    for process in stubborn:
-        process.kill()
-    psutil.wait_procs(stubborn, timeout=5)
+    processes = []
+    for pid in reversed(pids):
+        with suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+    end_processes(processes, signal.SIGINT, seconds=30)
 
 
 def _read_state(var_dir: Path) -> RunningServers | None:
