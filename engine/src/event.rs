@@ -31,7 +31,7 @@ wire_enum! {
     }
 }
 
-/// One fact. Fields that do not apply are zero; `docs` of the byte layout are in `codec`.
+/// One fact. Fields that do not apply are zero; the byte layout is in `codec`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// What happened.

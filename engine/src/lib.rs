@@ -19,6 +19,7 @@ mod hash; // the incremental state hash
 mod level; // price levels and the ladder that sorts them
 mod matching; // taking liquidity: price, time, self-trade prevention
 mod orders; // resting orders in a slab
+mod record; // reading fixed-size records
 mod types; // ticks, lots, ids and the enumerations of the wire
 
 #[cfg(feature = "python")]

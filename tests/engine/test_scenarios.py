@@ -21,11 +21,6 @@ ACCEPTED, CANCELLED, REJECTED, TRADE = (
 NONE = Reason.NONE
 
 
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
 def test_ac_01_market_order_fills_the_only_ask(desk: Desk) -> None:
     desk.sell(10, 50000)
 

@@ -1,0 +1,66 @@
+"""Records for tests of the boundary, and everything that can be read of an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradeengine import Engine
+from tradeengine.codec import CommandKind, OrderType, RestingOrder, Side, TimeInForce, encode_command
+
+from tests.engine.desk import BOOK
+
+OTHER = 2
+
+
+def limit(order_id: int, side: Side, quantity: int, price: int, *, instrument: int = BOOK) -> bytes:
+    return encode_command(
+        kind=CommandKind.NEW,
+        instrument=instrument,
+        command_id=order_id,
+        time=order_id,
+        order_id=order_id,
+        account=order_id,
+        side=side,
+        order_type=OrderType.LIMIT,
+        tif=TimeInForce.GTC,
+        price=price,
+        quantity=quantity,
+    )
+
+
+def resting(order_id: int, side: Side | int = Side.BUY, price: int = 100, **fields: Any) -> RestingOrder:
+    order = RestingOrder(
+        side=side, post_only=False, stp=0, order_id=order_id, account=9, stp_group=0, price=price, leaves=5,
+        executed=0, priority=order_id, time=0,
+    )  # fmt: skip
+    return order._replace(**fields)
+
+
+def snapshot(engine: Engine) -> dict[int, tuple[object, ...]]:
+    """Everything that can be read of every book."""
+    return {
+        book: (
+            engine.open_orders(book),
+            engine.depth(book),
+            engine.state_hash(book),
+            engine.seq(book),
+            engine.last_time(book),
+            engine.last_price(book),
+            engine.halted(book),
+        )
+        for book in engine.books()
+    }
+
+
+def rebuilt(engine: Engine) -> Engine:
+    copy = Engine()
+    for book in engine.books():
+        copy.restore(
+            book,
+            engine.open_orders(book),
+            seq=engine.seq(book),
+            last_time=engine.last_time(book),
+            last_price=engine.last_price(book),
+            halted=engine.halted(book),
+        )
+    return copy
