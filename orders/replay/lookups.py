@@ -8,16 +8,6 @@ from orders.models import Command, CommandKind, event_id
 from tradeplatform.common.db import fetch
 
 
-def pending_commands(*, shard_id: int, at_most: int, instrument_id: int | None = None) -> int:
-    """How many commands wait to be applied on a shard (of one instrument only), counted up to `at_most`."""
-    rows = fetch(
-        "SELECT count(*) FROM (SELECT 1 FROM orders_command WHERE shard_id = %s AND status = 'pending'"
-        " AND (%s::int IS NULL OR instrument_id = %s) LIMIT %s) AS waiting",
-        [shard_id, instrument_id, instrument_id, at_most],
-    )
-    return int(rows[0][0])
-
-
 def trade_count(*, instrument_id: int, after_seq: int) -> int:
     """How many trades an instrument has had after a seq of its book. Reads them all: not for a page."""
     rows = fetch(

@@ -25,7 +25,7 @@ from orders.replay.interpreting import Interpreter
 from orders.replay.replaying import Replay
 from orders.replay.report import ReplayReport, Tally
 from orders.replay.rows import Recording, numbered_rows, opened
-from orders.replay.sending import Drain, NobodyDrainsError, Sender
+from orders.services.sending import Drain, NobodyDrainsError, Sender
 from orders.replay.stage import create_instrument, set_stage
 from orders.services.drain import ShardStopped
 from orders.services.intake import MAX_BATCH
@@ -83,7 +83,7 @@ class Command(BaseCommand):
             replay = Replay(
                 stage=stage,
                 sender=Sender(
-                    shard_id=stage.shard_id,
+                    shard_ids=[stage.shard_id],
                     drain=options["drain"],
                     actor=_ACTOR,
                     source=Source.REPLAY,

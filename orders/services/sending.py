@@ -19,11 +19,11 @@ from django.db import InterfaceError, OperationalError, connection
 
 from audit.actor import Actor
 from orders.models import Source
-from orders.replay.lookups import pending_commands
 from orders.services.drain import drain_all
 from orders.services.intake import MAX_BATCH, submit_requests
 from orders.services.requests import CancelOrder, NewOrder, Outcome, Requested
 from orders.services.wake import wake
+from tradeplatform.common.db import fetch
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -47,9 +47,9 @@ class NobodyDrainsError(Exception):
 
 @dataclass(slots=True)
 class Sender:
-    """Counts what it had to wait for; everything else is the intake's."""
+    """A way in for programs with much to send to the books of some shards."""
 
-    shard_id: int
+    shard_ids: Sequence[int]
     drain: Drain
     actor: Actor
     source: Source
@@ -86,28 +86,46 @@ class Sender:
 
     def _settle(self, allowed: int, instrument_id: int | None = None) -> None:
         if self.drain == Drain.INLINE:
-            self.through_restarts(lambda: drain_all(shard_id=self.shard_id, clock=self.clock))
+            for shard_id in self.shard_ids:
+                self._apply(shard_id)
             return
-        started = moved = time.monotonic()
-        last = None
-        while (pending := self._pending(instrument_id)) > allowed:
+        started = time.monotonic()
+        for shard_id in self.shard_ids:
+            self._wait(shard_id, allowed, instrument_id)
+        self.waited_seconds += time.monotonic() - started
+
+    def _apply(self, shard_id: int) -> None:
+        self.through_restarts(lambda: drain_all(shard_id=shard_id, clock=self.clock))
+
+    def _wait(self, shard_id: int, allowed: int, instrument_id: int | None) -> None:
+        moved, last = time.monotonic(), 0
+        while (pending := self._pending(shard_id, instrument_id)) > allowed:
             now = time.monotonic()
             if pending != last:
                 last, moved = pending, now
             elif now - moved > _PATIENCE_SECONDS:
                 msg = (
-                    f"{pending} commands wait on shard {self.shard_id} and nobody applies them: "
+                    f"{pending} commands wait on shard {shard_id} and nobody applies them: "
                     "start the platform, or drain here with --drain inline."
                 )
                 raise NobodyDrainsError(msg)
             # A wake-up may be lost, and the sweep need not be running.
-            wake([self.shard_id])
+            wake([shard_id])
             time.sleep(_POLL_SECONDS)
-        self.waited_seconds += time.monotonic() - started
 
-    def _pending(self, instrument_id: int | None) -> int:
+    def _pending(self, shard_id: int, instrument_id: int | None) -> int:
         return self.through_restarts(
             lambda: pending_commands(
-                shard_id=self.shard_id, instrument_id=instrument_id, at_most=2 * BACKLOG + MAX_BATCH
+                shard_id=shard_id, instrument_id=instrument_id, at_most=2 * BACKLOG + MAX_BATCH
             )
         )
+
+
+def pending_commands(*, shard_id: int, at_most: int, instrument_id: int | None = None) -> int:
+    """How many commands wait to be applied on a shard (of one instrument only), counted up to `at_most`."""
+    rows = fetch(
+        "SELECT count(*) FROM (SELECT 1 FROM orders_command WHERE shard_id = %s AND status = 'pending'"
+        " AND (%s::int IS NULL OR instrument_id = %s) LIMIT %s) AS waiting",
+        [shard_id, instrument_id, instrument_id, at_most],
+    )
+    return int(rows[0][0])
