@@ -17,9 +17,19 @@ class CreatePartitionedModel(CreateModel):
     Indexes, constraints and triggers of later operations go to the parent, and so to every partition.
     """
 
-    def __init__(self, name: str, fields: Any, *, key: str, **kwargs: Any) -> None:
+    # Every argument by its name: Django's writer of migration files leaves out what hides in **kwargs.
+    def __init__(
+        self,
+        name: str,
+        fields: Any,
+        options: Any = None,
+        bases: Any = None,
+        managers: Any = None,
+        *,
+        key: str,
+    ) -> None:
         self.key = key
-        super().__init__(name, fields, **kwargs)
+        super().__init__(name, fields, options, bases, managers)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         """What the migration file says."""

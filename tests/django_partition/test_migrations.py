@@ -15,7 +15,7 @@ from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
-from django.db.migrations.writer import MigrationWriter
+from django.db.migrations.writer import MigrationWriter, OperationWriter
 from django.db.utils import DatabaseError, IntegrityError
 
 from django_partition import catalog, services
@@ -43,6 +43,16 @@ def test_makemigrations_writes_the_operation_by_itself() -> None:
     assert "import django_partition.operations" in text
     assert text.count("django_partition.operations.CreatePartitionedModel(") == 2
     assert "key='closed_at'" in text
+
+
+def test_the_file_keeps_indexes_and_constraints_folded_into_the_creation() -> None:
+    index = models.Index(fields=["at"], name="thing_at")
+    check = models.CheckConstraint(condition=models.Q(id__gt=0), name="thing_id_positive")
+
+    text, _ = OperationWriter(operation(options={"indexes": [index], "constraints": [check]})).serialize()
+
+    assert "name='thing_at'" in text
+    assert "name='thing_id_positive'" in text
 
 
 def test_both_commands_share_one_autodetector() -> None:
