@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q, QuerySet
 
@@ -11,7 +12,7 @@ from accounts.models import TradingAccount
 from django_partition import PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
-from tradeplatform.common.fields import AmountField, PriceField, QuantityField, RateField
+from tradeplatform.common.fields import AccruedField, AmountField, PriceField, QuantityField, RateField
 
 
 class Side(models.TextChoices):
@@ -121,7 +122,7 @@ class Order(PartitionedModel):
     filled_notional = AmountField(default=Decimal(0))
     maker_fee_rate = RateField()
     taker_fee_rate = RateField()
-    fee_accrued = AmountField(default=Decimal(0))
+    fee_accrued = AccruedField(default=Decimal(0))
     held = AmountField()
     status = models.CharField(max_length=16, choices=OrderStatus, default=OrderStatus.PENDING)
     reason = models.CharField(max_length=32, default="", help_text="Why it ended, where it was not filled.")
@@ -202,6 +203,7 @@ class OrderIdentity(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "client_order_id"], name="order_identity_forever")
         ]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:
         return self.client_order_id

@@ -1,4 +1,4 @@
-"""The three kinds of exact number a table may hold. There is no float anywhere near money."""
+"""The kinds of exact number a table may hold. There is no float anywhere near money."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ class _ExactField(models.DecimalField):  # type: ignore[type-arg]
 
 class AmountField(_ExactField):
     """An amount of an asset, in whole units of it (1.5 = one and a half)."""
+
+
+class AccruedField(_ExactField):
+    """An amount times a rate, before it is rounded to the asset's unit: six more digits after the point."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_digits", 44)
+        kwargs.setdefault("decimal_places", 24)
+        super().__init__(*args, **kwargs)
 
 
 class PriceField(_ExactField):
