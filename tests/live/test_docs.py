@@ -1,0 +1,108 @@
+"""The documents say what works: every command in their `sh` blocks runs, and the quickstart trades."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from instruments.models import Asset, Instrument
+from orders.models import OrderType, Side, Source
+from orders.services.intake import submit_order
+from orders.services.requests import NewOrder
+from tests.factories import ACTOR, fund, make_account
+from tests.servers import Platform
+
+pytestmark = pytest.mark.live
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "docs/handbook.md", "docs/runbook.md", "docs/replay.md"]
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The fenced blocks of one language in a document."""
+    text = (ROOT / document).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every line of every `sh` block, comments left out; long lines may go on after a backslash."""
+    found = []
+    for document in DOCUMENTS:
+        for block in blocks(document, "sh"):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [line.split(" # ")[0].strip() for line in lines if line and not line.startswith("#")]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_command_runs(command: str, platform: Platform, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    assert words[:2] == [".venv/bin/python", "manage.py"], "sh blocks hold manage.py commands; others are text"
+    (tmp_path / "flow.csv").write_text(SAMPLE_FLOW)
+    words = [sys.executable, str(ROOT / "manage.py"), *words[2:]]
+
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env={**os.environ, **platform.environment, "TRADEPLATFORM_VAR_DIR": str(platform.var_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+SAMPLE_FLOW = """time,action,id,side,price,quantity
+2026-01-02T10:00:00.000000Z,new,a,sell,250.10,0.5
+2026-01-02T10:00:01.000000Z,new,b,buy,250.10,0.2
+2026-01-02T10:00:02.000000Z,cancel,a,sell,250.10,0
+"""
+
+
+def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: Platform) -> None:
+    instrument = Instrument.objects.get(symbol="BTCUSDT")
+    seller = make_account(currency=Asset.objects.get(code="USDT"))
+    fund(seller, instrument.base, 1, now=timezone.now())
+    price = instrument.reference_price + Decimal(1)
+    for side, at in ((Side.SELL, price), (Side.BUY, price - Decimal(2))):
+        fund(seller, instrument.quote, 100_000, now=timezone.now())
+        order = NewOrder(
+            account_id=seller.id,
+            symbol="BTCUSDT",
+            side=side,
+            type=OrderType.LIMIT,
+            quantity=Decimal("0.01"),
+            price=at,
+        )
+        submit_order(order=order, actor=ACTOR, source=Source.API, now=timezone.now())
+    logins = json.loads((platform.var_dir / "operator.json").read_text())["logins"]
+    (program,) = blocks("docs/quickstart.md", "python")
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={
+            **os.environ,
+            "TRADE_URL": platform.base_url,
+            "TRADE_SOCKET": platform.ws_url,
+            "TRADE_USER": "demo",
+            "TRADE_PASSWORD": logins["demo"]["password"],
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "bought 0.001000 at " in done.stdout
