@@ -103,6 +103,13 @@ class TestSelfTradePrevention:
         (order,) = iter_resting(desk.engine.open_orders(BOOK))
         assert (order.leaves, order.executed, desk.engine.last_price(BOOK)) == (1, 3, 0)
 
+    def test_a_taker_that_rests_has_used_up_its_prevented_lots_too(self, desk: Desk) -> None:
+        desk.sell(3, 100, by="X")
+        desk.buy(5, 100, by="X", stp=StpMode.DECREMENT)
+
+        (order,) = iter_resting(desk.engine.open_orders(BOOK))
+        assert (order.order_id, order.leaves, order.executed) == (2, 2, 3)
+
     def test_prevented_lots_count_towards_the_total_of_an_amendment(self, desk: Desk) -> None:
         desk.sell(4, 100, by="X")
         desk.buy(3, 100, by="X", stp=StpMode.DECREMENT)
