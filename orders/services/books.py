@@ -34,10 +34,13 @@ class StateMismatch(Exception):  # noqa: N818 - a state of affairs
 
 @dataclass(slots=True)
 class ShardEngine:
-    """An engine and the shard position it has reached."""
+    """An engine and the shard position it has reached; None while it is ahead of what is written.
+
+    Another thread may hold the shard's lock before the one that failed has thrown its engine away.
+    """
 
     engine: Engine
-    position: int
+    position: int | None
 
 
 _engines: dict[int, ShardEngine] = {}

@@ -108,6 +108,7 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
     engine = cached.engine
     before = {book.instrument_id: book for book in rows}
 
+    cached.position = None
     events = list(codec.iter_events(engine.apply(b"".join(command.encode() for command in commands))))
     levels = list(codec.iter_levels(engine.level_changes()))
 
