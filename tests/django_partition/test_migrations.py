@@ -10,7 +10,15 @@ from django.apps import apps
 from django.core.management import call_command
 from django.core.management.commands import makemigrations, migrate
 from django.db import connection, models
-from django.db.migrations import AddField, AddIndex, AlterModelOptions, DeleteModel, RenameField, RenameModel
+from django.db.migrations import (
+    AddConstraint,
+    AddField,
+    AddIndex,
+    AlterModelOptions,
+    DeleteModel,
+    RenameField,
+    RenameModel,
+)
 from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.questioner import MigrationQuestioner
@@ -45,16 +53,6 @@ def test_makemigrations_writes_the_operation_by_itself() -> None:
     assert "key='closed_at'" in text
 
 
-def test_the_file_keeps_indexes_and_constraints_folded_into_the_creation() -> None:
-    index = models.Index(fields=["at"], name="thing_at")
-    check = models.CheckConstraint(condition=models.Q(id__gt=0), name="thing_id_positive")
-
-    text, _ = OperationWriter(operation(options={"indexes": [index], "constraints": [check]})).serialize()
-
-    assert "name='thing_at'" in text
-    assert "name='thing_id_positive'" in text
-
-
 def test_both_commands_share_one_autodetector() -> None:
     assert makemigrations.Command.autodetector is migrate.Command.autodetector
     assert {"PartitionAutodetectorMixin", "MigrationAutodetectorMixin"} <= {
@@ -67,6 +65,10 @@ def test_nothing_is_left_to_migrate() -> None:
     call_command(
         "makemigrations", "django_partition", "partition_testapp", check=True, dry_run=True, verbosity=0
     )
+
+
+class Named:
+    """A base class that is no model: migrations have to mention it."""
 
 
 def operation(**values: Any) -> CreatePartitionedModel:
@@ -88,6 +90,27 @@ def test_the_optimizer_keeps_it_partitioned(later: Operation, name: str, key: st
     (folded,) = operation().reduce(later, "app")
     assert type(folded) is CreatePartitionedModel
     assert (folded.name, folded.key, [field for field, _ in folded.fields]) == (name, key, fields)
+
+
+def test_the_file_says_all_that_was_folded_in() -> None:
+    folded = operation(options={"db_table": "things"}, bases=(Named, models.Model))
+    for later in (
+        AddIndex("thing", models.Index(fields=["-at", "id"], name="newest")),
+        AddConstraint("thing", models.CheckConstraint(condition=models.Q(id__gt=0), name="positive")),
+    ):
+        (folded,) = folded.reduce(later, "app")
+    text, imports = OperationWriter(folded).serialize()
+    written: dict[str, Any] = {}
+    exec("\n".join([*imports, f"operation = {text.strip().removesuffix(',')}"]), written)  # noqa: S102
+    again = written["operation"]
+    assert type(again) is CreatePartitionedModel
+    assert again.options == {
+        "db_table": "things",
+        "indexes": [models.Index(fields=["-at", "id"], name="newest")],
+        "constraints": [models.CheckConstraint(condition=models.Q(id__gt=0), name="positive")],
+    }
+    assert (again.name, again.key, again.bases) == ("Thing", "at", (Named, models.Model))
+    assert [name for name, _ in again.fields] == ["id", "at"]
 
 
 def test_the_optimizer_still_removes_what_is_deleted() -> None:
