@@ -61,7 +61,7 @@ def chosen_accounts(*, user_id: int, account_id: int | None) -> list[int]:
 
 def account_not_found(account_id: int) -> Refusal:
     """The one answer for an account that is not there and for one that is another person's."""
-    return Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
+    return Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=str(account_id))
 
 
 def balances_of(account_id: int) -> QuerySet[LedgerAccount]:

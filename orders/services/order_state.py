@@ -61,8 +61,8 @@ class OrderState:
         rows = fetch(
             "SELECT id, created_at, account_id, instrument_id, client_order_id, side, type, time_in_force,"
             " post_only, stp_mode, price, protection_price, quantity, filled, leaves, prevented,"
-            " filled_notional, maker_fee_rate, taker_fee_rate, fee_accrued, held, status, reason, priority, last_seq"
-            " FROM orders_order WHERE id = ANY(%s)",
+            " filled_notional, maker_fee_rate, taker_fee_rate, fee_accrued, held, status, reason, priority,"
+            " last_seq FROM orders_order WHERE id = ANY(%s)",
             [list(set(ids))],
         )
         states = {}

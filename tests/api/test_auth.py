@@ -1,0 +1,317 @@
+"""Sessions: log in, renew, log out; what a token can and cannot do; lockout; and what is recorded."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import jwt
+import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from accounts.models import Role, User
+from accounts.tasks import forget_expired_tokens
+from audit.models import AuditRecord
+from tests.api.client import Api, refused
+from tests.factories import make_user
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def person(db: None) -> User:
+    """A trader who can log in."""
+    return make_user(Role.TRADER, password=PASSWORD)
+
+
+def _log_in(api: Api, person: User, password: str = PASSWORD) -> dict[str, str]:
+    response = api.post("/auth/login", {"username": person.username, "password": password})
+    assert response.status_code == 200, response.content
+    tokens: dict[str, str] = response.json()
+    return tokens
+
+
+def _bearer(api: Api, token: str) -> Api:
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return api
+
+
+def _claims(token: str) -> dict[str, object]:
+    claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+class TestLogin:
+    def test_gives_a_pair_of_tokens(self, person: User, anonymous: Api) -> None:
+        tokens = _log_in(anonymous, person)
+
+        assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 300)
+        assert _bearer(anonymous, tokens["access"]).get("/auth/me").json() == {
+            "id": person.id,
+            "username": person.username,
+            "email": person.email,
+            "roles": ["trader"],
+        }
+
+    def test_makes_short_lived_tokens_for_this_platform_alone(self, person: User, anonymous: Api) -> None:
+        claims = _claims(_log_in(anonymous, person)["access"])
+
+        assert (claims["iss"], claims["aud"], claims["token_type"]) == ("tradeplatform", "tradeplatform", "access")
+        assert int(str(claims["exp"])) - int(str(claims["iat"])) == 300
+        assert str(person.password) not in str(claims)
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_refuses_a_wrong_name_or_password_alike(self, person: User, anonymous: Api, known: bool) -> None:
+        name = person.username if known else "nobody"
+
+        response = anonymous.post("/auth/login", {"username": name, "password": "wrong"})
+
+        assert refused(response, "not_authenticated", 401)["detail"] == (
+            "The name or the password is wrong, or this login is closed."
+        )
+        assert not OutstandingToken.objects.exists()
+
+    def test_refuses_a_deactivated_person(self, person: User, anonymous: Api) -> None:
+        User.objects.filter(id=person.id).update(is_active=False)
+
+        response = anonymous.post("/auth/login", {"username": person.username, "password": PASSWORD})
+
+        refused(response, "not_authenticated", 401)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"username": "x"},
+            {"username": "x", "password": 1},
+            {"username": "x\0", "password": "x"},
+            {"username": "x", "password": "x\0"},
+            {"username": "x" * 151, "password": "x"},
+            {"username": "x", "password": "x" * 1_025},
+            {"username": "x", "password": "x", "is_superuser": True},
+            {"username": None, "password": None},
+        ],
+    )
+    def test_refuses_what_is_no_login(self, db: None, anonymous: Api, body: dict[str, object]) -> None:
+        refused(anonymous.post("/auth/login", body), "invalid_field")
+
+        assert not AuditRecord.objects.exists()
+
+    def test_ignores_a_stale_token_in_the_header(self, person: User, anonymous: Api) -> None:
+        _bearer(anonymous, "stale")
+
+        assert _log_in(anonymous, person)["access"]
+
+
+class TestLockout:
+    def test_follows_ten_failures_and_holds_against_the_right_password(
+        self, person: User, anonymous: Api
+    ) -> None:
+        wrong = {"username": person.username, "password": "wrong"}
+        for _ in range(9):
+            refused(anonymous.post("/auth/login", wrong), "not_authenticated", 401)
+
+        tenth = anonymous.post("/auth/login", wrong)
+        right = anonymous.post("/auth/login", wrong | {"password": PASSWORD})
+
+        for response in (tenth, right):
+            refused(response, "throttled", 429)
+            assert response["Retry-After"] == "900"
+        assert not OutstandingToken.objects.exists()
+
+    def test_does_not_touch_another_name(self, person: User, anonymous: Api) -> None:
+        for _ in range(10):
+            anonymous.post("/auth/login", {"username": "nobody", "password": "wrong"})
+
+        assert _log_in(anonymous, person)["access"]
+
+    def test_forgets_failures_at_a_success(self, person: User, anonymous: Api) -> None:
+        wrong = {"username": person.username, "password": "wrong"}
+        for _ in range(9):
+            anonymous.post("/auth/login", wrong)
+
+        _log_in(anonymous, person)
+
+        refused(anonymous.post("/auth/login", wrong), "not_authenticated", 401)
+
+
+class TestRefresh:
+    def test_gives_a_new_pair_and_uses_the_old_token_up(self, person: User, anonymous: Api) -> None:
+        old = _log_in(anonymous, person)["refresh"]
+
+        new = anonymous.post("/auth/refresh", {"refresh": old})
+        again = anonymous.post("/auth/refresh", {"refresh": old})
+
+        assert new.status_code == 200
+        assert new.json()["refresh"] != old
+        refused(again, "not_authenticated", 401)
+        assert _bearer(anonymous, new.json()["access"]).get("/auth/me").status_code == 200
+        assert anonymous.post("/auth/refresh", {"refresh": new.json()["refresh"]}).status_code == 200
+
+    def test_refuses_an_access_token(self, person: User, anonymous: Api) -> None:
+        access = _log_in(anonymous, person)["access"]
+
+        refused(anonymous.post("/auth/refresh", {"refresh": access}), "not_authenticated", 401)
+
+    @pytest.mark.parametrize("token", ["", "x", "a.b.c", "\N{RIGHT-TO-LEFT MARK}", "x" * 4_096])
+    def test_refuses_junk(self, db: None, anonymous: Api, token: str) -> None:
+        code, status = ("not_authenticated", 401) if token else ("invalid_field", 400)
+
+        refused(anonymous.post("/auth/refresh", {"refresh": token}), code, status)
+
+    def test_refuses_a_deactivated_person(self, person: User, anonymous: Api) -> None:
+        refresh = _log_in(anonymous, person)["refresh"]
+        User.objects.filter(id=person.id).update(is_active=False)
+
+        refused(anonymous.post("/auth/refresh", {"refresh": refresh}), "not_authenticated", 401)
+
+    def test_refuses_after_a_change_of_password(self, person: User, anonymous: Api) -> None:
+        refresh = _log_in(anonymous, person)["refresh"]
+        User.objects.filter(id=person.id).update(password=make_password("another long password"))
+
+        refused(anonymous.post("/auth/refresh", {"refresh": refresh}), "not_authenticated", 401)
+
+    def test_refuses_an_expired_token(self, person: User, anonymous: Api) -> None:
+        token = RefreshToken.for_user(person)
+        token.set_exp(lifetime=-timedelta(seconds=1))
+
+        refused(anonymous.post("/auth/refresh", {"refresh": str(token)}), "not_authenticated", 401)
+
+
+class TestLogout:
+    def test_ends_the_session(self, person: User, anonymous: Api) -> None:
+        refresh = _log_in(anonymous, person)["refresh"]
+
+        response = anonymous.post("/auth/logout", {"refresh": refresh})
+
+        assert (response.status_code, response.content) == (204, b"")
+        refused(anonymous.post("/auth/refresh", {"refresh": refresh}), "not_authenticated", 401)
+        refused(anonymous.post("/auth/logout", {"refresh": refresh}), "not_authenticated", 401)
+
+    def test_leaves_another_session_alone(self, person: User, anonymous: Api) -> None:
+        first, second = _log_in(anonymous, person)["refresh"], _log_in(anonymous, person)["refresh"]
+
+        anonymous.post("/auth/logout", {"refresh": first})
+
+        assert anonymous.post("/auth/refresh", {"refresh": second}).status_code == 200
+
+
+class TestAccessToken:
+    def _refused(self, token: str) -> None:
+        response = _bearer(Api(), token).get("/accounts")
+        refused(response, "not_authenticated", 401)
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+    def test_is_required(self, db: None, anonymous: Api) -> None:
+        response = anonymous.get("/accounts")
+
+        refused(response, "not_authenticated", 401)
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+    def test_works(self, person: User) -> None:
+        assert _bearer(Api(), str(AccessToken.for_user(person))).get("/accounts").status_code == 200
+
+    def test_is_not_a_refresh_token(self, person: User) -> None:
+        self._refused(str(RefreshToken.for_user(person)))
+
+    def test_expires(self, person: User) -> None:
+        token = AccessToken.for_user(person)
+        token.set_exp(lifetime=-timedelta(seconds=1))
+
+        self._refused(str(token))
+
+    def test_is_refused_when_altered(self, person: User) -> None:
+        header, payload, signature = str(AccessToken.for_user(person)).split(".")
+
+        self._refused(f"{header}.{payload}.{signature[::-1]}")
+
+    def test_is_refused_unsigned(self, person: User) -> None:
+        self._refused(jwt.encode(_claims(str(AccessToken.for_user(person))), "", algorithm="none"))
+
+    @pytest.mark.parametrize("claim", [{"iss": "somebody"}, {"aud": "elsewhere"}, {"user_id": "0"}])
+    def test_is_refused_when_made_for_another(self, person: User, claim: dict[str, str]) -> None:
+        claims = _claims(str(AccessToken.for_user(person))) | claim
+
+        self._refused(jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"))
+
+    def test_stops_working_the_moment_a_person_is_deactivated(self, person: User) -> None:
+        token = str(AccessToken.for_user(person))
+        User.objects.filter(id=person.id).update(is_active=False)
+
+        self._refused(token)
+
+    def test_stops_working_with_a_change_of_password(self, person: User) -> None:
+        token = str(AccessToken.for_user(person))
+        User.objects.filter(id=person.id).update(password=make_password("another long password"))
+
+        self._refused(token)
+
+    @pytest.mark.parametrize("header", ["Bearer", "Bearer a b", "Basic eDp5", "bearer x", ""])
+    def test_is_refused_in_any_other_header(self, db: None, header: str) -> None:
+        api = Api()
+        api.credentials(HTTP_AUTHORIZATION=header)
+
+        refused(api.get("/accounts"), "not_authenticated", 401)
+
+
+class TestRecords:
+    def test_tell_who_came_and_went_from_where(self, person: User, anonymous: Api) -> None:
+        refresh = _log_in(anonymous, person)["refresh"]
+        anonymous.post("/auth/logout", {"refresh": refresh})
+
+        records = list(
+            AuditRecord.objects.order_by("id").values_list("action", "actor_id", "actor_label", "target_id", "ip")
+        )
+
+        who = (person.id, person.username, str(person.id), "127.0.0.1")
+        assert records == [("accounts.session.open", *who), ("accounts.session.close", *who)]
+
+    def test_tell_of_a_refused_login_without_its_password(self, person: User, anonymous: Api) -> None:
+        anonymous.post("/auth/login", {"username": person.username, "password": "s3cret-guess"})
+
+        record = AuditRecord.objects.get()
+
+        assert (record.action, record.actor_id, record.ip) == ("accounts.session.refused", None, "127.0.0.1")
+        assert record.target_label == person.username
+        assert "s3cret-guess" not in str(record.__dict__)
+
+    def test_carry_the_correlation_id(self, person: User, anonymous: Api) -> None:
+        body = {"username": person.username, "password": "wrong"}
+
+        anonymous.post("/auth/login", body, headers={"X-Correlation-ID": "login-9"})
+
+        assert AuditRecord.objects.get().correlation_id == "login-9"
+
+
+class TestForgetting:
+    def test_deletes_only_what_has_expired(self, person: User) -> None:
+        RefreshToken.for_user(person)
+        RefreshToken.for_user(person)
+        expired = OutstandingToken.objects.order_by("id").first()
+        assert expired is not None
+        OutstandingToken.objects.filter(id=expired.id).update(expires_at=timezone.now() - timedelta(seconds=1))
+
+        forget_expired_tokens()
+        forget_expired_tokens(from_a_newer_version=True)
+
+        assert OutstandingToken.objects.count() == 1
+        assert not OutstandingToken.objects.filter(id=expired.id).exists()
+
+
+def test_every_door_but_the_public_ones_asks_for_a_token(db: None, anonymous: Api) -> None:
+    private = ["/auth/me", "/accounts", "/accounts/1/balances", "/accounts/1/ledger", "/orders", "/orders/1", "/fills",
+               "/orders/by-client-id/1/x", "/orders/1/fills", "/orders/1/events"]  # fmt: skip
+
+    for path in private:
+        refused(anonymous.get(path), "not_authenticated", 401)
+    for response in (
+        anonymous.post("/orders", {}),
+        anonymous.post("/orders/batch", {}),
+        anonymous.delete("/orders?account=1"),
+        anonymous.delete("/orders/1"),
+        anonymous.patch("/orders/1", {}),
+    ):
+        refused(response, "not_authenticated", 401)
