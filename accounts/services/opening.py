@@ -16,7 +16,7 @@ from accounts.models import AccountType, FundingRequest, TradingAccount, User
 from accounts.services.funding import deposit
 from audit.actor import Actor
 from instruments.models import Asset
-from tradeplatform.common.db import require_transaction
+from tradeplatform.common.db import fetch, require_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,11 @@ def open_accounts(
         ).values_list("account_number", "id")
     )
     wanted = {
-        f"opening:{opening.account_number}:{asset}": (ids[opening.account_number], asset, amount)
+        _request_id(opening.account_number, asset): (ids[opening.account_number], asset, amount)
         for opening in openings
         for asset, amount in opening.deposits
     }
-    made = missing_requests(wanted)
+    made = _missing(wanted)
     for request_id in made:
         account_id, asset, amount = wanted[request_id]
         deposit(
@@ -86,7 +86,22 @@ def open_accounts(
     return opened, len(made)
 
 
-def missing_requests(request_ids: Collection[str]) -> list[str]:
+def opening_amounts(accounts: Sequence[str], assets: Sequence[str]) -> dict[tuple[str, str], Decimal]:
+    """What each of these accounts was opened with of each of these assets; absent where with nothing."""
+    wanted = {_request_id(account, asset): (account, asset) for account in accounts for asset in assets}
+    rows = fetch(
+        "SELECT r.request_id, t.amount FROM accounts_fundingrequest r"
+        " JOIN accounts_transfer t ON t.id = r.transfer_id AND t.at = r.at WHERE r.request_id = ANY(%s)",
+        [list(wanted)],
+    )
+    return {wanted[request_id]: amount for request_id, amount in rows}
+
+
+def _request_id(account_number: str, asset: str) -> str:
+    return f"opening:{account_number}:{asset}"
+
+
+def _missing(request_ids: Collection[str]) -> list[str]:
     """Those of the funding requests that never happened, in the order given."""
     done = set(
         FundingRequest.objects.filter(request_id__in=list(request_ids)).values_list("request_id", flat=True)

@@ -20,11 +20,11 @@ from orders.replay.comparison import LEVELS, Comparison
 from orders.replay.interpreting import Amend, Interpreter
 from orders.replay.lookups import amends_sent, is_known, trade_count
 from orders.replay.report import PlatformCheck, ReplayReport, Tally
-from orders.services.sending import Sender
 from orders.replay.stage import Stage
 from orders.selectors import book_of, depth
 from orders.services.changing import amend_order, cancel_all_orders
 from orders.services.requests import Accepted, CancelOrder, NewOrder, Outcome, Requested
+from orders.services.sending import Sender
 from tradeplatform.common.errors import Code, Refusal
 
 _CHECK_EVERY = 5_000

@@ -7,9 +7,10 @@ than the first.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
@@ -54,16 +55,22 @@ class Sender:
     actor: Actor
     source: Source
     clock: Callable[[], datetime]
+    #: Once set, nothing is waited for any more.
+    stop: threading.Event = field(default_factory=threading.Event)
     waited_seconds: float = 0.0
     reconnections: int = 0
 
     def send(self, requests: Sequence[NewOrder | CancelOrder]) -> list[Outcome | Requested]:
-        """Submit a batch, then apply it or wait until the backlog is bounded. Raises NobodyDrainsError."""
+        """Submit a batch and `settle`."""
         outcomes = self.through_restarts(
             lambda: submit_requests(requests=requests, actor=self.actor, source=self.source, now=self.clock())
         )
-        self._settle(BACKLOG)
+        self.settle()
         return outcomes
+
+    def settle(self) -> None:
+        """Apply what is pending here, or wait until the backlog is bounded. Raises NobodyDrainsError."""
+        self._settle(BACKLOG)
 
     def sync(self, instrument_id: int) -> None:
         """Return when everything sent to an instrument has been applied. Raises NobodyDrainsError."""
@@ -76,12 +83,12 @@ class Sender:
             try:
                 return act()
             except (OperationalError, InterfaceError) as error:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self.stop.is_set():
                     raise
                 logger.warning("database_away", error=str(error).strip().splitlines()[0])
                 self.reconnections += 1
                 connection.close()
-                time.sleep(wait)
+                self.stop.wait(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
     def _settle(self, allowed: int, instrument_id: int | None = None) -> None:
@@ -99,7 +106,7 @@ class Sender:
 
     def _wait(self, shard_id: int, allowed: int, instrument_id: int | None) -> None:
         moved, last = time.monotonic(), 0
-        while (pending := self._pending(shard_id, instrument_id)) > allowed:
+        while (pending := self._pending(shard_id, instrument_id)) > allowed and not self.stop.is_set():
             now = time.monotonic()
             if pending != last:
                 last, moved = pending, now
@@ -111,7 +118,7 @@ class Sender:
                 raise NobodyDrainsError(msg)
             # A wake-up may be lost, and the sweep need not be running.
             wake([shard_id])
-            time.sleep(_POLL_SECONDS)
+            self.stop.wait(_POLL_SECONDS)
 
     def _pending(self, shard_id: int, instrument_id: int | None) -> int:
         return self.through_restarts(

@@ -25,10 +25,10 @@ from orders.replay.interpreting import Interpreter
 from orders.replay.replaying import Replay
 from orders.replay.report import ReplayReport, Tally
 from orders.replay.rows import Recording, numbered_rows, opened
-from orders.services.sending import Drain, NobodyDrainsError, Sender
 from orders.replay.stage import create_instrument, set_stage
 from orders.services.drain import ShardStopped
 from orders.services.intake import MAX_BATCH
+from orders.services.sending import Drain, NobodyDrainsError, Sender
 from tradeplatform.common.console import output, progress
 from tradeplatform.common.errors import Refusal
 

@@ -1,0 +1,170 @@
+"""The trading day of the participants: look, decide, send; again until enough or told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from instruments.selectors import Rules
+from liquidity.participants.desk import Desk, Participant
+from liquidity.participants.watching import Snapshot, look, trade_count
+from liquidity.participants.wishes import Move, Place, Withdraw
+from orders.models import OrderType
+from orders.services.changing import amend_order
+from orders.services.requests import Accepted, CancelOrder, NewOrder, Requested
+from orders.services.sending import Sender
+from tradeplatform.common.errors import Refusal
+
+# The believed price wanders by up to this many basis points a look, and is drawn back to where it began.
+_WANDER_POINTS = 2
+_PULL = 400
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the participants have asked for and what became of it."""
+
+    orders: int = 0
+    accepted: int = 0
+    cancels: int = 0
+    amends: int = 0
+    trades: int = 0
+    denied: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Simulation:
+    """Decisions come from `chance` and from what the participants see.
+
+    So a seed repeats them where the drain is inline and the database is as it was.
+    """
+
+    desk: Desk
+    sender: Sender
+    chance: Random
+    stop: threading.Event
+    tally: Tally = field(default_factory=Tally)
+    _run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    _references: dict[str, int] = field(default_factory=dict)
+    _placed: int = 0
+
+    def run(
+        self, *, orders: int | None, rate: int | None, each: Callable[[Tally], None] = lambda _tally: None
+    ) -> Tally:
+        """Trade until `orders` new orders were sent (None: until `stop`), at most `rate` requests a second.
+
+        Stopped, it returns at once, without counting trades. Raises NobodyDrainsError, ShardStopped, and
+        OperationalError when the database stays away.
+        """
+        started, sent = time.monotonic(), 0
+        trades_before = self.sender.through_restarts(lambda: trade_count(self.desk))
+        while not self.stop.is_set() and (orders is None or self.tally.orders < orders):
+            sent += self._look_and_act(None if orders is None else orders - self.tally.orders)
+            self.tally.seconds = time.monotonic() - started
+            each(self.tally)
+            if rate is not None:
+                self.stop.wait(max(0.0, sent / rate - self.tally.seconds))
+        if self.stop.is_set():
+            return self.tally
+        for rules in self.desk.rules.values():
+            self.sender.sync(rules.id)
+        self.tally.trades = self.sender.through_restarts(lambda: trade_count(self.desk)) - trades_before
+        self.tally.seconds = time.monotonic() - started
+        return self.tally
+
+    def _look_and_act(self, most_orders: int | None) -> int:
+        """One participant acts in each market; returns how many requests were sent."""
+        snapshot = self.sender.through_restarts(lambda: look(self.desk))
+        requests: list[NewOrder | CancelOrder] = []
+        moves: list[tuple[Participant, Rules, Move]] = []
+        for rules in self.desk.rules.values():
+            participant = self._whose_turn()
+            view = snapshot.view(participant, rules, self._wander(rules, snapshot))
+            for wish in participant.character.habit.act(view, self.chance):
+                if isinstance(wish, Move):
+                    moves.append((participant, rules, wish))
+                else:
+                    requests.append(self._request(participant, rules, wish))
+        requests = _at_most(most_orders, requests)
+        if requests:
+            self._send(requests)
+        for participant, rules, move in moves:
+            self._move(participant, rules, move)
+        return len(requests) + len(moves)
+
+    def _whose_turn(self) -> Participant:
+        weights = [participant.character.weight for participant in self.desk.participants]
+        return self.chance.choices(self.desk.participants, weights)[0]
+
+    def _wander(self, rules: Rules, snapshot: Snapshot) -> int:
+        """The next believed price, in ticks."""
+        anchor = int(rules.reference_price / rules.tick_size)
+        now = self._references.get(rules.symbol) or snapshot.last.get(rules.id) or anchor
+        most = max(1, anchor * _WANDER_POINTS // 10_000)
+        step = self.chance.randint(-most, most) + (anchor - now) // _PULL
+        self._references[rules.symbol] = max(1, now + step)
+        return self._references[rules.symbol]
+
+    def _request(
+        self, participant: Participant, rules: Rules, wish: Place | Withdraw
+    ) -> NewOrder | CancelOrder:
+        if isinstance(wish, Withdraw):
+            return CancelOrder(account_id=participant.account_id, client_order_id=wish.client_order_id)
+        self._placed += 1
+        return NewOrder(
+            account_id=participant.account_id,
+            symbol=rules.symbol,
+            side=wish.side,
+            type=OrderType.MARKET if wish.ticks is None else OrderType.LIMIT,
+            quantity=rules.quantity(wish.lots),
+            price=None if wish.ticks is None else rules.price(wish.ticks),
+            time_in_force=wish.time_in_force,
+            post_only=wish.post_only,
+            client_order_id=f"sim-{self._run}-{self._placed}",
+        )
+
+    def _send(self, requests: list[NewOrder | CancelOrder]) -> None:
+        for request, outcome in zip(requests, self.sender.send(requests), strict=True):
+            self.tally.orders += isinstance(request, NewOrder)
+            if isinstance(outcome, Accepted):
+                self.tally.accepted += 1
+            elif isinstance(outcome, Requested):
+                self.tally.cancels += 1
+            else:
+                self.tally.denied[outcome.refusal.code.value] += 1
+
+    def _move(self, participant: Participant, rules: Rules, move: Move) -> None:
+        try:
+            self.sender.through_restarts(
+                lambda: amend_order(
+                    order_id=move.order_id,
+                    account_id=participant.account_id,
+                    price=rules.price(move.ticks),
+                    quantity=None,
+                    actor=self.sender.actor,
+                    now=self.sender.clock(),
+                )
+            )
+            self.tally.amends += 1
+        except Refusal as refusal:
+            self.tally.denied[refusal.code.value] += 1
+        self.sender.settle()
+
+
+def _at_most(orders: int | None, requests: list[NewOrder | CancelOrder]) -> list[NewOrder | CancelOrder]:
+    """The requests up to so many new orders."""
+    if orders is None:
+        return requests
+    kept = []
+    for request in requests:
+        orders -= isinstance(request, NewOrder)
+        if orders < 0:
+            break
+        kept.append(request)
+    return kept
