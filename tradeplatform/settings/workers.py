@@ -40,7 +40,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "ensure-partitions": {
         "task": "django_partition.ensure_partitions",
-        "schedule": crontab(minute="17", hour="*/6"),
+        "schedule": crontab(minute="17"),
+    },
+    "forget-expired-tokens": {
+        "task": "accounts.forget_expired_tokens",
+        "schedule": crontab(minute="41", hour="3"),
     },
     "forget-expired-tokens": {
         "task": "accounts.forget_expired_tokens",

@@ -261,7 +261,7 @@ def test_no_postgresql_anywhere_says_what_to_do(folder: Path, monkeypatch: pytes
 
 
 def test_configured_addresses_are_used_and_nothing_is_started(folder: Path) -> None:
-    config = Config(var_dir=folder, database_url="postgresql://a/b", redis_url="redis://c/0")  # type: ignore[arg-type]
+    config = Config(var_dir=folder, database_url="postgresql://a/b", redis_url="redis://c/0")
     servers = EmbeddedServers(config)
     assert servers.postgres is None
     assert servers.valkey is None

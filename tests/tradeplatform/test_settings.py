@@ -1,0 +1,98 @@
+"""Settings that money depends on: time-outs by role, wake-ups as hints, a schedule whose tasks exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.db import connection, connections
+
+from tradeplatform.config import BASE_DIR
+
+_PRINT_DATABASES = (
+    "import json; from tradeplatform.settings.database import DATABASES; print(json.dumps(DATABASES))"
+)
+
+
+def databases(role: str, **environment: str) -> dict[str, Any]:
+    """DATABASES as a process of that role sees them."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PRINT_DATABASES],
+        cwd=BASE_DIR,
+        env=os.environ | {"TRADEPLATFORM_ROLE": role} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("role", "statement", "lock", "idle", "pooled"),
+    [
+        ("web", 15_000, 5_000, 15_000, True),
+        ("sockets", 10_000, 5_000, 10_000, True),
+        ("shard", 60_000, 10_000, 15_000, False),
+        ("worker", 600_000, 30_000, 60_000, False),
+        ("command", 0, 60_000, 0, False),
+    ],
+)
+def test_each_role_gives_up_when_it_must(
+    role: str, statement: int, lock: int, idle: int, pooled: bool
+) -> None:
+    default = databases(role)["default"]
+    options = default["OPTIONS"]
+    assert f"statement_timeout={statement} " in options["options"]
+    assert f"lock_timeout={lock} " in options["options"]
+    assert f"idle_in_transaction_session_timeout={idle} " in options["options"]
+    assert options["application_name"] == f"tradeplatform-{role}"
+    assert ("pool" in options) is pooled
+    assert default["CONN_MAX_AGE"] == (0 if pooled else None)
+
+
+def test_an_address_may_have_quoted_characters_and_options() -> None:
+    url = "postgresql://us%40er:p%2Fw%3A%40@db.example.com:6432/tr%20ade?sslmode=verify-full"
+    found = databases(
+        "web", DATABASE_URL=url, TRADEPLATFORM_READONLY_DATABASE_URL="postgresql://r:x@replica/t"
+    )
+    default, readonly = found["default"], found["readonly"]
+    assert (default["USER"], default["PASSWORD"]) == ("us@er", "p/w:@")
+    assert (default["HOST"], default["PORT"], default["NAME"]) == ("db.example.com", "6432", "tr ade")
+    assert default["OPTIONS"]["sslmode"] == "verify-full"
+    assert (readonly["USER"], readonly["HOST"]) == ("r", "replica")
+    assert "default_transaction_read_only=on" in readonly["OPTIONS"]["options"]
+    assert "default_transaction_read_only=off" in default["OPTIONS"]["options"]
+
+
+@pytest.mark.django_db(databases=["default", "readonly"])
+def test_the_server_took_the_settings_and_reads_by_another_role() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("1min",)
+        cursor.execute("SELECT current_user, current_setting('TimeZone')")
+        assert cursor.fetchone() == ("tradeplatform", "UTC")
+    with connections["readonly"].cursor() as cursor:
+        cursor.execute("SELECT current_user, current_setting('default_transaction_read_only')")
+        assert cursor.fetchone() == ("tradeplatform_readonly", "on")
+
+
+def test_every_task_on_the_schedule_exists() -> None:
+    current_app.loader.import_default_modules()
+    wanted = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert wanted <= set(current_app.tasks)
+    assert "orders.sweep_waiting_shards" in wanted
+
+
+def test_wake_ups_are_hints() -> None:
+    """Not repeated after a worker's death, no result kept, nothing but JSON read from the broker."""
+    assert current_app.conf.task_acks_late is False
+    assert current_app.conf.task_ignore_result is True
+    assert current_app.conf.accept_content == ("json",)
+    assert current_app.conf.task_serializer == "json"
