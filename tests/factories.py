@@ -35,7 +35,7 @@ from orders.models import (
     Trade,
 )
 from orders.services import changing
-from orders.services.drain import Drained, drain_all
+from orders.services.drain import Drained, drain, drain_all
 from orders.services.intake import submit_order, submit_orders
 from orders.services.requests import Accepted, NewOrder, Outcome
 from tradeplatform.common.errors import Refusal
@@ -218,6 +218,10 @@ class Market:
     def drain(self, *, now: datetime = NOW, batch: int = 1_000) -> Drained:
         """Apply everything pending."""
         return drain_all(shard_id=self.shard.id, clock=lambda: now, batch=batch)
+
+    def step(self, commands: int = 1) -> Drained:
+        """Apply the oldest pending commands, and no more."""
+        return drain(shard_id=self.shard.id, now=NOW, batch=commands)
 
     def book(self) -> Book:
         """The book's row, as stored."""

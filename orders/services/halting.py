@@ -10,10 +10,11 @@ from datetime import datetime
 from django.db import transaction
 
 from audit.actor import Actor
+from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import HaltPolicy, Instrument, InstrumentStatus
 from instruments.selectors import rules_by_id
-from orders.models import CommandKind
+from orders.models import Command, CommandKind, CommandStatus
 from orders.services import engine_codes
 from orders.services.book_refs import books_for
 from orders.services.journal import CommandRow, write_commands
@@ -43,10 +44,11 @@ def halt_instrument(
 
     Raises Refusal: reason_required, unknown_symbol, no_change.
     """
-    reason = _reason(reason)
+    reason = require_reason(reason)
     with transaction.atomic():
         instrument = _locked(symbol)
-        if instrument.status == status:
+        _require_listed(instrument)
+        if instrument.status == status and not _resume_is_pending(instrument):
             raise Refusal(Code.NO_CHANGE, f"{symbol} is {instrument.get_status_display().lower()} already.")
         cancel = instrument.halt_policy == HaltPolicy.CANCEL if cancel_resting is None else cancel_resting
         flags = engine_codes.CANCEL_RESTING if cancel or status == InstrumentStatus.DELISTED else 0
@@ -67,13 +69,12 @@ def resume_instrument(*, symbol: str, actor: Actor, now: datetime, reason: str) 
 
     Raises Refusal: reason_required, unknown_symbol, instrument_not_halted, instrument_delisted.
     """
-    reason = _reason(reason)
+    reason = require_reason(reason)
     with transaction.atomic():
         instrument = _locked(symbol)
         if instrument.status == InstrumentStatus.ACTIVE:
             raise Refusal(Code.INSTRUMENT_NOT_HALTED, f"{symbol} is trading already.", symbol=symbol)
-        if instrument.status == InstrumentStatus.DELISTED:
-            raise Refusal(Code.INSTRUMENT_DELISTED, f"{symbol} is delisted for good.", symbol=symbol)
+        _require_listed(instrument)
         return _request(
             instrument,
             to=None,
@@ -86,16 +87,43 @@ def resume_instrument(*, symbol: str, actor: Actor, now: datetime, reason: str) 
         )
 
 
-def _reason(reason: str) -> str:
-    if not reason.strip():
-        raise Refusal(Code.REASON_REQUIRED, "Say why: a reason is required and recorded.", field="reason")
-    return reason.strip()
+def settle_status(*, instrument_id: int, status: InstrumentStatus, command_id: int) -> InstrumentStatus:
+    """Store what the book said of itself and return what holds now.
+
+    A halt that was asked for after `command_id` has the last word already. Called by the drain, in its
+    transaction.
+    """
+    # Whoever halts it at this moment holds the row: wait, then look for what he has asked for.
+    instrument = Instrument.objects.select_for_update(no_key=True).get(id=instrument_id)
+    waiting = Command.objects.filter(
+        instrument_id=instrument_id, kind=CommandKind.HALT, status=CommandStatus.PENDING, id__gt=command_id
+    )
+    if waiting.exists():
+        return InstrumentStatus(instrument.status)
+    Instrument.objects.filter(id=instrument_id).update(status=status)
+    return status
+
+
+def _resume_is_pending(instrument: Instrument) -> bool:
+    return Command.objects.filter(
+        instrument_id=instrument.id, kind=CommandKind.RESUME, status=CommandStatus.PENDING
+    ).exists()
+
+
+def _require_listed(instrument: Instrument) -> None:
+    if instrument.status == InstrumentStatus.DELISTED:
+        raise Refusal(
+            Code.INSTRUMENT_DELISTED,
+            f"{instrument.symbol} is delisted for good.",
+            symbol=instrument.symbol,
+        )
 
 
 def _locked(symbol: str) -> Instrument:
-    instrument = Instrument.objects.select_for_update(no_key=True).filter(symbol=symbol).first()
+    known = Instrument.objects.select_for_update(no_key=True)
+    instrument = known.filter(symbol=symbol).first() if symbol.isprintable() else None
     if instrument is None:
-        raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument.", symbol=symbol[:32])
+        raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument.", symbol=ascii(symbol[:32])[1:-1])
     return instrument
 
 

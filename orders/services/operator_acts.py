@@ -13,7 +13,7 @@ from instruments.scaling import short_text
 from orders.models import Command, CommandKind, CommandStatus, Shard, ShardStatus
 from orders.selectors import find_order
 from orders.services import changing
-from orders.services.changing import Requested
+from orders.services.requests import Requested
 from orders.services.wake import wake_after_commit
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal

@@ -15,11 +15,12 @@ from tradeengine.codec import EngineEvent
 
 from accounts.models import LedgerKind, TransferKind
 from accounts.services.posting import Cause, Ledger, LockedAccount
-from instruments.models import Instrument, InstrumentStatus
+from instruments.models import InstrumentStatus
 from instruments.scaling import product
 from instruments.selectors import Rules
 from orders.models import EventKind, Liquidity, OrderStatus, Side, event_id
 from orders.services import engine_codes
+from orders.services.halting import settle_status
 from orders.services.holding import buyer_hold, fee_step
 from orders.services.journal import moment
 from orders.services.order_state import OrderState
@@ -83,6 +84,7 @@ class Projection:
     trades: list[TradeRow] = field(default_factory=list)
     fills: list[FillRow] = field(default_factory=list)
     statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
+    status_commands: dict[int, int] = field(default_factory=dict)
 
     def apply(self, events: Iterable[EngineEvent]) -> None:
         """Apply events in order."""
@@ -233,10 +235,12 @@ class Projection:
     def halted(self, event: EngineEvent) -> None:
         """The book takes no orders from here on."""
         self.statuses[event.instrument] = _STATUS_OF_HALT.get(event.reason, InstrumentStatus.HALTED)
+        self.status_commands[event.instrument] = event.command_id
 
     def resumed(self, event: EngineEvent) -> None:
         """The book takes orders again."""
         self.statuses[event.instrument] = InstrumentStatus.ACTIVE
+        self.status_commands[event.instrument] = event.command_id
 
     def write(self, events: Sequence[EngineEvent], epoch: int) -> None:
         """Write facts and projections. The ledger refuses what would leave a client short."""
@@ -248,7 +252,9 @@ class Projection:
         OrderState.write([order for order in self.orders.values() if order.touched], now=self.now)
         self.ledger.flush()
         for instrument_id, status in self.statuses.items():
-            Instrument.objects.filter(id=instrument_id).update(status=status)
+            self.statuses[instrument_id] = settle_status(
+                instrument_id=instrument_id, status=status, command_id=self.status_commands[instrument_id]
+            )
 
 
 _EFFECT: dict[int, Callable[[Projection, EngineEvent], None]] = {

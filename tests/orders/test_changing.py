@@ -410,9 +410,9 @@ class TestAmendRaces:
         market.buy(trader, 4, 50000, stp=StpMode.DECREMENT)
         market.amend(order_id, trader, price=50001, quantity=10)
 
-        market.drain(batch=1)
+        market.step()
         take_out(trader, market, Side.SELL)
-        market.drain(batch=1)
+        market.step()
 
         order = stored(order_id)
         assert (order.quantity, order.prevented, order.leaves, order.held) == (10, 4, 6, 6)
@@ -430,7 +430,7 @@ class TestAmendRaces:
 
         take_out(buyer, market, Side.BUY)
         for _ in range(3):
-            market.drain(batch=1)
+            market.step()
             take_out(buyer, market, Side.BUY)
 
         order = stored(order_id)

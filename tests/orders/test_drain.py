@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_commands_get_their_place_and_the_book_its_seq(market: Market) -> None:
     assert market.drain() == Drained(commands=3, events=4, trades=1)
 
     places = Command.objects.order_by("id").values_list("status", "position", "last_seq", "held")
-    assert list(places) == [("done", 1, 1, 0), ("done", 2, 3, 0), ("done", 3, 4, 0)]
+    assert list(places) == [("done", place, seq, Decimal(0)) for place, seq in ((1, 1), (2, 3), (3, 4))]
     book, shard = market.book(), Shard.objects.get(id=market.shard.id)
     assert (book.seq, book.last_price_ticks, book.halted) == (4, 5_000_000, False)
     assert book.last_time == 1_772_452_800_000_000

@@ -140,7 +140,10 @@ def test_the_cancel_of_a_denied_order_is_denied_too() -> None:
 def test_a_list_sent_again_places_nothing_twice() -> None:
     market = make_market()
     trader = market.trader()
-    requests = [market.request(trader, Side.BUY, 1, 50_000, client_order_id="bid"), cancel(trader, "bid")]
+    requests: list[NewOrder | CancelOrder] = [
+        market.request(trader, Side.BUY, 1, 50_000, client_order_id="bid"),
+        cancel(trader, "bid"),
+    ]
     (first, _), _ = send(requests), market.drain()
     before = everything_stored()
 
