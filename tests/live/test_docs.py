@@ -46,14 +46,19 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_the_command_runs(command: str, platform: Platform, tmp_path: Path) -> None:
     words = shlex.split(command)
-    assert words[:2] == [".venv/bin/python", "manage.py"], "sh blocks hold manage.py commands; others are text"
+    assert words[:2] == [".venv/bin/python", "manage.py"], "sh blocks hold manage.py commands alone"
     (tmp_path / "flow.csv").write_text(SAMPLE_FLOW)
     words = [sys.executable, str(ROOT / "manage.py"), *words[2:]]
 
     done = subprocess.run(
         words,
         cwd=tmp_path,
-        env={**os.environ, **platform.environment, "TRADEPLATFORM_VAR_DIR": str(platform.var_dir)},
+        env={
+            **os.environ,
+            **platform.environment,
+            "DJANGO_SETTINGS_MODULE": "tradeplatform.settings",
+            "TRADEPLATFORM_VAR_DIR": str(platform.var_dir),
+        },
         capture_output=True,
         text=True,
         check=False,
