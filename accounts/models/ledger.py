@@ -110,7 +110,9 @@ class Transfer(PartitionedModel):
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()
     kind = models.CharField(max_length=12, choices=TransferKind)
-    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    asset = models.ForeignKey(
+        Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     debit = models.ForeignKey(
         LedgerAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
     )
