@@ -41,7 +41,7 @@ lint: setup ## Style, types, floors, Rust's own lints.
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	cd engine && cargo fmt --check
-	cd engine && cargo clippy --locked --all-targets -- -D warnings
+	cd engine && cargo clippy --locked --all-targets --all-features -- -D warnings
 
 format: setup ## Let the formatters rewrite Python and Rust.
 	$(BIN)/ruff check --fix
@@ -49,6 +49,7 @@ format: setup ## Let the formatters rewrite Python and Rust.
 	cd engine && cargo fmt
 
 bench: setup ## Measure orders a second and engine messages a second, as ratios in one run.
+	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
 
 soak: setup ## Trade for a while with faults thrown in, then check every invariant.
