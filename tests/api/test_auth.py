@@ -59,7 +59,11 @@ class TestLogin:
     def test_makes_short_lived_tokens_for_this_platform_alone(self, person: User, anonymous: Api) -> None:
         claims = _claims(_log_in(anonymous, person)["access"])
 
-        assert (claims["iss"], claims["aud"], claims["token_type"]) == ("tradeplatform", "tradeplatform", "access")
+        assert (claims["iss"], claims["aud"], claims["token_type"]) == (
+            "tradeplatform",
+            "tradeplatform",
+            "access",
+        )
         assert int(str(claims["exp"])) - int(str(claims["iat"])) == 300
         assert str(person.password) not in str(claims)
 
@@ -263,7 +267,9 @@ class TestRecords:
         anonymous.post("/auth/logout", {"refresh": refresh})
 
         records = list(
-            AuditRecord.objects.order_by("id").values_list("action", "actor_id", "actor_label", "target_id", "ip")
+            AuditRecord.objects.order_by("id").values_list(
+                "action", "actor_id", "actor_label", "target_id", "ip"
+            )
         )
 
         who = (person.id, person.username, str(person.id), "127.0.0.1")
@@ -292,7 +298,9 @@ class TestForgetting:
         RefreshToken.for_user(person)
         expired = OutstandingToken.objects.order_by("id").first()
         assert expired is not None
-        OutstandingToken.objects.filter(id=expired.id).update(expires_at=timezone.now() - timedelta(seconds=1))
+        OutstandingToken.objects.filter(id=expired.id).update(
+            expires_at=timezone.now() - timedelta(seconds=1)
+        )
 
         forget_expired_tokens()
         forget_expired_tokens(from_a_newer_version=True)

@@ -353,7 +353,8 @@ class TestQueries:
 
 class TestAddresses:
     @pytest.mark.parametrize(
-        "path", ["", "/", "/order", "/orders/", "/orders/abc", "/orders/-1", "/orders/1.5", "/accounts/x/ledger"]
+        "path",
+        ["", "/", "/order", "/orders/", "/orders/abc", "/orders/-1", "/orders/1.5", "/accounts/x/ledger"],
     )
     def test_says_so_where_nothing_is(self, api: Api, path: str) -> None:
         refused(api.get(path), "not_found", 404)
@@ -371,7 +372,9 @@ class TestAddresses:
         refused(api.get(f"/orders/by-client-id/{account}/x"), "account_not_found", 404)
 
     @pytest.mark.parametrize("name", ["x", "a%00b", "%E2%80%8F", "x" * 300, "a/b/c"])
-    def test_knows_no_such_client_order_id(self, market: Market, alice: TradingAccount, api: Api, name: str) -> None:
+    def test_knows_no_such_client_order_id(
+        self, market: Market, alice: TradingAccount, api: Api, name: str
+    ) -> None:
         market.buy(alice, 1, 50000, client_order_id="ab")
 
         refused(api.get(f"/orders/by-client-id/{alice.id}/{name}"), "order_not_found", 404)

@@ -68,7 +68,9 @@ class TestDocument:
             for part in (operation.get("requestBody", {}), *operation["responses"].values())
             for body in part.get("content", {}).values()
         ]
-        examples = [(one["value"], body["schema"]) for body in bodies for one in body.get("examples", {}).values()]
+        examples = [
+            (one["value"], body["schema"]) for body in bodies for one in body.get("examples", {}).values()
+        ]
 
         assert len(examples) == 6
         for value, schema in examples:

@@ -47,11 +47,17 @@ class TestPlace:
     def test_records_who_asked_from_where_and_under_which_id(
         self, market: Market, alice: TradingAccount, api: Api
     ) -> None:
-        response = api.post("/orders?wait=0", order_body(market, alice), headers={"X-Correlation-ID": "trace-7"})
+        response = api.post(
+            "/orders?wait=0", order_body(market, alice), headers={"X-Correlation-ID": "trace-7"}
+        )
 
         assert response["X-Correlation-ID"] == "trace-7"
         order = stored(int(response.json()["id"]))
-        assert (order.source, order.actor_id, order.actor_label) == ("api", alice.user.id, alice.user.username)
+        assert (order.source, order.actor_id, order.actor_label) == (
+            "api",
+            alice.user.id,
+            alice.user.username,
+        )
         assert order.correlation_id == "trace-7"
         command = Command.objects.get(order_id=order.id)
         assert (command.actor_id, command.correlation_id) == (alice.user.id, "trace-7")
@@ -95,7 +101,9 @@ class TestPlace:
     def test_null_means_left_out(self, market: Market, alice: TradingAccount, api: Api) -> None:
         body = order_body(market, alice, type="market", price=None)
 
-        response = api.post("/orders?wait=0", body | {"price": None, "time_in_force": None, "client_order_id": None})
+        response = api.post(
+            "/orders?wait=0", body | {"price": None, "time_in_force": None, "client_order_id": None}
+        )
 
         assert response.status_code == 202
         assert response.json()["protection_price"] == "55000.00"
@@ -108,14 +116,18 @@ class TestTheSameRequestTwice:
         market.drain()
         before = everything_stored()
 
-        again = api.post("/orders?wait=0", order_body(market, alice, client_order_id="same", price="50000.00"))
+        again = api.post(
+            "/orders?wait=0", order_body(market, alice, client_order_id="same", price="50000.00")
+        )
 
         assert (first.status_code, again.status_code) == (202, 200)
         assert again.json()["id"] == first.json()["id"]
         assert again.json()["status"] == "open"
         assert everything_stored() == before
 
-    def test_with_another_payload_is_a_conflict(self, market: Market, alice: TradingAccount, api: Api) -> None:
+    def test_with_another_payload_is_a_conflict(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
         api.post("/orders?wait=0", order_body(market, alice, client_order_id="same"))
         before = everything_stored()
 
@@ -160,7 +172,11 @@ class TestTheBooksAnswer:
         market.drain()
 
         order = api.get(f"/orders/{placed['id']}").json()
-        assert (order["status"], order["reason"], order["held"]) == ("rejected", "fok_unfillable", "0.00000000")
+        assert (order["status"], order["reason"], order["held"]) == (
+            "rejected",
+            "fok_unfillable",
+            "0.00000000",
+        )
 
     def test_a_filled_order_shows_its_price_and_holds_nothing(
         self, market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
