@@ -10,7 +10,18 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet
 
 from instruments.selectors import Rules
-from orders.models import FINAL, LIVE, Book, Event, Fill, Order, OrderIdentity, OrderStatus, Side
+from orders.models import (
+    CLIENT_ORDER_ID,
+    FINAL,
+    LIVE,
+    Book,
+    Event,
+    Fill,
+    Order,
+    OrderIdentity,
+    OrderStatus,
+    Side,
+)
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
@@ -39,9 +50,11 @@ def find_order(*, order_id: int, account_id: int | None) -> Order:
 def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:
     """An order by the id its client gave it, however old. Raises order_not_found."""
     named = OrderIdentity.objects.filter(account_id=account_id, client_order_id=client_order_id)
-    identity = named.first() if "\0" not in client_order_id else None
+    identity = named.first() if CLIENT_ORDER_ID.fullmatch(client_order_id) else None
     if identity is None:
-        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=client_order_id[:36])
+        raise Refusal(
+            Code.ORDER_NOT_FOUND, "No such order.", client_order_id=ascii(client_order_id[:36])[1:-1]
+        )
     return Order.objects.get(id=identity.order_id, created_at=identity.order_created_at)
 
 
@@ -67,16 +80,6 @@ def depth(rules: Rules, *, limit: int = 100) -> Depth:
         if side is not None:
             levels[side].append((price, quantity))
     return Depth(seq=rows[0][0], bids=levels[Side.BUY], asks=levels[Side.SELL])
-
-
-def pending_commands(*, shard_id: int, at_most: int, instrument_id: int | None = None) -> int:
-    """How many commands wait to be applied on a shard (of one instrument only), counted up to `at_most`."""
-    rows = fetch(
-        "SELECT count(*) FROM (SELECT 1 FROM orders_command WHERE shard_id = %s AND status = 'pending'"
-        " AND (%s::int IS NULL OR instrument_id = %s) LIMIT %s) AS waiting",
-        [shard_id, instrument_id, instrument_id, at_most],
-    )
-    return int(rows[0][0])
 
 
 def waiting_shards(*, now: datetime, longer_than: timedelta) -> list[int]:

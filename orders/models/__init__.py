@@ -3,6 +3,7 @@
 from orders.models.command import Book, Command, CommandKind, CommandStatus, Shard, ShardStatus
 from orders.models.event import SEQ_BITS, Event, EventKind, event_id
 from orders.models.order import (
+    CLIENT_ORDER_ID,
     FINAL,
     LIVE,
     RESTING,
@@ -18,6 +19,7 @@ from orders.models.order import (
 from orders.models.trade import Fill, Liquidity, Trade
 
 __all__ = [
+    "CLIENT_ORDER_ID",
     "FINAL",
     "LIVE",
     "RESTING",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pgtrigger
@@ -185,6 +186,10 @@ class Order(PartitionedModel):
     def is_final(self) -> bool:
         """Whether nothing can happen to it any more."""
         return self.status in FINAL
+
+
+# How a client may name an order.
+CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
 
 
 class OrderIdentity(models.Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orders.models import FINAL, CommandKind, OrderStatus
+from orders.models import CLIENT_ORDER_ID, FINAL, CommandKind, OrderStatus
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
@@ -30,10 +30,9 @@ def cancel_commands(
     if not cancels:
         return []
     placed = {(d.order.account_id, d.client_order_id): (d.index, _target(d)) for d in drafts}
-    named = {
-        index: (cancel.account_id, cancel.client_order_id.replace("\0", "")) for index, cancel in cancels
-    }
-    stored = _stored({key for key in named.values() if key not in placed})
+    named = {index: (cancel.account_id, cancel.client_order_id) for index, cancel in cancels}
+    possible = {key for key in named.values() if CLIENT_ORDER_ID.fullmatch(key[1])}
+    stored = _stored(possible - placed.keys())
     commands = []
     for index, key in named.items():
         try:
@@ -67,7 +66,7 @@ def _find(
     if key in placed and placed[key][0] < index:
         return placed[key][1]
     if key not in stored:
-        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=key[1][:36])
+        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=ascii(key[1][:36])[1:-1])
     target, status = stored[key]
     if status in FINAL:
         label = OrderStatus(status).label.lower()

@@ -7,7 +7,6 @@ checked (identity, open orders, funds) cannot change before it is written.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from accounts.services.posting import Ledger
 from audit.actor import Actor
 from instruments.scaling import short_text, times
 from instruments.selectors import Rules, rules_by_symbol
-from orders.models import CommandKind, OrderType, Side, Source, TimeInForce
+from orders.models import CLIENT_ORDER_ID, CommandKind, OrderType, Side, Source, TimeInForce
 from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
 from orders.services.holding import buyer_hold
@@ -43,7 +42,6 @@ from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
 MAX_BATCH = 1_000
-CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
 
 
 def submit_order(*, order: NewOrder, actor: Actor, source: Source, now: datetime) -> Accepted:
