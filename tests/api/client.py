@@ -21,24 +21,28 @@ V1 = "/api/v1"
 class Api(APIClient):
     """Holds every answer against the committed document. Paths are relative to /api/v1."""
 
-    def generic(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+    def generic(self, *args: Any, **kwargs: Any) -> Any:
         """Send the request and check the answer."""
-        response = super().generic(method, V1 + path, *args, **kwargs)
+        method, path, *rest = args
+        response = super().generic(method, V1 + path, *rest, **kwargs)
         if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             with suppress(Resolver404):
                 check(response, resolve(response.request["PATH_INFO"]).route, method)
         return response
 
-    def sign_in(self, user: User) -> None:
+    def bearer(self, token: object) -> Api:
+        """Send this token from now on."""
+        self.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return self
+
+    def sign_in(self, user: User) -> Api:
         """Send this person's token from now on."""
-        self.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
+        return self.bearer(RefreshToken.for_user(user).access_token)
 
 
 def signed_in(account: TradingAccount) -> Api:
     """A client of the account's owner."""
-    api = Api()
-    api.sign_in(account.user)
-    return api
+    return Api().sign_in(account.user)
 
 
 def order_body(market: Market, account: TradingAccount, /, **changes: Any) -> dict[str, Any]:

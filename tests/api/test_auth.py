@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -27,16 +28,11 @@ def person(db: None) -> User:
     return make_user(Role.TRADER, password=PASSWORD)
 
 
-def _log_in(api: Api, person: User, password: str = PASSWORD) -> dict[str, str]:
-    response = api.post("/auth/login", {"username": person.username, "password": password})
+def _log_in(api: Api, person: User) -> dict[str, Any]:
+    response = api.post("/auth/login", {"username": person.username, "password": PASSWORD})
     assert response.status_code == 200, response.content
-    tokens: dict[str, str] = response.json()
+    tokens: dict[str, Any] = response.json()
     return tokens
-
-
-def _bearer(api: Api, token: str) -> Api:
-    api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return api
 
 
 def _claims(token: str) -> dict[str, object]:
@@ -49,7 +45,7 @@ class TestLogin:
         tokens = _log_in(anonymous, person)
 
         assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 300)
-        assert _bearer(anonymous, tokens["access"]).get("/auth/me").json() == {
+        assert anonymous.bearer(tokens["access"]).get("/auth/me").json() == {
             "id": person.id,
             "username": person.username,
             "email": person.email,
@@ -105,7 +101,7 @@ class TestLogin:
         assert not AuditRecord.objects.exists()
 
     def test_ignores_a_stale_token_in_the_header(self, person: User, anonymous: Api) -> None:
-        _bearer(anonymous, "stale")
+        anonymous.bearer("stale")
 
         assert _log_in(anonymous, person)["access"]
 
@@ -152,7 +148,7 @@ class TestRefresh:
         assert new.status_code == 200
         assert new.json()["refresh"] != old
         refused(again, "not_authenticated", 401)
-        assert _bearer(anonymous, new.json()["access"]).get("/auth/me").status_code == 200
+        assert anonymous.bearer(new.json()["access"]).get("/auth/me").status_code == 200
         assert anonymous.post("/auth/refresh", {"refresh": new.json()["refresh"]}).status_code == 200
 
     def test_refuses_an_access_token(self, person: User, anonymous: Api) -> None:
@@ -205,7 +201,7 @@ class TestLogout:
 
 class TestAccessToken:
     def _refused(self, token: str) -> None:
-        response = _bearer(Api(), token).get("/accounts")
+        response = Api().bearer(token).get("/accounts")
         refused(response, "not_authenticated", 401)
         assert response["WWW-Authenticate"].startswith("Bearer")
 
@@ -216,7 +212,7 @@ class TestAccessToken:
         assert response["WWW-Authenticate"].startswith("Bearer")
 
     def test_works(self, person: User) -> None:
-        assert _bearer(Api(), str(AccessToken.for_user(person))).get("/accounts").status_code == 200
+        assert Api().bearer(str(AccessToken.for_user(person))).get("/accounts").status_code == 200
 
     def test_is_not_a_refresh_token(self, person: User) -> None:
         self._refused(str(RefreshToken.for_user(person)))
@@ -310,8 +306,10 @@ class TestForgetting:
 
 
 def test_every_door_but_the_public_ones_asks_for_a_token(db: None, anonymous: Api) -> None:
-    private = ["/auth/me", "/accounts", "/accounts/1/balances", "/accounts/1/ledger", "/orders", "/orders/1", "/fills",
-               "/orders/by-client-id/1/x", "/orders/1/fills", "/orders/1/events"]  # fmt: skip
+    private = [
+        "/auth/me", "/accounts", "/accounts/1/balances", "/accounts/1/ledger", "/orders", "/orders/1",
+        "/orders/by-client-id/1/x", "/orders/1/fills", "/orders/1/events", "/fills",
+    ]  # fmt: skip
 
     for path in private:
         refused(anonymous.get(path), "not_authenticated", 401)

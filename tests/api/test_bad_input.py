@@ -317,8 +317,9 @@ class TestQueries:
     @pytest.mark.parametrize(
         "query",
         [
-            "symbl=X", "symbol=", "symbol=A%00B", "limit=0", "limit=1001", "limit=-1", "limit=x", "cursor=x", "cursor=0",
-            f"cursor={2**63}", "cursor=%00", "status=done", "open=maybe", "account=x", "status=open&status=filled",
+            "symbl=X", "symbol=", "symbol=A%00B", "limit=0", "limit=1001", "limit=-1", "limit=x", "cursor=x",
+            "cursor=0", f"cursor={2**63}", "cursor=%00", "status=done", "open=maybe", "account=x",
+            "status=open&status=filled",
         ],
     )  # fmt: skip
     def test_refuses_a_wrong_filter(self, api: Api, query: str) -> None:

@@ -95,8 +95,10 @@ class TestDepth:
         assert answer["seq"] == market.book().seq == 5
         assert answer["bids"] == [["50000.00", "0.7500"], ["49900.00", "1.0000"]]
         assert answer["asks"] == [["50100.00", "1.5000"], ["50200.00", "2.0000"]]
-        # Price and quantity of each level without point and leading zeros, asks first: anybody can recompute it.
-        assert answer["checksum"] == crc32(b"50100001500050200002000050000007500499000010000")
+        # Price and quantity of each level without point and leading zeros, asks first.
+        assert answer["checksum"] == crc32(
+            b"".join([b"501000015000", b"502000020000", b"50000007500", b"499000010000"])
+        )
 
     def test_keeps_its_checksum_when_asked_for_less(
         self, market: Market, alice: TradingAccount, anonymous: Api
