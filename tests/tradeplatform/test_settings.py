@@ -96,3 +96,22 @@ def test_wake_ups_are_hints() -> None:
     assert current_app.conf.task_ignore_result is True
     assert current_app.conf.accept_content == ("json",)
     assert current_app.conf.task_serializer == "json"
+
+
+def test_production_passes_djangos_own_deployment_checks() -> None:
+    production = {
+        "TRADEPLATFORM_ENVIRONMENT": "production",
+        "TRADEPLATFORM_SECRET_KEY": "k9f2LmQ8xT4vB7nR1wZ6yC3hJ5pD0sGaEuXoViKtMbNqWrYcHd",
+        "TRADEPLATFORM_ALLOWED_HOSTS": "desk.example.com",
+        "TRADEPLATFORM_ALLOWED_ORIGINS": "https://desk.example.com",
+        "TRADEPLATFORM_BEHIND_TLS_PROXY": "true",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=BASE_DIR,
+        env=os.environ | production,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

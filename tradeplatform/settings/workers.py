@@ -46,8 +46,4 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "accounts.forget_expired_tokens",
         "schedule": crontab(minute="41", hour="3"),
     },
-    "forget-expired-tokens": {
-        "task": "accounts.forget_expired_tokens",
-        "schedule": crontab(minute="41", hour="3"),
-    },
 }
