@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 INSTALLED_APPS = [
-    # Its templates replace the admin's, so it comes first.
-    "unfold",
+    # Its templates replace the admin's, so it comes first. Basic: the site is ours.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     # Without autodiscovery: only the process that serves the admin loads its pages (see urls.py).
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "tradeplatform.backoffice.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

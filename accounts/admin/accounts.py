@@ -1,0 +1,146 @@
+"""Trading accounts: whose, whether they may trade, what they own. The floor above adds live orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from accounts.admin import account_buttons, ledger_panels, money
+from accounts.admin import show as party
+from accounts.models import AccountType, TradingAccount
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.buttons import Button
+from tradeplatform.common.admin.details import DetailMixin, PanelMaker
+from tradeplatform.common.admin.filters import ChoiceFilter, TextFilter
+from tradeplatform.common.admin.lists import KeysetList
+from tradeplatform.common.admin.panels import Fact, Facts, Panel
+
+
+class TypeFilter(ChoiceFilter):
+    """What kind of account."""
+
+    title, parameters, options = "type", ("type",), AccountType.choices
+
+
+class StateFilter(ChoiceFilter):
+    """Whether it may trade."""
+
+    title, parameters = "state", ("state",)
+    options = (("trading", "Trading"), ("locked", "Locked"), ("closed", "Closed"))
+
+    def narrow(self, queryset: QuerySet[TradingAccount], chosen: str) -> QuerySet[TradingAccount]:
+        """By the two flags."""
+        states = {
+            "trading": Q(is_active=True, is_locked=False),
+            "locked": Q(is_locked=True),
+            "closed": Q(is_active=False),
+        }
+        return queryset.filter(states[chosen])
+
+
+class OwnerFilter(TextFilter):
+    """Whose."""
+
+    title, parameters, placeholder = "owner", ("owner",), "username"
+
+    def narrow(self, queryset: QuerySet[TradingAccount], typed: str) -> QuerySet[TradingAccount]:
+        """By login."""
+        return queryset.filter(user__username=typed)
+
+
+@admin.register(TradingAccount)
+class TradingAccountAdmin(DetailMixin, KeysetList):
+    """All trading accounts, the newest first."""
+
+    question = "Whose account is it, and may it trade?"
+    when_empty = "No trading account exists yet. Open one, or run `manage.py seed`."
+    search_hint = "Account number, such as ACC-000001"
+    list_display = ("account_number", "owner", "states", "currency", "leverage_shown", "group", "opened")
+    list_display_links = ("account_number",)
+    list_filter = (TypeFilter, StateFilter, OwnerFilter)
+    buttons: ClassVar[list[type[Button]]] = [
+        money.Deposit,
+        money.Withdraw,
+        money.Adjust,
+        account_buttons.EditAccount,
+        account_buttons.LockAccount,
+        account_buttons.UnlockAccount,
+    ]
+    list_buttons: ClassVar[list[type[Button]]] = [account_buttons.OpenAccount]
+    more_panels: ClassVar[list[PanelMaker]] = []
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TradingAccount]:
+        """With owner and currency."""
+        return TradingAccount.objects.select_related("user", "currency")
+
+    def search_rows(self, queryset: QuerySet[TradingAccount], term: str) -> QuerySet[TradingAccount]:
+        """By number."""
+        return queryset.filter(account_number=term)
+
+    @admin.display(description="Owner")
+    def owner(self, account: TradingAccount) -> SafeString:
+        """Whose."""
+        return show.lines(show.ref(account.user, party.person(account.user)), account.user.username)
+
+    @admin.display(description="State")
+    def states(self, account: TradingAccount) -> SafeString:
+        """Type and state."""
+        return SafeString(" ").join(party.account_states(account))
+
+    @admin.display(description="Leverage")
+    def leverage_shown(self, account: TradingAccount) -> SafeString:
+        """Of its maximum."""
+        return show.number(f"{account.leverage} / {account.max_leverage}")
+
+    @admin.display(description="Trade group")
+    def group(self, account: TradingAccount) -> SafeString | str:
+        """Whom it never trades with."""
+        return show.number(account.trade_group) if account.trade_group else show.NOTHING
+
+    @admin.display(description="Opened (UTC)")
+    def opened(self, account: TradingAccount) -> SafeString | str:
+        """When."""
+        return show.when(account.created_at)
+
+    def badges(self, account: TradingAccount) -> Iterable[SafeString]:
+        """Type and state."""
+        return party.account_states(account)
+
+    def subheading(self, account: TradingAccount) -> SafeString:
+        """Whose."""
+        return show.link(
+            show.page_of(account.user, account.user_id),
+            f"{party.person(account.user)} ({account.user.username})",
+        )
+
+    def warning(self, account: TradingAccount) -> str:
+        """Why it is locked."""
+        if account.is_locked:
+            return f"Locked: new orders are denied. Reason: {account.locked_reason or 'none was given'}"
+        return ""
+
+    def panels(self, request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
+        """Balances, the account, transfers."""
+        yield ledger_panels.balances(account)
+        yield Facts(
+            "Account",
+            [
+                Fact("Number", show.mono(account.account_number)),
+                Fact("Owner", show.ref(account.user)),
+                Fact("Currency", show.ref(account.currency)),
+                Fact("Leverage", f"{account.leverage} of at most {account.max_leverage}"),
+                Fact(
+                    "Trade group",
+                    account.trade_group or show.NOTHING,
+                    "Accounts of one group never trade with each other.",
+                ),
+                Fact("Opened (UTC)", show.when(account.created_at)),
+            ],
+            wide=True,
+        )
+        yield ledger_panels.latest_of_account(account)

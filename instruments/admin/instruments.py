@@ -1,0 +1,227 @@
+"""Instruments: whether they trade, in which steps, within which limits, at which fees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from audit.admin.acting import actor_of
+from instruments.admin import show as market
+from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
+from instruments.services import editing
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.details import DetailMixin, PanelMaker
+from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.fields import model_fields
+from tradeplatform.common.admin.filters import ChoiceFilter
+from tradeplatform.common.admin.lists import BackOfficeList
+from tradeplatform.common.admin.panels import Fact, Facts, Panel
+
+_ALL = (*editing.INSTRUMENT_FIXED, *editing.INSTRUMENT_FIELDS)
+AddForm = type("AddForm", (ReasonForm,), model_fields(Instrument, _ALL))
+EditForm = type("EditForm", (ReasonForm,), model_fields(Instrument, editing.INSTRUMENT_FIELDS))
+
+
+class AddInstrument(Button):
+    """A new market; symbol, assets and steps are for ever."""
+
+    name, label, icon = "add", "Add instrument", "add"
+    permission = "instruments.add_instrument"
+    form_class = AddForm
+    previews = True
+
+    def effects(self, obj: None, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What cannot be changed later."""
+        return [
+            Effect("Instruments", "", f"{data['symbol']}, trading at once"),
+            Effect("Assets, for ever", "", f"{data['base']} priced in {data['quote']}"),
+            Effect("Price step, for ever", "", market.limit(data["tick_size"], str(data["quote"]))),
+            Effect("Quantity step, for ever", "", market.limit(data["lot_size"], str(data["base"]))),
+        ]
+
+    def act(self, obj: None, data: Mapping[str, Any]) -> Done:
+        """Create it."""
+        instrument = editing.create_instrument(
+            values={name: data[name] for name in _ALL},
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+        )
+        page = show.page_of(instrument, instrument.pk)
+        return Done(f"{instrument.symbol} was added and takes orders now.", page)
+
+
+class EditInstrument(Button):
+    """Limits, fees and names. Steps cannot be edited: resting orders are counted in them."""
+
+    name, label, icon = "edit", "Edit limits and fees", "tune"
+    permission = "instruments.change_instrument"
+    form_class = EditForm
+    previews = True
+
+    def intro(self, obj: Instrument) -> str:
+        """What cannot be edited, and when edits count."""
+        return (
+            "Takes effect with the next order; orders taken before keep their fees. "
+            "A limit of 0 means no limit. Price and quantity steps are fixed for life."
+        )
+
+    def initial(self, obj: Instrument) -> Mapping[str, Any]:
+        """What it is now."""
+        return {name: getattr(obj, name) for name in editing.INSTRUMENT_FIELDS}
+
+    def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """The fields that differ."""
+        return differences(obj, data, editing.INSTRUMENT_FIELDS)
+
+    def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
+        """Change it."""
+        editing.change_instrument(
+            instrument_id=obj.pk,
+            changes={name: data[name] for name in editing.INSTRUMENT_FIELDS},
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+        )
+        return Done(f"{obj.symbol} was changed. The next order is checked against the new limits.")
+
+
+class StatusFilter(ChoiceFilter):
+    """Whether it trades."""
+
+    title, parameters, options = "status", ("status",), InstrumentStatus.choices
+
+
+class KindFilter(ChoiceFilter):
+    """What it is."""
+
+    title, parameters, options = "kind", ("kind",), InstrumentKind.choices
+
+
+class QuoteFilter(ChoiceFilter):
+    """What it is priced in."""
+
+    title, parameters, lookup = "priced in", ("quote",), "quote__code"
+
+    def lookups(self) -> list[tuple[str, str]]:
+        """The assets that something is priced in."""
+        quotes = Asset.objects.filter(id__in=Instrument.objects.values("quote_id")).order_by("code")
+        return [(code, code) for code in quotes.values_list("code", flat=True)]
+
+
+@admin.register(Instrument)
+class InstrumentAdmin(DetailMixin, BackOfficeList):
+    """All instruments; there are at most 8,191."""
+
+    question = "What trades now, in which steps and at which fees?"
+    when_empty = "No instrument exists yet. Add one, or run `manage.py seed`."
+    search_hint = "Symbol, such as BTCUSDT"
+    ordering = ("symbol",)
+    list_per_page = 100
+    list_select_related = ("base", "quote")
+    list_display = (
+        "symbol", "display_name", "state", "kind", "tick", "lot", "least", "band", "maker", "taker",
+    )  # fmt: skip
+    list_display_links = ("symbol",)
+    list_filter = (StatusFilter, KindFilter, QuoteFilter)
+    buttons = [EditInstrument]
+    list_buttons = [AddInstrument]
+    more_panels: ClassVar[list[PanelMaker]] = []
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Instrument]:
+        """With both assets, which every number needs."""
+        return Instrument.objects.select_related("base", "quote")
+
+    @admin.display(description="Status")
+    def state(self, instrument: Instrument) -> SafeString:
+        """Whether it trades."""
+        return market.status(instrument)
+
+    @admin.display(description="Price step")
+    def tick(self, instrument: Instrument) -> SafeString | str:
+        """The tick."""
+        return market.limit(instrument.tick_size, instrument.quote.code)
+
+    @admin.display(description="Quantity step")
+    def lot(self, instrument: Instrument) -> SafeString | str:
+        """The lot."""
+        return market.limit(instrument.lot_size, instrument.base.code)
+
+    @admin.display(description="Least order")
+    def least(self, instrument: Instrument) -> SafeString | str:
+        """The least notional."""
+        return market.limit(instrument.min_notional, instrument.quote.code)
+
+    @admin.display(description="Price band")
+    def band(self, instrument: Instrument) -> SafeString:
+        """The band."""
+        return show.number(f"± {show.percent(instrument.price_band)}")
+
+    @admin.display(description="Maker fee")
+    def maker(self, instrument: Instrument) -> SafeString:
+        """What a waiting order pays."""
+        return show.number(show.percent(instrument.maker_fee))
+
+    @admin.display(description="Taker fee")
+    def taker(self, instrument: Instrument) -> SafeString:
+        """What an arriving order pays."""
+        return show.number(show.percent(instrument.taker_fee))
+
+    def search_rows(self, queryset: QuerySet[Instrument], term: str) -> QuerySet[Instrument]:
+        """By symbol."""
+        return queryset.filter(symbol=term.upper())
+
+    def badges(self, instrument: Instrument) -> Iterable[SafeString]:
+        """Whether it trades."""
+        return [market.status(instrument)]
+
+    def subheading(self, instrument: Instrument) -> str:
+        """Its name and kind."""
+        return f"{instrument.display_name}, {instrument.get_kind_display().lower()}"
+
+    def panels(self, request: HttpRequest, instrument: Instrument) -> Iterable[Panel]:
+        """Steps, limits and fees; what trades is added by the floor above."""
+        base, quote = instrument.base, instrument.quote
+        yield Facts(
+            "Steps, fixed for life",
+            [
+                Fact("Base", show.ref(base)),
+                Fact("Quote", show.ref(quote)),
+                Fact("Price step", market.limit(instrument.tick_size, quote.code)),
+                Fact("Quantity step", market.limit(instrument.lot_size, base.code)),
+            ],
+        )
+        yield Facts(
+            "Fees",
+            [
+                Fact("Maker", show.number(show.percent(instrument.maker_fee))),
+                Fact("Taker", show.number(show.percent(instrument.taker_fee))),
+                Fact("Charged in", quote.code),
+                Fact("On a halt", instrument.get_halt_policy_display()),
+            ],
+        )
+        yield Facts(
+            "Limits of an order",
+            [
+                Fact("Least price", market.limit(instrument.min_price, quote.code)),
+                Fact("Greatest price", market.limit(instrument.max_price, quote.code)),
+                Fact("Price band", f"± {show.percent(instrument.price_band)}"),
+                Fact("Reference price", market.limit(instrument.reference_price, quote.code)),
+                Fact("Least quantity", market.limit(instrument.min_quantity, base.code)),
+                Fact("Greatest quantity", market.limit(instrument.max_quantity, base.code)),
+                Fact("Least notional", market.limit(instrument.min_notional, quote.code)),
+                Fact("Greatest notional", market.limit(instrument.max_notional, quote.code)),
+                Fact("Live orders an account", show.number(instrument.max_open_orders)),
+                Fact("Contract size", market.limit(instrument.contract_size)),
+                Fact("Greatest leverage", show.number(f"{instrument.max_leverage}x")),
+                Fact("Changed (UTC)", show.when(instrument.updated_at)),
+            ],
+            wide=True,
+        )

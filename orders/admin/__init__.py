@@ -1,0 +1,25 @@
+"""Orders and everything that comes of them in the back office, and what trading adds to pages below."""
+
+from orders.admin import (
+    books,
+    commands,
+    events,
+    fills,
+    on_accounts,
+    on_instruments,
+    orders,
+    shards,
+    trades,
+)
+
+__all__ = [
+    "books",
+    "commands",
+    "events",
+    "fills",
+    "on_accounts",
+    "on_instruments",
+    "orders",
+    "shards",
+    "trades",
+]

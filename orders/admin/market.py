@@ -1,0 +1,84 @@
+"""Market pages: a live book, its depth, candles and trades, drawn by the browser from the public feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from instruments.admin import show as market
+from instruments.models import Instrument
+from instruments.scaling import decimals_of
+from orders.admin import show as trading
+from orders.admin.books import last_event, last_price, state
+from orders.models import Book, Trade
+from tradeplatform.common.admin import show
+from tradeplatform.config import load_config
+
+
+def markets_view(request: HttpRequest) -> HttpResponse:
+    """All markets that have a book, those that moved last first."""
+    _require(request)
+    books = Book.objects.select_related("instrument__base", "instrument__quote").order_by("-last_time", "pk")
+    rows = [
+        {
+            "link": trading.market(book.instrument),
+            "name": book.instrument.display_name,
+            "status": market.status(book.instrument),
+            "engine": state(book),
+            "price": last_price(book),
+            "seq": show.whole(book.seq),
+            "moved": last_event(book),
+        }
+        for book in books
+    ]
+    return TemplateResponse(request, "backoffice/markets.html", _context(request, "Markets") | {"rows": rows})
+
+
+def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
+    """One market; the numbers come from the feed and, at the start, from the API."""
+    _require(request)
+    found = Instrument.objects.select_related("base", "quote").filter(symbol=symbol).first()
+    if found is None:
+        raise Http404
+    values = {
+        "instrument": found,
+        "status": market.status(found),
+        "page": show.ref(found, "Limits, fees and buttons"),
+        "facts": {
+            "symbol": found.symbol,
+            "base": found.base.code,
+            "quote": found.quote.code,
+            "price_decimals": decimals_of(found.tick_size),
+            "quantity_decimals": decimals_of(found.lot_size),
+            "api": f"/api/v1/instruments/{found.symbol}",
+            "socket": _socket_url(request),
+        },
+        "symbols": Book.objects.order_by("instrument__symbol").values_list("instrument__symbol", flat=True),
+        "trades_url": show.list_of(Trade, instrument=found.symbol),
+    }
+    return TemplateResponse(
+        request, "backoffice/market.html", _context(request, f"{found.symbol} market") | values
+    )
+
+
+def _require(request: HttpRequest) -> None:
+    if not request.user.has_perm("orders.view_book"):
+        raise PermissionDenied
+
+
+def _context(request: HttpRequest, title: str) -> dict[str, Any]:
+    return admin.site.each_context(request) | {"title": title, "markets_url": reverse("admin:markets")}
+
+
+def _socket_url(request: HttpRequest) -> str:
+    """Where the feed is: behind the page's own name in production, on a port of its own elsewhere."""
+    config = load_config()
+    if config.is_production:
+        return f"wss://{request.get_host()}/ws/v1"
+    name = request.get_host().rsplit(":", 1)[0]
+    return f"ws://{name}:{config.ws_port}/ws/v1"

@@ -1,0 +1,103 @@
+"""Sides, states and instruments of orders, as lists and panels show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from accounts.models import TradingAccount, User
+from instruments.models import Instrument
+from orders.admin import words
+from orders.models import Command, CommandKind, Event, EventKind, Order, OrderStatus, Shard, Side
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.show import Tone
+
+_SIDE_OF_NUMBER = {1: Side.BUY, 2: Side.SELL}
+
+
+def status(order: Order) -> SafeString:
+    """Where it stands; why, on hover."""
+    tone = words.ORDER_TONE[OrderStatus(order.status)]
+    return show.badge(order.get_status_display(), tone, title=words.reason(order.reason))
+
+
+def side(value: str | int) -> SafeString | str:
+    """Buy or sell, from the word or from the engine's number."""
+    word = _SIDE_OF_NUMBER.get(value) if isinstance(value, int) else Side(value)
+    if word is None:
+        return show.NOTHING
+    return show.badge(word.label, Tone.GOOD if word == Side.BUY else Tone.BAD)
+
+
+def event_kind(event: Event) -> SafeString:
+    """What happened."""
+    return show.badge(event.get_kind_display(), words.EVENT_TONE[EventKind(event.kind)])
+
+
+def command_kind(command: Command) -> SafeString:
+    """What was asked."""
+    return show.badge(command.get_kind_display(), words.COMMAND_TONE[CommandKind(command.kind)])
+
+
+def shard_status(shard: Shard) -> SafeString:
+    """Whether it works; why not, on hover."""
+    return show.badge(shard.get_status_display(), words.SHARD_TONE[shard.status], title=shard.stop_reason)
+
+
+def progress(order: Order) -> SafeString:
+    """Filled, open, prevented and gone, as parts of the quantity."""
+    gone = order.quantity - order.filled - order.leaves - order.prevented
+    return show.bar(
+        (order.filled, "good"),
+        (order.leaves, "info"),
+        (order.prevented, "warn"),
+        (gone, "quiet"),
+        title="filled, open, prevented, cancelled",
+    )
+
+
+def filled_percent(order: Order) -> str:
+    """How much of it is filled."""
+    return f"{(order.filled / order.quantity * 100).quantize(Decimal('0.1')):f} %"
+
+
+def instrument(row: Instrument) -> SafeString | str:
+    """A link to the instrument."""
+    return show.ref(row, row.symbol)
+
+
+def market(row: Instrument) -> SafeString:
+    """A link to the market page."""
+    return show.link(reverse("admin:market", args=[row.symbol]), f"{row.symbol} market")
+
+
+def actor(row: Order | Command) -> SafeString | str:
+    """Who sent it, linked to the person where it is one."""
+    label = row.actor_label or show.NOTHING
+    return show.ref_to(User, row.actor_id, label) if row.actor_id else label
+
+
+def order_ref(order_id: int | None) -> SafeString | str:
+    """A link to an order by its id."""
+    return show.ref_to(Order, order_id, order_id)
+
+
+def attach_instruments(rows: Iterable[Any]) -> None:
+    """Give rows that know their instrument by number the row itself, in one query."""
+    rows = list(rows)
+    wanted = {row.instrument_id for row in rows}
+    found = Instrument.objects.select_related("base", "quote").in_bulk(wanted)
+    for row in rows:
+        row.market = found.get(row.instrument_id)
+
+
+def attach_accounts(rows: Iterable[Any]) -> None:
+    """Give rows that know their account by number the row itself, in one query."""
+    rows = list(rows)
+    found = TradingAccount.objects.in_bulk({row.account_id for row in rows if row.account_id})
+    for row in rows:
+        row.party = found.get(row.account_id)

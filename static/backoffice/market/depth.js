@@ -1,0 +1,69 @@
+// The depth chart: how much is open up to each price, both sides, as steps.
+
+import uPlot from "../../vendor/uplot-1.6.32/uPlot.esm.js";
+import { colours, onThemeChange } from "./theme.js";
+
+const LEVELS = 200;
+
+export class DepthChart {
+  constructor(place, facts) {
+    this.place = place;
+    this.facts = facts;
+    this.data = [[], [], []];
+    this.build();
+    onThemeChange(() => this.build());
+    new ResizeObserver(() => this.plot.setSize(this.size())).observe(place);
+  }
+
+  draw(book) {
+    this.data = depthSeries(book.best("bids", LEVELS), book.best("asks", LEVELS));
+    this.plot.setData(this.data);
+  }
+
+  size() {
+    return { width: Math.max(this.place.clientWidth, 200), height: this.place.clientHeight };
+  }
+
+  build() {
+    this.plot?.destroy();
+    const paint = colours();
+    const axis = { stroke: paint.text, grid: { stroke: paint.line, width: 1 }, ticks: { stroke: paint.line, width: 1 } };
+    const steps = uPlot.paths.stepped({ align: 1 });
+    const side = (label, stroke, fill, paths) => ({ label, stroke, fill, paths, width: 1.5, points: { show: false }, spanGaps: false });
+    this.plot = new uPlot(
+      {
+        ...this.size(),
+        padding: [8, 8, 0, 0],
+        cursor: { drag: { x: false, y: false } },
+        legend: { show: false },
+        scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, high || 1] } },
+        axes: [axis, { ...axis, size: 70 }],
+        series: [
+          {},
+          side("Bids", paint.good, paint.goodSoft, uPlot.paths.stepped({ align: -1 })),
+          side("Asks", paint.bad, paint.badSoft, steps),
+        ],
+      },
+      this.data,
+      this.place,
+    );
+  }
+}
+
+// x rising; bids summed from the best downwards, asks from the best upwards.
+export function depthSeries(bids, asks) {
+  const summed = (levels) => {
+    let sum = 0;
+    return levels.map(([price, quantity]) => {
+      sum += Number(quantity);
+      return [Number(price), sum];
+    });
+  };
+  const left = summed(bids).reverse();
+  const right = summed(asks);
+  return [
+    [...left, ...right].map(([price]) => price),
+    [...left.map(([, sum]) => sum), ...right.map(() => null)],
+    [...left.map(() => null), ...right.map(([, sum]) => sum)],
+  ];
+}

@@ -1,0 +1,190 @@
+"""The first page: what the market did in the last minutes, what is behind or stopped, what people did.
+
+Every figure is read by index and bounded; what a person may not see is not read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.admin.records import actor, target
+from audit.models import AuditRecord
+from instruments.admin import show as market
+from instruments.models import Instrument, InstrumentStatus
+from orders.admin import show as trading
+from orders.admin.books import last_event, last_price, state
+from orders.admin.order_buttons import capped
+from orders.admin.shard_reading import CAP, Backlog, backlogs
+from orders.admin.shards import lag
+from orders.models import Book, Command, Fill, Order, Shard, ShardStatus
+from tradeplatform.backoffice.rates import rows_each_minute
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.panels import Panel, Table, columns
+
+MINUTES = 30
+_BOOKS, _ACTS, _ACT_DAYS = 12, 10, 90
+
+
+def dashboard(request: HttpRequest) -> dict[str, Any]:
+    """The values of the first page, as far as this person may see them."""
+    may = request.user.has_perm
+    now = timezone.now()
+    end = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    page: dict[str, Any] = {"charts": [], "tiles": [], "panels": [], "now": show.when(now)}
+    if may("orders.view_order"):
+        _add_rate(page, "Orders", rows_each_minute(Order, end=end, minutes=MINUTES), end, show.list_of(Order))
+    if may("orders.view_trade"):
+        trades = [fills // 2 for fills in rows_each_minute(Fill, end=end, minutes=MINUTES)]
+        _add_rate(page, "Trades", trades, end, reverse("admin:orders_trade_changelist"))
+    if may("orders.view_shard"):
+        _add_shards(page)
+    if may("instruments.view_instrument"):
+        _add_stopped(page)
+    if may("orders.view_book"):
+        page["panels"].append(_books())
+    if may("audit.view_auditrecord"):
+        page["panels"].append(_acts(now))
+    return page
+
+
+def _tile(label: str, value: object, note: object, url: str, tone: str = "") -> dict[str, Any]:
+    return {"label": label, "value": value, "note": note, "url": url, "tone": tone}
+
+
+def _add_rate(page: dict[str, Any], name: str, counts: list[int], end: datetime, url: str) -> None:
+    """A tile with the last whole minute, and a chart of all."""
+    whole_minute = counts[-2] if len(counts) > 1 else 0
+    total = show.whole(sum(counts))
+    page["tiles"].append(
+        _tile(f"{name} in the last minute", show.whole(whole_minute), f"{total} in {MINUTES} minutes", url)
+    )
+    peak = max(counts, default=0)
+    page["charts"].append(
+        {
+            "title": f"{name} a minute, the last {MINUTES}",
+            "peak": show.whole(peak),
+            "bars": [
+                {
+                    "height": f"{count / peak * 100:.1f}" if peak else "0",
+                    "label": f"{end - timedelta(minutes=len(counts) - place):%H:%M} UTC: {show.whole(count)}",
+                }
+                for place, count in enumerate(counts)
+            ],
+            "first": f"{end - timedelta(minutes=len(counts)):%H:%M}",
+            "last": f"{end - timedelta(minutes=1):%H:%M} UTC",
+        }
+    )
+
+
+def _add_shards(page: dict[str, Any]) -> None:
+    """A tile with what waits, and all shards."""
+    waiting = backlogs()
+    shards = list(Shard.objects.order_by("id"))
+    stopped = sum(shard.status == ShardStatus.STOPPED for shard in shards)
+    worst = max(waiting.values(), key=lambda backlog: backlog.waiting, default=Backlog(0, None))
+    oldest = min((b.oldest for b in waiting.values() if b.oldest), default=None)
+    note = lag(Backlog(worst.waiting, oldest))
+    url = reverse("admin:orders_shard_changelist")
+    page["tiles"].append(
+        _tile("Commands waiting on the slowest shard", capped(worst.waiting, CAP), note, url)
+    )
+    if stopped:
+        page["tiles"].append(_tile("Shards stopped", stopped, "Nothing of theirs is applied", url, "bad"))
+    page["panels"].append(
+        Table(
+            "Shards",
+            columns("Shard", "Status", "#Waiting", "Oldest waits for", "#Position", "Last drained (UTC)"),
+            [
+                [
+                    show.ref(shard, f"Shard {shard.pk}"),
+                    trading.shard_status(shard),
+                    show.link(
+                        show.list_of(Command, shard=shard.pk, status="pending"),
+                        capped(waiting.get(shard.pk, Backlog(0, None)).waiting, CAP),
+                    ),
+                    lag(waiting.get(shard.pk, Backlog(0, None))),
+                    show.whole(shard.position),
+                    show.when(shard.drained_at),
+                ]
+                for shard in shards
+            ],
+            empty="No shard exists yet. Run `manage.py seed`.",
+            wide=False,
+        )
+    )
+
+
+def _add_stopped(page: dict[str, Any]) -> None:
+    """A tile, and the instruments that do not trade though they are meant to."""
+    stopped = list(
+        Instrument.objects.filter(status__in=[InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE])
+        .order_by("symbol")
+        .select_related("base", "quote")
+    )
+    url = show.list_of(Instrument, status=InstrumentStatus.HALTED)
+    note = "All others take orders" if stopped else "Every instrument takes orders"
+    page["tiles"].append(_tile("Instruments stopped", len(stopped), note, url, "bad" if stopped else ""))
+    if stopped:
+        page["panels"].append(
+            Table(
+                "Instruments stopped",
+                columns("Instrument", "Status", "Market", "Changed (UTC)"),
+                [
+                    [show.ref(i), market.status(i), trading.market(i), show.when(i.updated_at)]
+                    for i in stopped
+                ],
+                empty="",
+                wide=False,
+            )
+        )
+
+
+def _books() -> Panel:
+    """The books that moved last."""
+    books = Book.objects.select_related("instrument__base", "instrument__quote").order_by("-last_time")
+    return Table(
+        "Markets that moved last",
+        columns("Market", "Engine", "#Last price", "#Seq", "Last event (UTC)"),
+        [
+            [
+                trading.market(book.instrument),
+                state(book),
+                last_price(book),
+                show.ref(book, show.whole(book.seq)),
+                last_event(book),
+            ]
+            for book in books[:_BOOKS]
+        ],
+        empty="No book is open yet: the first order of an instrument opens its book.",
+        wide=False,
+    )
+
+
+def _acts(now: datetime) -> Panel:
+    """What people did by hand, newest first."""
+    records = (
+        AuditRecord.objects.filter(actor_kind="user", at__gte=now - timedelta(days=_ACT_DAYS))
+        .exclude(action__startswith="accounts.session.")
+        .order_by("-at", "-id")[:_ACTS]
+    )
+    return Table(
+        "Latest acts by hand",
+        columns("When (UTC)", "Who", "Action", "On what", "Reason"),
+        [
+            [
+                show.link(show.page_of(record, record.pk), show.when(record.at)),
+                actor(record),
+                record.action,
+                target(record),
+                record.reason[:80] or show.NOTHING,
+            ]
+            for record in records
+        ],
+        empty="Nobody has done anything by hand lately.",
+        more=(reverse("admin:audit_auditrecord_changelist"), "The whole audit trail"),
+    )

@@ -1,0 +1,69 @@
+"""The side bar: what this person may open, grouped by what an operator is doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+# (title, icon, permission to see it, address)
+_Item = tuple[str, str, str, str]
+
+_GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
+    (
+        "Trading",
+        (
+            ("Markets", "candlestick_chart", "orders.view_book", "markets"),
+            ("Orders", "receipt_long", "orders.view_order", "orders_order_changelist"),
+            ("Trades", "handshake", "orders.view_trade", "orders_trade_changelist"),
+            ("Fills", "join_inner", "orders.view_fill", "orders_fill_changelist"),
+            ("Instruments", "tune", "instruments.view_instrument", "instruments_instrument_changelist"),
+            ("Assets", "toll", "instruments.view_asset", "instruments_asset_changelist"),
+        ),
+    ),
+    (
+        "Clients and money",
+        (
+            ("Trading accounts", "account_balance_wallet", "accounts.view_tradingaccount",
+             "accounts_tradingaccount_changelist"),
+            ("Ledger accounts", "account_balance", "accounts.view_ledgeraccount",
+             "accounts_ledgeraccount_changelist"),
+            ("Transfers", "sync_alt", "accounts.view_transfer", "accounts_transfer_changelist"),
+            ("People and roles", "group", "accounts.view_user", "accounts_user_changelist"),
+        ),
+    ),
+    (
+        "Engine",
+        (
+            ("Shards", "memory", "orders.view_shard", "orders_shard_changelist"),
+            ("Books", "menu_book", "orders.view_book", "orders_book_changelist"),
+            ("Commands", "terminal", "orders.view_command", "orders_command_changelist"),
+            ("Events", "history", "orders.view_event", "orders_event_changelist"),
+        ),
+    ),
+    (
+        "Oversight",
+        (
+            ("Audit records", "policy", "audit.view_auditrecord", "audit_auditrecord_changelist"),
+            ("Partitions", "calendar_view_month", "django_partition.manage_partitions",
+             "django_partition_partitionedtable_changelist"),
+        ),
+    ),
+)  # fmt: skip
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Groups and their items, in the shape the theme wants; a group without items is left out."""
+    may = request.user.has_perm
+    dashboard = {"title": "Dashboard", "icon": "dashboard", "link": reverse("admin:index")}
+    groups: list[dict[str, Any]] = [{"items": [dashboard]}]
+    for title, items in _GROUPS:
+        shown = [
+            {"title": label, "icon": icon, "link": reverse(f"admin:{name}")}
+            for label, icon, permission, name in items
+            if may(permission)
+        ]
+        if shown:
+            groups.append({"title": title, "separator": True, "items": shown})
+    return groups

@@ -1,0 +1,68 @@
+"""Form fields of buttons, in the theme's dress; numbers without trailing zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.db import models
+from unfold.overrides import FORMFIELD_OVERRIDES
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+
+class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold has no types
+    """Shows 0.001 and not 0.001000000000000000; takes text, so that no browser rounds it."""
+
+    input_type = "text"
+
+    def format_value(self, value: Any) -> str | None:
+        """Fixed point without trailing zeros."""
+        if isinstance(value, Decimal):
+            text = f"{value:f}"
+            return text.rstrip("0").rstrip(".") if "." in text else text
+        return None if value is None else str(value)
+
+
+def amount_field(label: str, *, help_text: str = "", signed: bool = False) -> forms.DecimalField:
+    """A decimal that must be finite; more than zero unless `signed`."""
+    return forms.DecimalField(
+        label=label,
+        help_text=help_text,
+        max_digits=38,
+        decimal_places=18,
+        min_value=None if signed else Decimal(0),
+        widget=PlainDecimalInput(attrs={"inputmode": "decimal"}),
+    )
+
+
+def text_field(label: str, **options: Any) -> forms.CharField:
+    """One line of text."""
+    return forms.CharField(label=label, widget=UnfoldAdminTextInputWidget(), **options)
+
+
+def choice_field(label: str, choices: Sequence[tuple[str, str]], **options: Any) -> forms.ChoiceField:
+    """One of a few."""
+    return forms.ChoiceField(label=label, choices=choices, widget=UnfoldAdminSelectWidget(), **options)
+
+
+def model_fields(model: type[models.Model], names: Sequence[str]) -> dict[str, forms.Field]:
+    """The form fields of a model's columns, for a form that hands its values to a service."""
+    found = forms.fields_for_model(model, fields=list(names), formfield_callback=_dressed)
+    return {name: field for name, field in found.items() if field is not None}
+
+
+def _dressed(field: models.Field[Any, Any], **options: Any) -> forms.Field | None:
+    if isinstance(field, models.DecimalField):
+        return field.formfield(widget=PlainDecimalInput(attrs={"inputmode": "decimal"}), **options)
+    if field.choices or isinstance(field, models.ForeignKey):
+        return field.formfield(widget=UnfoldAdminSelectWidget(), **options)
+    for kind in type(field).__mro__:
+        if kind in FORMFIELD_OVERRIDES:
+            return field.formfield(widget=FORMFIELD_OVERRIDES[kind]["widget"], **options)
+    return field.formfield(**options)
