@@ -19,11 +19,12 @@ from accounts.services.posting import Cause, Ledger
 from audit.actor import Actor
 from audit.services.recording import record
 from instruments.models import Asset
-from instruments.scaling import short_text
+from instruments.scaling import short_text, steps
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.valkey import tell_balances_moved
 
 _MAX_AMOUNT = Decimal(10) ** 18
+_MAX_DIGITS = 40  # after the point, zeros included
 _MAX_REQUEST_ID = 64
 
 
@@ -67,7 +68,7 @@ def withdraw(
         TransferKind.WITHDRAWAL,
         account_id=account_id,
         asset_code=asset,
-        amount=-amount,
+        amount=amount.copy_negate(),
         reason=reason,
         request_id=request_id,
         actor=actor,
@@ -114,9 +115,11 @@ def _move(
         raise Refusal(Code.REASON_REQUIRED, "Say why: a reason is required and recorded.", field="reason")
     if not 1 <= len(request_id) <= _MAX_REQUEST_ID or "\0" in request_id + reason:
         raise Refusal(Code.INVALID_FIELD, "request_id must have 1 to 64 characters.", field="request_id")
-    asset = Asset.objects.filter(code=asset_code, is_active=True).first() if "\0" not in asset_code else None
+    asset = (
+        Asset.objects.filter(code=asset_code, is_active=True).first() if asset_code.isprintable() else None
+    )
     if asset is None:
-        raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=asset_code[:32])
+        raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=ascii(asset_code[:32])[1:-1])
     _check_amount(amount, asset)
     fingerprint = hashlib.sha256(
         "|".join([kind, str(account_id), asset.code, short_text(amount), reason]).encode()
@@ -178,10 +181,13 @@ def _check_positive(amount: Decimal) -> None:
 
 
 def _check_amount(amount: Decimal, asset: Asset) -> None:
-    if not amount.is_finite() or amount == 0 or abs(amount) >= _MAX_AMOUNT:
+    # copy_abs neither rounds nor overflows, however absurd the number.
+    size = amount.copy_abs()
+    if not amount.is_finite() or size == 0 or size >= _MAX_AMOUNT:
         raise Refusal(Code.INVALID_NUMBER, "amount must be a number between 0 and 10^18.", field="amount")
-    exponent = amount.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > asset.decimals:
+    exponent = size.as_tuple().exponent
+    too_long = isinstance(exponent, int) and exponent < -_MAX_DIGITS
+    if too_long or steps(size, Decimal(1).scaleb(-asset.decimals)) is None:
         raise Refusal(
             Code.INVALID_NUMBER,
             f"{asset.code} has {asset.decimals} digits after the point.",
