@@ -7,6 +7,9 @@
 # rustup's own place is not on every PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+# Without kept byte code every process of ours would compile its libraries anew, which triples its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 # The first that runs, is new enough and can make virtual environments. Override: make PYTHON=/path/to/python3
