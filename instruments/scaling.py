@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact
+from functools import cache, lru_cache
 from zlib import crc32
 
 # Python computes decimals to 28 digits unless told otherwise; NUMERIC(38, 18) has 38 and sums have more.
@@ -17,6 +18,8 @@ decimal.getcontext().prec = 80
 
 # Enough digits that no product of two NUMERIC(38, 18) values is ever rounded silently.
 EXACT = Context(prec=100, traps=[Inexact])
+# The same for rounding, which is meant to be inexact.
+_ROUNDING = Context(prec=100)
 I64_MAX = 2**63 - 1
 
 
@@ -36,16 +39,23 @@ def product(left: Decimal, right: Decimal) -> Decimal:
     return EXACT.multiply(left, right)
 
 
+@cache
+def _unit(decimals: int) -> Decimal:
+    """The smallest step with so many digits after the point."""
+    return Decimal(1).scaleb(-decimals)
+
+
 def round_up(amount: Decimal, decimals: int) -> Decimal:
     """The smallest multiple of the asset's unit that is not below `amount`."""
-    return amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_CEILING, context=Context(prec=100))
+    return amount.quantize(_unit(decimals), rounding=ROUND_CEILING, context=_ROUNDING)
 
 
 def round_down(amount: Decimal, decimals: int) -> Decimal:
     """The greatest multiple of the asset's unit that is not above `amount`."""
-    return amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_FLOOR, context=Context(prec=100))
+    return amount.quantize(_unit(decimals), rounding=ROUND_FLOOR, context=_ROUNDING)
 
 
+@lru_cache(maxsize=1024)
 def decimals_of(step: Decimal) -> int:
     """Digits after the point that a multiple of `step` needs."""
     exponent = step.normalize().as_tuple().exponent
@@ -54,7 +64,7 @@ def decimals_of(step: Decimal) -> int:
 
 def text(value: Decimal, decimals: int) -> str:
     """Fixed-point text with exactly `decimals` digits after the point: how numbers look outside."""
-    return f"{value.quantize(Decimal(1).scaleb(-decimals), context=Context(prec=100)):f}"
+    return f"{value.quantize(_unit(decimals), context=_ROUNDING):f}"
 
 
 def short_text(value: Decimal) -> str:

@@ -92,7 +92,10 @@ def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATC
 
 def _take(shard_id: int, owner: str) -> Shard:
     """Lock the shard's row; a new owner opens a new epoch."""
-    shard = Shard.objects.select_for_update(no_key=True).get(id=shard_id)
+    found = Shard.objects.raw("SELECT * FROM orders_shard WHERE id = %s FOR NO KEY UPDATE", [shard_id])
+    shard = next(iter(found), None)
+    if shard is None:
+        raise Shard.DoesNotExist(f"There is no shard {shard_id}.")
     if shard.status == ShardStatus.STOPPED:
         raise ShardStopped(shard.stop_reason)
     if shard.owner != owner:
@@ -103,7 +106,9 @@ def _take(shard_id: int, owner: str) -> Shard:
 
 
 def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple[Drained, list[frames.Frame]]:
-    rows = list(Book.objects.filter(shard_id=shard.id).order_by("instrument_id"))
+    rows = list(
+        Book.objects.raw("SELECT * FROM orders_book WHERE shard_id = %s ORDER BY instrument_id", [shard.id])
+    )
     cached = books.engine_at(shard_id=shard.id, position=shard.position, books=rows)
     engine = cached.engine
     before = {book.instrument_id: book for book in rows}

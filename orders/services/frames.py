@@ -21,7 +21,6 @@ from tradeengine.codec import EngineEvent, Level
 
 from accounts.models import LedgerKind
 from accounts.services.posting import LockedAccount
-from instruments.models import Asset
 from instruments.scaling import book_checksum, steps, text
 from instruments.selectors import Rules
 from orders.models import Book
@@ -163,16 +162,25 @@ def _account_frames(step: Step, projection: Projection, balances: Sequence[Locke
     for fill in projection.fills:
         rules = projection.rules[fill.order.instrument_id]
         body_of(fill.order.account_id)["fills"].append(fill_json(fill, rules))
-    assets = {asset.id: asset for asset in Asset.objects.filter(id__in={row.asset_id for row in balances})}
+    assets = _assets(projection.rules.values())
     for row in balances:
         if row.kind == LedgerKind.CLIENT and row.account_id is not None:
-            asset = assets[row.asset_id]
+            code, decimals = assets[row.asset_id]
             body_of(row.account_id)["balances"].append(
                 {
-                    "asset": asset.code,
-                    "balance": text(row.balance, asset.decimals),
-                    "held": text(row.held, asset.decimals),
-                    "available": text(row.available, asset.decimals),
+                    "asset": code,
+                    "balance": text(row.balance, decimals),
+                    "held": text(row.held, decimals),
+                    "available": text(row.available, decimals),
                 }
             )
     return [Frame(account_channel(number), orjson.dumps(body)) for number, body in bodies.items()]
+
+
+def _assets(markets: Iterable[Rules]) -> dict[int, tuple[str, int]]:
+    """(code, decimals) of the assets that these markets exchange, by id."""
+    assets = {}
+    for rules in markets:
+        assets[rules.base_id] = (rules.base_code, rules.base_decimals)
+        assets[rules.quote_id] = (rules.quote_code, rules.quote_decimals)
+    return assets
