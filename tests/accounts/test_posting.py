@@ -1,0 +1,169 @@
+"""The ledger's only writer: locks in one order, creates what is missing, writes once, keeps the chain."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts.models import LedgerAccount, LedgerKind, TradingAccount, Transfer, TransferKind
+from accounts.services.posting import Cause, Ledger
+from instruments.models import Asset
+from tests.factories import NOW, fund, make_account, make_asset, money
+from tests.threads import all_at_once
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def asset() -> Asset:
+    return make_asset()
+
+
+@pytest.fixture
+def account(asset: Asset) -> TradingAccount:
+    account = make_account(currency=asset)
+    fund(account, asset, 100)
+    return account
+
+
+def pay(ledger: Ledger, payer: TradingAccount, payee: TradingAccount, asset: Asset, amount: str) -> None:
+    ledger.transfer(
+        at=NOW,
+        kind=TransferKind.ADJUSTMENT,
+        debit=ledger.client(payer.id, asset.id),
+        credit=ledger.client(payee.id, asset.id),
+        amount=Decimal(amount),
+        cause=Cause(reason="test"),
+    )
+
+
+def test_postings_of_one_flush_chain(account: TradingAccount, asset: Asset) -> None:
+    other = make_account(currency=asset)
+    with transaction.atomic():
+        ledger = Ledger.lock(clients=[(account.id, asset.id), (other.id, asset.id)])
+        for amount in ("10", "20.5", "0.00000001"):
+            pay(ledger, account, other, asset, amount)
+        pay(ledger, other, account, asset, "30")
+
+        ids = ledger.flush()
+
+    rows = list(Transfer.objects.filter(id__in=ids).order_by("id"))
+    assert [row.id for row in rows] == ids == sorted(ids)
+    assert [(row.debit_balance_after, row.credit_balance_after) for row in rows] == [
+        (Decimal(90), Decimal(10)),
+        (Decimal("69.5"), Decimal("30.5")),
+        (Decimal("69.49999999"), Decimal("30.50000001")),
+        (Decimal("0.50000001"), Decimal("99.49999999")),
+    ]
+    assert (money(account, asset), money(other, asset)) == (("99.49999999", "0"), ("0.50000001", "0"))
+
+
+def test_nothing_posted_writes_nothing(account: TradingAccount, asset: Asset) -> None:
+    before = Transfer.objects.count()
+    with transaction.atomic():
+        assert Ledger.lock(clients=[(account.id, asset.id)]).flush() == []
+
+    assert Transfer.objects.count() == before
+
+
+def test_missing_accounts_are_opened_once(account: TradingAccount, asset: Asset) -> None:
+    other = make_asset()
+    for _ in range(2):
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[(account.id, other.id)], system=[(LedgerKind.FEE, other.id)])
+
+    assert {ledger.client(account.id, other.id).balance, ledger.system(LedgerKind.FEE, other.id).balance} == {
+        0
+    }
+    assert LedgerAccount.objects.filter(asset=other).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_missing_accounts_are_opened_once_by_eight_at_once() -> None:
+    asset = make_asset()
+    owner = make_account(currency=asset)
+
+    def open_them() -> int:
+        with transaction.atomic():
+            return Ledger.lock(clients=[(owner.id, asset.id)]).client(owner.id, asset.id).id
+
+    assert len(set(all_at_once([open_them] * 8))) == 1
+    assert LedgerAccount.objects.filter(asset=asset).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_opposite_payments_at_once_neither_deadlock_nor_lose_a_unit() -> None:
+    asset = make_asset()
+    one, two = make_account(currency=asset), make_account(currency=asset)
+    fund(one, asset, 1000)
+    fund(two, asset, 1000)
+
+    def swap(payer: TradingAccount, payee: TradingAccount) -> None:
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[(payer.id, asset.id), (payee.id, asset.id)])
+            pay(ledger, payer, payee, asset, "1")
+            ledger.flush()
+
+    results = all_at_once([lambda: swap(one, two), lambda: swap(two, one)] * 40)
+
+    assert results == [None] * 80
+    assert (money(one, asset), money(two, asset)) == (("1000", "0"), ("1000", "0"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_outside_a_transaction_it_refuses_to_work(account: TradingAccount, asset: Asset) -> None:
+    with pytest.raises(RuntimeError, match="inside a transaction"):
+        Ledger.lock(clients=[(account.id, asset.id)])
+
+
+@pytest.mark.parametrize("amount", ["0", "-1"])
+def test_an_amount_that_is_not_positive_is_not_a_transfer(
+    account: TradingAccount, asset: Asset, amount: str
+) -> None:
+    other = make_account(currency=asset)
+    with transaction.atomic():
+        ledger = Ledger.lock(clients=[(account.id, asset.id), (other.id, asset.id)])
+        with pytest.raises(ValueError, match="not a transfer"):
+            pay(ledger, account, other, asset, amount)
+        assert ledger.flush() == []
+
+
+def test_two_assets_are_not_a_transfer(account: TradingAccount, asset: Asset) -> None:
+    other = make_asset()
+    with transaction.atomic():
+        ledger = Ledger.lock(clients=[(account.id, asset.id), (account.id, other.id)])
+        with pytest.raises(ValueError, match="not a transfer"):
+            ledger.transfer(
+                at=NOW,
+                kind=TransferKind.ADJUSTMENT,
+                debit=ledger.client(account.id, asset.id),
+                credit=ledger.client(account.id, other.id),
+                amount=Decimal(1),
+                cause=Cause(),
+            )
+
+
+def test_a_hold_beyond_the_balance_is_refused_by_the_database(account: TradingAccount, asset: Asset) -> None:
+    def hold() -> None:
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[(account.id, asset.id)])
+            ledger.hold(ledger.client(account.id, asset.id), Decimal("100.00000001"))
+            ledger.flush()
+
+    with pytest.raises(IntegrityError, match="ledger_available_not_negative"):
+        hold()
+
+    assert money(account, asset) == ("100", "0")
+
+
+def test_only_clients_hold(asset: Asset, account: TradingAccount) -> None:
+    def hold() -> None:
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[], system=[(LedgerKind.FEE, asset.id)])
+            ledger.hold(ledger.system(LedgerKind.FEE, asset.id), Decimal(1))
+            ledger.flush()
+
+    with pytest.raises(IntegrityError, match="ledger_only_clients_hold"):
+        hold()
