@@ -20,7 +20,7 @@ import redis
 
 from tradeplatform.config import Config, ConfigurationError
 from tradeplatform.supervisor.homes import runnable, server_home
-from tradeplatform.supervisor.postgres import find_programs
+from tradeplatform.supervisor.postgres import _system_folders, find_programs
 from tradeplatform.supervisor.servers import (
     EmbeddedServers,
     borrowed_servers,
@@ -251,6 +251,14 @@ def test_debians_postgresql_is_the_fallback(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("tradeplatform.supervisor.postgres.find_spec", lambda _name: None)
     monkeypatch.setattr("tradeplatform.supervisor.postgres._system_folders", lambda: [system])
     assert find_programs(home=folder, user=None, configured=None) == system
+
+
+def test_whatever_postgresql_this_machine_has_will_do(folder: Path) -> None:
+    """None may be installed, as on a laptop; Debian's is on the machines that run these tests."""
+    for number, programs in enumerate(_system_folders()):
+        home = folder / str(number)
+        home.mkdir(mode=0o755)
+        use_servers(bare_config(home, postgres_bin=programs))
 
 
 def test_no_postgresql_anywhere_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
