@@ -72,6 +72,8 @@ def flow_of(send: Any) -> Flow:
         protocol.unregisterProducer()
         protocol.registerProducer(flow, streaming=True)
         protocol.closeHandshakeTimeout = _CLOSE_SECONDS
+        # Too large a message, or one that is not UTF-8, gets a close code and not just a dropped connection.
+        protocol.failByDrop = False
         _limit_kernel_buffer(protocol.transport.getHandle())
     return flow
 

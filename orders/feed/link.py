@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 logger = structlog.get_logger(__name__)
 
+_CONNECT_SECONDS = 5
 _PING_SECONDS = 5
 _SILENT_SECONDS = 15
 _FIRST_DELAY = 0.1
@@ -42,9 +43,10 @@ class Link:
     """Keeps the wanted channels subscribed while `run` runs."""
 
     def __init__(self, url: str, listener: Listener) -> None:
-        # Retries are ours, because each one is a loss.
+        # Retries are ours, because each one is a loss. Time-outs are ours too: redis-py has them from
+        # asyncio.wait_for, which in Python 3.11 may swallow a cancellation.
         self._pool = ConnectionPool.from_url(
-            url, protocol=2, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, health_check_interval=0
+            url, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=None, health_check_interval=0
         )
         self._listener = listener
         self._wanted: set[str] = set()
@@ -68,7 +70,8 @@ class Link:
             connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    await connection.connect()  # type: ignore[no-untyped-call]
+                    async with asyncio.timeout(_CONNECT_SECONDS):
+                        await connection.connect()  # type: ignore[no-untyped-call]
                     delay = _FIRST_DELAY
                     self._heard_at = time.monotonic()
                     self._begin()
