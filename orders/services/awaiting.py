@@ -1,7 +1,8 @@
 """Wait a little for the book's answer, so that a door can return an order as it stands after matching.
 
 What was accepted is committed before anyone waits: a wait that ends without an answer says "not yet",
-never "failed". Between two looks the thread sleeps and its database connection serves others.
+never "failed". Between two looks the thread sleeps and its database connection serves others. Only so
+many may wait at once in a process: should matching stall, the other threads go on taking cancels.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from threading import BoundedSemaphore
+
+from django.conf import settings
 
 from orders.models import Command, CommandStatus, Event, EventKind, Order, OrderStatus
 from orders.selectors import load_orders
@@ -19,6 +23,8 @@ from tradeplatform.common.errors import Code, Refusal
 
 MAX_WAIT_MS = 5_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.004, 0.064
+
+_places = BoundedSemaphore(settings.MAX_WAITING_REQUESTS)
 
 _CODE_OF_REASON = {
     "below_executed": Code.BELOW_EXECUTED,
@@ -72,13 +78,19 @@ def require_done(requested: Requested, *, at: datetime) -> None:
 
 def _poll(answered: Callable[[], bool], wait_ms: int) -> bool:
     """Look, and while there is no answer sleep and look again, each time a little longer."""
-    deadline = time.monotonic() + wait_ms / 1_000
-    pause = _FIRST_PAUSE
-    while not answered():
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        release_connection()
-        time.sleep(min(pause, left))
-        pause = min(2 * pause, _LONGEST_PAUSE)
-    return True
+    if answered():
+        return True
+    if not wait_ms or not _places.acquire(blocking=False):
+        return False
+    try:
+        deadline = time.monotonic() + wait_ms / 1_000
+        pause = _FIRST_PAUSE
+        while (left := deadline - time.monotonic()) > 0:
+            release_connection()
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if answered():
+                return True
+        return False
+    finally:
+        _places.release()

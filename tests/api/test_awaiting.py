@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import TradingAccount
 from orders.models import Command, CommandStatus
+from orders.services import awaiting
 from tests.api.client import Api, order_body, refused
 from tests.factories import Market, stored
 
@@ -61,6 +63,19 @@ class TestWait:
         assert 0.06 <= time.monotonic() - began < 2
         assert (response.status_code, response.json()["status"]) == (202, "pending")
         assert stored(int(response.json()["id"])).status == "pending"
+
+    def test_does_not_take_every_thread_when_matching_stalls(
+        self, market: Market, alice: TradingAccount, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        places = BoundedSemaphore(1)
+        monkeypatch.setattr(awaiting, "_places", places)
+        began = time.monotonic()
+
+        with places:
+            response = api.post("/orders?wait=5000", order_body(market, alice))
+
+        assert time.monotonic() - began < 2
+        assert (response.status_code, response.json()["status"]) == (202, "pending")
 
     def test_of_a_repeated_request_answers_200_with_the_same_order_matched(
         self, market: Market, alice: TradingAccount, api: Api, book_answers: Answering

@@ -24,6 +24,9 @@ REST_FRAMEWORK: dict[str, Any] = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
+#: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
+MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)
+
 SIMPLE_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
