@@ -1,4 +1,4 @@
-"""Pending commands: read by state in id order (never "after the last id I saw"), marked done with their place."""
+"""Pending commands: read by state, never "after the last id I saw"; marked done with their place."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class PendingCommand:
         """The engine's record of it."""
         return codec.COMMAND.pack(
             self.kind, self.side, self.order_type, self.time_in_force, self.flags, self.stp_mode,
-            self.reason_code, 0, self.instrument_id, 0, self.id, self.order_id, self.account_id, self.stp_group,
-            self.price_ticks, self.quantity_lots, self.time_us,
+            self.reason_code, 0, self.instrument_id, 0, self.id, self.order_id, self.account_id,
+            self.stp_group, self.price_ticks, self.quantity_lots, self.time_us,
         )  # fmt: skip
 
 

@@ -56,10 +56,8 @@ def number_orders(drafts: Sequence[Draft]) -> None:
 def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: datetime) -> list[Accepted]:
     """Write checked, funded and numbered orders inside the caller's transaction, without their commands."""
     numbered = [(draft.order_id, draft) for draft in drafts]
-    correlation = correlation_id()
-    copy_rows(
-        "orders_order", _ORDER_COLUMNS, (_order(i, d, actor, source, now, correlation) for i, d in numbered)
-    )
+    by = (source.value, actor.user_id, actor.label, correlation_id())
+    copy_rows("orders_order", _ORDER_COLUMNS, ((*_order(i, d, now), *by) for i, d in numbered))
     copy_rows(
         "orders_orderidentity",
         _IDENTITY_COLUMNS,
@@ -68,18 +66,15 @@ def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: 
     return [Accepted(number, now, draft.client_order_id) for number, draft in numbered]
 
 
-def _order(
-    number: int, draft: Draft, actor: Actor, source: Source, now: datetime, correlation: str
-) -> tuple[object, ...]:
+def _order(number: int, draft: Draft, now: datetime) -> tuple[object, ...]:
     order, rules = draft.order, draft.rules
     price = rules.price(draft.price_ticks) if order.type == OrderType.LIMIT else None
     zero = Decimal(0)
     return (
-        number, now, now, order.account_id, rules.id, draft.client_order_id, order.side.value, order.type.value,
-        draft.time_in_force.value, order.post_only, order.stp_mode.value, draft.trade_group, price,
-        draft.protection, draft.quantity, zero, draft.quantity, zero, zero, rules.maker_fee, rules.taker_fee,
-        zero, draft.held, OrderStatus.PENDING.value, "", 0, 0, source.value, actor.user_id, actor.label,
-        correlation,
+        number, now, now, order.account_id, rules.id, draft.client_order_id, order.side.value,
+        order.type.value, draft.time_in_force.value, order.post_only, order.stp_mode.value,
+        draft.trade_group, price, draft.protection, draft.quantity, zero, draft.quantity, zero, zero,
+        rules.maker_fee, rules.taker_fee, zero, draft.held, OrderStatus.PENDING.value, "", 0, 0,
     )  # fmt: skip
 
 
