@@ -32,7 +32,7 @@ class ClientBook:
                     if Decimal(quantity):
                         side[price] = quantity
                     else:
-                        del side[price]
+                        side.pop(price, None)
         self.seq = message["seq"]
         assert message["checksum"] == self.checksum()
         if self.bids and self.asks:
