@@ -1,0 +1,227 @@
+"""Trade for a while, break a part every few seconds, and check that nothing was lost: `make soak`.
+
+A private platform is started as `make run` would, participants trade on it through the public intake, and a
+seeded choice of faults hits one process after another. At the end every command must have been applied and
+every invariant must hold. What is printed is what happened; the exit code is the verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from tradeplatform.config import BASE_DIR
+from tradeplatform.supervisor.processes import Record, read_records
+from tradeplatform.supervisor.valkey import free_port
+
+_START_SECONDS = 180.0
+_SETTLE_SECONDS = 120.0
+_FROZEN_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to break one kind of process."""
+
+    name: str
+    target: str
+    signal: signal.Signals
+
+
+FAULTS = [
+    Fault("matching worker killed", "shard-", signal.SIGKILL),
+    Fault("matching worker frozen", "shard-", signal.SIGSTOP),
+    Fault("general worker killed", "worker", signal.SIGKILL),
+    Fault("web killed", "web", signal.SIGKILL),
+    Fault("sockets killed", "sockets", signal.SIGKILL),
+    Fault("beat killed", "beat", signal.SIGKILL),
+    Fault("Valkey killed", "valkey", signal.SIGKILL),
+    # What `pg_ctl stop -m immediate` does: as a crash, with recovery from the log.
+    Fault("PostgreSQL stopped at once", "postgres", signal.SIGQUIT),
+]
+
+
+def main() -> int:
+    """Run the soak; 0 when every command was applied and every invariant holds."""
+    parser = argparse.ArgumentParser(
+        prog="make soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--rate", type=int, default=40, help="requests a second, at most")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the faults and their times")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tradeplatform-soak-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        with _platform(folder) as facts, _participants(facts, options.rate, options.seed) as participants:
+            counts = _break_things(folder, facts, participants, options)
+            participants.stop()
+            left = _settle(facts)
+            failed = _invariants(facts)
+        _say(f"faults: {json.dumps(counts)}; participants restarted {participants.restarts} times")
+        _say(f"commands applied: {left['done']}, still pending: {left['pending']}")
+    return 0 if left["pending"] == 0 and left["done"] > 0 and not failed else 1
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _platform(folder: Path) -> Iterator[dict[str, Any]]:
+    ready, log = folder / "ready.json", folder / "up.log"
+    ports = [f"--http-port={free_port()}", f"--ws-port={free_port()}"]
+    command = [
+        sys.executable,
+        "manage.py",
+        "up",
+        "--no-demo",
+        f"--var={folder}",
+        f"--json-ready={ready}",
+        *ports,
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"The platform did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        _say("platform ready")
+        yield json.loads(ready.read_text())
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+class _Participants:
+    """`manage.py simulate`, started again whenever a fault ended it: its clients would come back too."""
+
+    def __init__(self, facts: dict[str, Any], rate: int, seed: int) -> None:
+        self._command = [
+            *(sys.executable, "manage.py", "simulate", "--forever"),
+            *(f"--rate={rate}", f"--seed={seed}"),
+        ]
+        self._env = os.environ | facts["environment"] | {"TRADEPLATFORM_VAR_DIR": facts["var_dir"]}
+        self._log = Path(facts["var_dir"]) / "log" / "participants.log"
+        self.restarts = -1
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.restarts += 1
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                self._command, cwd=BASE_DIR, env=self._env, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def keep_running(self) -> None:
+        if self._process.poll() is not None:
+            self._process = self._start()
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+        self._process.wait(30)
+
+
+@contextmanager
+def _participants(facts: dict[str, Any], rate: int, seed: int) -> Iterator[_Participants]:
+    running = _Participants(facts, rate, seed)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def _break_things(
+    folder: Path, facts: dict[str, Any], participants: _Participants, options: argparse.Namespace
+) -> dict[str, int]:
+    """Faults at random times until the time is up; how often each happened."""
+    chance = random.Random(options.seed)
+    counts = {fault.name: 0 for fault in FAULTS}
+    deadline = time.monotonic() + options.seconds
+    while (now := time.monotonic()) < deadline:
+        fault_at = now + chance.uniform(3, 8)
+        while time.monotonic() < min(fault_at, deadline):
+            participants.keep_running()
+            time.sleep(0.2)
+        # Every kind once, then any.
+        unseen = [fault for fault in FAULTS if counts[fault.name] == 0]
+        fault = chance.choice(unseen or FAULTS)
+        victim = chance.choice(
+            [record for record in read_records(folder) if record.name.startswith(fault.target)]
+        )
+        _say(f"{fault.name} ({victim.name}, process {victim.pid}); {_progress(facts)}")
+        _strike(victim, fault.signal)
+        counts[fault.name] += 1
+    return counts
+
+
+def _strike(victim: Record, what: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(victim.pid)
+        if process.create_time() != victim.created:
+            return
+        process.send_signal(what)
+        if what is signal.SIGSTOP:
+            # The fault is the time itself: long enough for another worker, or the database, to act.
+            time.sleep(_FROZEN_SECONDS)
+            process.send_signal(signal.SIGCONT)
+
+
+def _progress(facts: dict[str, Any]) -> str:
+    try:
+        found = _commands(facts)
+    except psycopg.OperationalError:
+        return "the database is on its way back"
+    return f"{found['done']} commands applied, {found['pending']} waiting"
+
+
+def _commands(facts: dict[str, Any]) -> dict[str, int]:
+    url = facts["environment"]["TRADEPLATFORM_READONLY_DATABASE_URL"]
+    with psycopg.connect(url, connect_timeout=5) as reader:
+        rows = reader.execute("SELECT status, count(*) FROM orders_command GROUP BY status").fetchall()
+    return {"pending": 0, "done": 0} | dict(rows)
+
+
+def _settle(facts: dict[str, Any]) -> dict[str, int]:
+    """Wait until the platform, left in peace, has applied what was committed."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        with suppress(psycopg.OperationalError):
+            found = _commands(facts)
+            if found["pending"] == 0 or time.monotonic() > deadline:
+                return found
+        time.sleep(0.5)
+
+
+def _invariants(facts: dict[str, Any]) -> bool:
+    """Run the command an operator would; whether any invariant is broken."""
+    env = os.environ | facts["environment"] | {"TRADEPLATFORM_VAR_DIR": facts["var_dir"]}
+    return (
+        subprocess.run(
+            [sys.executable, "manage.py", "invariants"], cwd=BASE_DIR, env=env, check=False
+        ).returncode
+        != 0
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
