@@ -54,8 +54,9 @@ format: setup ## Let the formatters rewrite Python and Rust.
 bench: setup ## Measure orders a second and engine messages a second, as ratios in one run.
 	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
+	$(BIN)/python -m tests.bench.bench_engine
 
-soak: setup ## Trade for a while with faults thrown in, then check every invariant.
+soak: setup ## Trade for two minutes with a fault every few seconds, then check every invariant.
 	$(BIN)/python -m tests.simulation.soak
 
 lock: setup ## Resolve pyproject.toml again into requirements.txt, with hashes.
