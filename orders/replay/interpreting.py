@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from instruments.scaling import steps
-from orders.models import OrderType, Side, TimeInForce
+from orders.models import CLIENT_ORDER_ID, OrderType, Side, TimeInForce
 from orders.replay.actions import ActionKind, RecordedAction
 from orders.replay.comparison import Reason
 from orders.replay.expected_book import ExpectedBook, ExpectedOrder
 from orders.replay.recorded_book import RecordedBook, RecordedOrder
 from orders.replay.stage import Stage
-from orders.services.intake import CLIENT_ORDER_ID
 from orders.services.requests import CancelOrder, NewOrder
 
 

@@ -14,7 +14,7 @@ from orders.replay.actions import ActionKind, MalformedLineError, RecordedAction
 from orders.replay.rows import NumberedRow
 
 _COLUMNS = 6
-_NEW, _PARTIAL_CANCEL, _DELETE, _EXECUTION = "1", "2", "3", "4"
+_KINDS = _NEW, _PARTIAL_CANCEL, _DELETE, _EXECUTION = "1", "2", "3", "4"
 _IGNORED = {"5": "hidden execution", "6": "cross trade", "7": "trading halt"}
 _SIDES = {"1": Side.BUY, "-1": Side.SELL}
 _PRICE_UNIT = Decimal("0.0001")
@@ -35,6 +35,8 @@ def read(rows: Iterator[NumberedRow]) -> Iterator[RecordedAction]:
         if kind in _IGNORED:
             yield RecordedAction(line, time_us, ActionKind.IGNORED, note=_IGNORED[kind])
             continue
+        if kind not in _KINDS:
+            raise MalformedLineError(line, f"type is {kind!r}, not one of 1 to 7")
         size = whole(size_text, line=line, name="size")
         if direction not in _SIDES:
             raise MalformedLineError(line, f"direction is {direction!r}, not 1 or -1")
@@ -64,8 +66,6 @@ def _effect(
     if kind == _DELETE:
         del open_sizes[order_id]
         return ActionKind.CANCEL, 0
-    if kind not in (_PARTIAL_CANCEL, _EXECUTION):
-        raise MalformedLineError(line, f"type is {kind!r}, not one of 1 to 7")
     if left < 0:
         raise MalformedLineError(line, f"takes {size} from an order of which {left + size} is open")
     if left:

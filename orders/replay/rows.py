@@ -48,8 +48,11 @@ def numbered_rows(text: TextIOWrapper) -> Iterator[NumberedRow]:
         for row in reader:
             if row:
                 yield reader.line_num, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise MalformedLineError(reader.line_num + 1, f"not comma-separated UTF-8 text ({error})") from error
+    except csv.Error as error:
+        raise MalformedLineError(reader.line_num, f"not comma-separated text ({error})") from error
+    # What could not be read comes after the last line that could.
+    except UnicodeDecodeError as error:
+        raise MalformedLineError(reader.line_num + 1, f"not UTF-8 text ({error})") from error
     except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise MalformedLineError(reader.line_num + 1, f"the packed file is damaged ({error})") from error
 
