@@ -121,6 +121,11 @@ def load_orders(refs: Iterable[tuple[int, datetime]]) -> dict[int, Order]:
     return {order.id: order for order in Order.objects.filter(id__in=ids, created_at__in=set(times))}
 
 
+def orders_by_id(ids: Iterable[int]) -> QuerySet[Order]:
+    """These orders, oldest first."""
+    return Order.objects.filter(id__in=list(ids)).order_by("id")
+
+
 def orders_of(
     account_ids: Iterable[int], *, instrument_id: int | None, status: OrderStatus | None, live: bool | None
 ) -> list[QuerySet[Order]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
@@ -10,14 +12,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import address_of, caller
+from accounts.api.callers import caller
 from accounts.api.rendering import person_json, tokens_json
 from accounts.api.serializers import LoginInput, PersonShape, RefreshInput, TokensShape
 from accounts.services import sessions
+from tradeplatform.common.addresses import client_address
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.throttling import LoginThrottle
 
 
+@method_decorator(never_cache, name="dispatch")
 class _OpenDoor(APIView):
     """Takes no access token, so that a stale one does not keep anybody from getting a new one."""
 
@@ -48,7 +52,7 @@ class LoginView(_OpenDoor):
             request=http,
             username=given["username"],
             password=given["password"],
-            ip=address_of(http),
+            ip=client_address(http),
             now=timezone.now(),
         )
         return Response(tokens_json(tokens))
@@ -71,7 +75,7 @@ class LogoutView(_OpenDoor):
     def post(self, request: Request) -> Response:
         """End the session: its refresh token stops working now, its access token within minutes."""
         refresh = parse(RefreshInput, request.data)["refresh"]
-        sessions.log_out(refresh=refresh, ip=address_of(request._request), now=timezone.now())  # noqa: SLF001
+        sessions.log_out(refresh=refresh, ip=client_address(request._request), now=timezone.now())  # noqa: SLF001
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

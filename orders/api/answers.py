@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from instruments.selectors import require_rules, rules_by_id
 from orders.models import Fill, Order, OrderStatus
 from orders.rendering import order_json, stored_fill_json
+from orders.selectors import orders_by_id
 
 
 def orders_json(orders: Iterable[Order]) -> list[dict[str, Any]]:
@@ -26,6 +27,13 @@ def order_answer(order: Order, *, done: int = status.HTTP_200_OK, waiting: bool 
         waiting = order.status == OrderStatus.PENDING
     (body,) = orders_json([order])
     return Response(body, status=status.HTTP_202_ACCEPTED if waiting else done)
+
+
+def cancelled_answer(order_ids: Iterable[int], *, done: bool) -> Response:
+    """The orders that were asked to be cancelled, in short; 202 while the book has not done it."""
+    names = ("id", "client_order_id", "symbol", "status")
+    rows = [{name: row[name] for name in names} for row in orders_json(orders_by_id(order_ids))]
+    return Response({"results": rows}, status=status.HTTP_200_OK if done else status.HTTP_202_ACCEPTED)
 
 
 def fills_json(fills: Sequence[Fill]) -> list[dict[str, Any]]:

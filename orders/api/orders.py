@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from accounts.api.callers import actor_of, caller
 from accounts.selectors import chosen_accounts, require_own_account
 from orders.api import examples, inputs, shapes
-from orders.api.answers import instrument_id_of, order_answer, orders_json
+from orders.api.answers import cancelled_answer, instrument_id_of, order_answer, orders_json
 from orders.api.batch import place_batch
 from orders.models import Order, Source
 from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
@@ -92,11 +92,7 @@ class OrdersView(APIView):
             account_id=account, symbol=query.get("symbol"), actor=actor_of(request), now=now
         )
         done = await_commands(requested, at=now, wait_ms=query["wait"])
-        listed = orders_json(
-            Order.objects.filter(id__in=[item.order_id for item in requested]).order_by("id")
-        )
-        rows = [{name: row[name] for name in ("id", "client_order_id", "symbol", "status")} for row in listed]
-        return Response({"results": rows}, status=status.HTTP_200_OK if done else status.HTTP_202_ACCEPTED)
+        return cancelled_answer([item.order_id for item in requested], done=done)
 
 
 class BatchView(APIView):

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
+from pytest_django import Settings
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
@@ -51,6 +52,11 @@ class TestLogin:
             "email": person.email,
             "roles": ["trader"],
         }
+
+    def test_is_kept_by_no_cache(self, person: User, anonymous: Api) -> None:
+        response = anonymous.post("/auth/login", {"username": person.username, "password": PASSWORD})
+
+        assert "no-store" in response["Cache-Control"]
 
     def test_makes_short_lived_tokens_for_this_platform_alone(self, person: User, anonymous: Api) -> None:
         claims = _claims(_log_in(anonymous, person)["access"])
@@ -255,6 +261,24 @@ class TestAccessToken:
         api.credentials(HTTP_AUTHORIZATION=header)
 
         refused(api.get("/accounts"), "not_authenticated", 401)
+
+
+class TestAddress:
+    """Lockout, limits and records go by the peer's address, or by what our own proxy says of it."""
+
+    def _recorded(self, api: Api, **meta: Any) -> str | None:
+        api.post("/auth/login", {"username": "nobody", "password": "x"}, **meta)
+        return AuditRecord.objects.latest("id").ip
+
+    def test_is_not_what_the_caller_says(self, db: None, anonymous: Api) -> None:
+        assert self._recorded(anonymous, HTTP_X_FORWARDED_FOR="198.51.100.7") == "127.0.0.1"
+
+    def test_is_what_our_proxy_says(self, db: None, anonymous: Api, settings: Settings) -> None:
+        settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+
+        assert self._recorded(anonymous, HTTP_X_FORWARDED_FOR="198.51.100.7, 203.0.113.9") == "203.0.113.9"
+        assert self._recorded(anonymous, HTTP_X_FORWARDED_FOR="junk") is None
+        assert self._recorded(anonymous) == "127.0.0.1"
 
 
 class TestRecords:

@@ -388,3 +388,4 @@ class TestAddresses:
     def test_takes_no_other_method(self, market: Market, api: Api) -> None:
         refused(api.put("/orders", {}), "method_not_allowed", 405)
         refused(api.post("/fills", {}), "method_not_allowed", 405)
+        refused(api.options("/orders"), "method_not_allowed", 405)

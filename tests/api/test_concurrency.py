@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.models import LedgerAccount, TradingAccount
 from orders.models import Order
-from tests.api.client import Api, order_body
+from tests.api.client import Api, order_body, refused
 from tests.factories import Market, fund, make_account, money
+from tradeplatform.common.db import execute
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,6 +111,36 @@ def test_one_refresh_token_at_once_gives_one_new_pair(alice: TradingAccount, ano
     answers = _at_once([lambda: anonymous.post("/auth/refresh", body)] * 8)
 
     assert _codes(answers) == {"200": 1, "not_authenticated": 7}
+
+
+def test_a_door_that_cannot_get_through_says_so_and_stores_nothing(
+    market: Market, alice: TradingAccount, api: Api
+) -> None:
+    """The account's row is held elsewhere for longer than a door may wait."""
+    holding, release = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            TradingAccount.objects.select_for_update().get(id=alice.id)
+            holding.set()
+            assert release.wait(30)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(hold)
+        assert holding.wait(30)
+        execute("SET lock_timeout = '50ms'")
+        try:
+            response = api.post("/orders?wait=0", order_body(market, alice, client_order_id="mine"))
+        finally:
+            execute("RESET lock_timeout")
+            release.set()
+        held.result()
+
+    refused(response, "unavailable", 503)
+    assert response["Retry-After"] == "1"
+    refused(api.get(f"/orders/by-client-id/{alice.id}/mine"), "order_not_found", 404)
+    assert money(alice, market.instrument.quote) == ("10000000", "0")
 
 
 def test_cancels_at_once_cancel_once(market: Market, alice: TradingAccount, api: Api) -> None:

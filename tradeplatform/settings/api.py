@@ -17,6 +17,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_THROTTLE_RATES": {"anon": "1200/min", "user": "12000/min", "login": "120/min"},
     # Whose word to take for the caller's address: the proxy's where there is one, else nobody's.
     "NUM_PROXIES": 1 if config.behind_tls_proxy else 0,
+    # OPTIONS is answered for other sites' browsers by corsheaders, and by nobody else.
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "tradeplatform.common.api_schema.Schema",
     "EXCEPTION_HANDLER": "tradeplatform.common.api_errors.problem_details_handler",
     "COERCE_DECIMAL_TO_STRING": True,

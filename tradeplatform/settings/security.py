@@ -35,6 +35,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_HTTP_RESPONSE_CODE = 429
+AXES_CLIENT_IP_CALLABLE = "tradeplatform.common.addresses.client_address"
 AXES_LOCKOUT_CALLABLE = "tradeplatform.lockout.locked_out"
 
 ALLOWED_HOSTS = config.allowed_hosts or ["localhost", "127.0.0.1", "[::1]"]
