@@ -19,6 +19,9 @@ from django_partition.models import PartitionedModel
 from instruments.models import Asset
 from tradeplatform.common.fields import AmountField
 
+# What no NUMERIC(38, 18) reaches, except NaN.
+TOO_MUCH = Decimal(10) ** 20
+
 
 class LedgerKind(models.TextChoices):
     """What a ledger account is for. All but `client` exist once for each asset."""
@@ -65,6 +68,9 @@ class LedgerAccount(models.Model):
                 name="ledger_client_has_account",
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="ledger_held_not_negative"),
+            models.CheckConstraint(
+                condition=Q(balance__lt=TOO_MUCH, held__lt=TOO_MUCH), name="ledger_holds_numbers"
+            ),
             models.CheckConstraint(
                 condition=~Q(kind=LedgerKind.CLIENT) | Q(balance__gte=F("held")),
                 name="ledger_available_not_negative",
@@ -130,7 +136,10 @@ class Transfer(PartitionedModel):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            # NUMERIC knows NaN, which is greater than every number.
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="transfer_amount_positive"
+            ),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_sides_differ"),
         ]
         indexes = [

@@ -1,0 +1,97 @@
+"""Wall 6: facts are never updated or deleted: the database refuses, whoever asks and by whatever road."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import DatabaseError, connection, models, transaction
+
+from accounts.models import FundingRequest, Transfer
+from audit.models import AuditRecord
+from orders.models import Event, Fill, OrderIdentity, Trade
+from orders.services.halting import halt_instrument
+from tests.factories import ACTOR, NOW, make_market
+
+pytestmark = pytest.mark.django_db
+
+FACTS: list[tuple[type[models.Model], str]] = [
+    (Event, "quantity_lots = quantity_lots + 1"),
+    (Trade, "price = price + 1, notional = (price + 1) * quantity"),
+    (Fill, "fee = fee + 1"),
+    (Transfer, "amount = amount + 1"),
+    (AuditRecord, "reason = 'nothing happened'"),
+    (OrderIdentity, "client_order_id = 'another'"),
+    (FundingRequest, "fingerprint = ''"),
+]
+
+
+@pytest.fixture(autouse=True)
+def facts() -> None:
+    """Some rows of each."""
+    market = make_market()
+    market.sell(market.trader(), 2, 50000)
+    market.buy(market.trader(), 1, 50000)
+    halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
+    market.drain()
+
+
+def rows(model: type[models.Model]) -> list[dict[str, Any]]:
+    return list(model._default_manager.order_by("pk").values())
+
+
+def execute(sql: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def tables(model: type[models.Model]) -> list[str]:
+    """The table, and each of its partitions by its own name."""
+    name = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree(%s)", [name])
+        return [row[0] for row in cursor.fetchall()] or [name]
+
+
+@pytest.mark.parametrize(("model", "change"), FACTS, ids=[model.__name__ for model, _ in FACTS])
+def test_wall_06_the_database_refuses_to_change_or_delete_a_fact(
+    model: type[models.Model], change: str
+) -> None:
+    before = rows(model)
+    assert before
+
+    for table in tables(model):
+        for sql in (f"UPDATE {table} SET {change}", f"DELETE FROM {table}"):  # noqa: S608 - our own names
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT count(*) FROM ONLY {table}")  # noqa: S608
+                (here,) = cursor.fetchone()
+            if here or (len(tables(model)) > 1 and table == model._meta.db_table):
+                with pytest.raises(DatabaseError, match="Cannot update or delete rows"):
+                    execute(sql)
+
+    assert rows(model) == before
+
+
+@pytest.mark.parametrize("model", [model for model, _ in FACTS])
+def test_wall_06_nor_through_the_orm(model: type[models.Model]) -> None:
+    before = rows(model)
+
+    with pytest.raises(DatabaseError, match="Cannot update or delete rows"), transaction.atomic():
+        model._default_manager.all().delete()
+    with pytest.raises(DatabaseError, match="Cannot update or delete rows"), transaction.atomic():
+        model._default_manager.all()[0].save()
+
+    assert rows(model) == before
+
+
+def test_wall_06_every_append_only_table_says_so_in_its_model() -> None:
+    """A new kind of fact must not be forgotten here."""
+    declared = {
+        model
+        for model in apps.get_models()
+        if not model.__module__.startswith("tests.")
+        and any(trigger.name == "append_only" for trigger in getattr(model._meta, "triggers", []))
+    }
+
+    assert declared == {model for model, _ in FACTS}
