@@ -78,11 +78,9 @@ class Command(BaseCommand):
                 stop=stop,
             )
             if forever:
-                tally = simulation.run(
-                    orders=None, rate=options["rate"] or _DEMO_RATE, each=_logged_now_and_then()
-                )
-            else:
-                tally = _run_with_bar(simulation, options)
+                simulation.run(orders=None, rate=options["rate"] or _DEMO_RATE, each=_logged_now_and_then())
+                return
+            tally = _run_with_bar(simulation, options)
         except (Refusal, NobodyDrainsError, ShardStopped, OperationalError) as error:
             if stop.is_set():
                 return

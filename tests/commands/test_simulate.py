@@ -1,0 +1,170 @@
+"""`manage.py simulate`: a seed repeats decisions, habits differ, and nobody spends what they do not have."""
+
+from __future__ import annotations
+
+import io
+import random
+import threading
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.db.models import Count, F, Q, Sum
+
+from accounts.models import FundingRequest, LedgerAccount, TradingAccount, User
+from instruments.models import Instrument, InstrumentStatus
+from liquidity.participants.desk import open_desk
+from liquidity.participants.simulating import Simulation
+from orders.models import Fill, Order, Source, Trade
+from orders.services import books
+from orders.services.seeding import SHARDS, Seeded
+from orders.services.sending import Drain, Sender
+from tests.factories import ACTOR, NOW
+
+pytestmark = pytest.mark.django_db
+
+CAST = {"sim-maker-1", "sim-maker-2", "sim-taker-1", "sim-taker-2", "sim-patient-1"}
+
+
+def simulate(**options: Any) -> str:
+    out = io.StringIO()
+    call_command("simulate", drain=Drain.INLINE, stdout=out, **options)
+    return out.getvalue()
+
+
+def decisions() -> list[tuple[Any, ...]]:
+    """What was decided, and what came of it, without ids and times."""
+    return list(
+        Order.objects.filter(source=Source.SIMULATION)
+        .order_by("id")
+        .values_list(
+            "account__account_number", "instrument__symbol", "side", "type", "time_in_force", "post_only",
+            "price", "quantity", "filled", "status",
+        )
+    )  # fmt: skip
+
+
+def decisions_of_a_fresh_run(seed: int) -> list[tuple[Any, ...]]:
+    """Run, look, and take everything back."""
+    with transaction.atomic():
+        simulate(orders=300, seed=seed)
+        made = decisions()
+        transaction.set_rollback(True)
+    for shard_id in SHARDS:
+        books.forget(shard_id)
+    return made
+
+
+def test_a_seed_repeats_every_decision(seeded: Seeded) -> None:
+    first, again, other = (decisions_of_a_fresh_run(seed) for seed in (7, 7, 8))
+
+    assert len(first) == 300
+    assert first == again
+    assert first != other
+
+
+def test_money_is_conserved_and_nobody_overspends(seeded: Seeded) -> None:
+    table = simulate(orders=300, seed=7)
+
+    assert "denied" not in table
+    sums = (
+        LedgerAccount.objects.values("asset").annotate(total=Sum("balance")).values_list("total", flat=True)
+    )
+    assert set(sums) == {Decimal(0)}
+    assert not LedgerAccount.objects.filter(
+        Q(account__isnull=False) & (Q(balance__lt=F("held")) | Q(held__lt=0))
+    ).exists()
+
+
+def test_the_table_counts_what_happened(seeded: Seeded) -> None:
+    table = simulate(orders=120, seed=3)
+    rows = dict(line.strip("│ ").split("│") for line in table.splitlines() if line.startswith("│"))
+    shown = {name.strip(): int(count.strip().replace(",", "")) for name, count in rows.items()}
+
+    assert shown["orders sent"] == shown["accepted"] == Order.objects.count() == 120
+    assert shown["trades"] == Trade.objects.count() > 0
+
+
+def test_habits_differ(seeded: Seeded) -> None:
+    simulate(orders=400, seed=11)
+
+    fills = Fill.objects.values_list("account__user__username", "liquidity").distinct()
+    placed = Order.objects.values_list("account__user__username").annotate(count=Count("id")).order_by()
+    assert dict(placed) == {
+        "sim-maker-1": 231,
+        "sim-maker-2": 111,
+        "sim-patient-1": 17,
+        "sim-taker-1": 39,
+        "sim-taker-2": 2,
+    }
+    assert set(fills) == {
+        ("sim-maker-1", "maker"),
+        ("sim-maker-2", "maker"),
+        ("sim-patient-1", "maker"),
+        ("sim-taker-1", "taker"),
+        ("sim-taker-2", "taker"),
+    }
+    assert not Order.objects.live().filter(account__user__username__startswith="sim-taker").exists()
+
+
+def test_makers_quote_both_sides_without_crossing(seeded: Seeded) -> None:
+    simulate(orders=200, seed=5, symbols=["BTCUSDT"])
+
+    resting = Order.objects.resting().filter(account__user__username="sim-maker-1")
+    bids = [order.price for order in resting if order.side == "buy"]
+    asks = [order.price for order in resting if order.side == "sell"]
+    assert len(bids) >= 2
+    assert len(asks) >= 2
+    assert max(price for price in bids if price) < min(price for price in asks if price)
+
+
+def test_participants_are_opened_and_funded_once(seeded: Seeded) -> None:
+    simulate(orders=10, seed=1)
+    before = (User.objects.count(), TradingAccount.objects.count(), FundingRequest.objects.count())
+
+    simulate(orders=10, seed=2)
+
+    assert (User.objects.count(), TradingAccount.objects.count(), FundingRequest.objects.count()) == before
+    people = User.objects.filter(username__startswith="sim-")
+    assert set(people.values_list("username", flat=True)) == CAST
+    assert not any(user.has_usable_password() for user in people)
+
+
+def test_a_closed_market_is_counted_and_survived(seeded: Seeded) -> None:
+    Instrument.objects.filter(symbol="BTCUSDT").update(status=InstrumentStatus.HALTED)
+
+    table = simulate(orders=20, seed=7, symbols=["BTCUSDT"])
+
+    assert "denied: instrument_halted" in table
+    assert not Order.objects.exists()
+
+
+def test_an_unknown_symbol_is_refused(seeded: Seeded) -> None:
+    with pytest.raises(CommandError, match="No such instrument: NOPE"):
+        simulate(orders=1, symbols=["BTCUSDT", "NOPE"])
+
+    assert not User.objects.filter(username__startswith="sim-").exists()
+
+
+@pytest.mark.parametrize("symbol", ["EURUSD", "USDJPY", "XAGUSD", "US30USD", "DOGEUSDT", "MATICUSDT"])
+def test_any_seeded_instrument_can_be_quoted(seeded: Seeded, symbol: str) -> None:
+    table = simulate(orders=30, seed=7, symbols=[symbol])
+
+    assert "denied" not in table
+    assert Order.objects.filter(instrument__symbol=symbol).count() == 30
+
+
+def test_told_to_stop_it_stops(seeded: Seeded) -> None:
+    stop = threading.Event()
+    desk = open_desk(symbols=["BTCUSDT"], actor=ACTOR, now=NOW)
+    sender = Sender(desk.shard_ids, Drain.INLINE, ACTOR, Source.SIMULATION, clock=lambda: NOW, stop=stop)
+    simulation = Simulation(desk, sender, random.Random(7), stop)
+
+    tally = simulation.run(
+        orders=None, rate=None, each=lambda tally: stop.set() if tally.orders > 20 else None
+    )
+
+    assert 20 < tally.orders < 40
+    assert Order.objects.count() == tally.orders
