@@ -18,6 +18,7 @@ from orders.models import Side
 from orders.replay.actions import ActionKind, RecordedAction
 from orders.replay.comparison import LEVELS, Comparison
 from orders.replay.interpreting import Amend, Interpreter
+from orders.replay.journal import Journal
 from orders.replay.lookups import amends_sent, is_known, trade_count
 from orders.replay.report import PlatformCheck, ReplayReport, Tally
 from orders.replay.stage import Stage
@@ -51,6 +52,7 @@ class Replay:
     interpreter: Interpreter
     run_id: str
     batch: int = 500
+    journal: Journal | None = None
     tally: Tally = field(default_factory=Tally)
     check: PlatformCheck = field(default_factory=PlatformCheck)
     comparison: Comparison = field(init=False)
@@ -131,7 +133,10 @@ class Replay:
         if not self._queue:
             return
         queue, self._queue = self._queue, []
-        outcomes = self.sender.send([request for _, request in queue])
+        requests = [request for _, request in queue]
+        outcomes = self.sender.send(requests)
+        if self.journal:
+            self.journal.write(zip(requests, outcomes, strict=True))
         self._catching_up = any(isinstance(outcome, Accepted) and outcome.duplicate for outcome in outcomes)
         for (recorded_id, request), outcome in zip(queue, outcomes, strict=True):
             self._note(recorded_id, request, outcome)

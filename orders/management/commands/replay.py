@@ -7,6 +7,8 @@ import json
 import re
 import uuid
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from orders.models import Source
 from orders.replay.actions import MalformedLineError
 from orders.replay.formats import FORMATS, Format
 from orders.replay.interpreting import Interpreter
+from orders.replay.journal import Journal
 from orders.replay.replaying import Replay
 from orders.replay.report import ReplayReport, Tally
 from orders.replay.rows import Recording, numbered_rows, opened
@@ -68,6 +71,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--run", type=_run, help="the run's id: given again after a crash, the run continues"
         )
+        parser.add_argument(
+            "--journal", type=Path, metavar="FILE", help="append to it what was answered to each order"
+        )
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -93,7 +99,7 @@ class Command(BaseCommand):
                 run_id=run_id,
                 batch=options["batch"],
             )
-            with opened(options["file"]) as recording:
+            with opened(options["file"]) as recording, _journal(options["journal"]) as replay.journal:
                 report = _replay(replay, recording, recording_format, options)
         except (OSError, MalformedLineError) as error:
             raise CommandError(f"{options['file']}: {error}") from error
@@ -105,6 +111,15 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report.as_json(), indent=2))
         else:
             _print(report.as_json(), output(options))
+
+
+@contextmanager
+def _journal(path: Path | None) -> Iterator[Journal | None]:
+    if path is None:
+        yield None
+        return
+    with path.open("a", encoding="utf-8") as file:
+        yield Journal(file)
 
 
 def _replay(
