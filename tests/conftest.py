@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.browser import ARGUMENTS, chromium
-from tests.servers import Platform, platform_key, wants_platform
+from tests.running import Platform
+from tests.servers import platform_key, wants_platform
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,42 +8,23 @@ addresses.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tradeplatform.config import BASE_DIR, load_config
-from tradeplatform.supervisor.program import last_words
+from tests.running import Platform, start_platform, stop_platform
+from tradeplatform.config import load_config
 from tradeplatform.supervisor.servers import EmbeddedServers, launched, stop_children
-from tradeplatform.supervisor.valkey import free_port
 
-#: Seconds for a platform to come up on a machine that is busy with other tests.
-_START_SECONDS = 180
+__all__ = ["Platform", "platform_key", "wants_platform"]
 
 _cleanup = ExitStack()
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """A running platform, as `manage.py up --json-ready` describes it."""
-
-    base_url: str
-    ws_url: str
-    environment: dict[str, str]
-    var_dir: Path
-    pid: int
-    pids: dict[str, int]
 
 
 platform_key = pytest.StashKey[Platform]()
@@ -91,25 +72,10 @@ def _start_servers(folder: Path) -> None:
 
 
 def _start_platform(folder: Path) -> Platform:
-    ready, log = folder / "ready.json", folder / "up.log"
-    ports = [f"--http-port={free_port()}", f"--ws-port={free_port()}"]
-    command = [sys.executable, "manage.py", "up", "--no-demo", f"--json-ready={ready}", *ports]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=subprocess.STDOUT)
-    _cleanup.callback(_stop_platform, process)
-    deadline = time.monotonic() + _START_SECONDS
-    while not ready.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.exit(
-                f"The platform for the live tests did not start:\n{last_words(log, 40)}", returncode=3
-            )
-        time.sleep(0.1)
-    facts = json.loads(ready.read_text())
-    os.environ.update(facts["environment"])
-    names = Platform.__dataclass_fields__.keys()
-    return Platform(**{name: facts[name] for name in names} | {"var_dir": Path(facts["var_dir"])})
-
-
-def _stop_platform(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(60)
+    try:
+        process, platform = start_platform(folder)
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=3)
+    _cleanup.callback(stop_platform, process)
+    os.environ.update(platform.environment)
+    return platform

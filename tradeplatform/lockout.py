@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from tradeplatform.common.api_errors import problem
+from tradeplatform.common.api_errors import CONTENT_TYPE, problem
 from tradeplatform.common.errors import Code, Refusal
 
+_SENTENCE = "Too many failed logins from this address for this name: wait fifteen minutes and try again."
 
-def locked_out(_request: HttpRequest, _response: object = None, _credentials: object = None) -> JsonResponse:
-    """Answer 429 in the API's error format; the admin's login page shows the same sentence."""
-    message = "Too many failed logins from this address for this name: wait fifteen minutes and try again."
-    refusal = Refusal(Code.THROTTLED, message)
-    headers = {"Retry-After": str(int(settings.AXES_COOLOFF_TIME.total_seconds()))}
-    return JsonResponse(
-        problem(refusal), status=429, headers=headers, content_type="application/problem+json"
-    )
+
+def locked_out(request: HttpRequest, _response: object = None, _credentials: object = None) -> HttpResponse:
+    """Answer 429: in the API's error format there, as a sentence where a person filled in the form."""
+    answer: HttpResponse
+    if request.path.startswith("/api/"):
+        body = problem(Refusal(Code.THROTTLED, _SENTENCE))
+        answer = JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE)
+    else:
+        answer = HttpResponse(_SENTENCE, status=429, content_type="text/plain; charset=utf-8")
+    answer["Retry-After"] = str(int(settings.AXES_COOLOFF_TIME.total_seconds()))
+    return answer

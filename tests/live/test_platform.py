@@ -11,7 +11,7 @@ from django.conf import settings
 
 from accounts.models import TradingAccount
 from orders.models import Command, Order, OrderStatus
-from tests.servers import Platform
+from tests.running import Platform
 from tests.tradeplatform.supervisor.waiting import wait_for
 
 pytestmark = pytest.mark.live

@@ -20,16 +20,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
 
+from tests.running import Platform, start_platform, stop_platform
 from tradeplatform.config import BASE_DIR
 from tradeplatform.supervisor.processes import Record, read_records
-from tradeplatform.supervisor.valkey import free_port
 
-_START_SECONDS = 180.0
 _SETTLE_SECONDS = 120.0
 _FROZEN_SECONDS = 4.0
 
@@ -68,11 +66,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tradeplatform-soak-") as made:
         folder = Path(made)
         folder.chmod(0o755)
-        with _platform(folder) as facts, _participants(facts, options.rate, options.seed) as participants:
-            counts = _break_things(folder, facts, participants, options)
+        with (
+            _platform(folder) as platform,
+            _participants(platform, options.rate, options.seed) as participants,
+        ):
+            counts = _break_things(folder, platform, participants, options)
             participants.stop()
-            left = _settle(facts)
-            failed = _invariants(facts)
+            left = _settle(platform)
+            failed = _invariants(platform)
         _say(f"faults: {json.dumps(counts)}; participants restarted {participants.restarts} times")
         _say(f"commands applied: {left['done']}, still pending: {left['pending']}")
     return 0 if left["pending"] == 0 and left["done"] > 0 and not failed else 1
@@ -84,43 +85,25 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _platform(folder: Path) -> Iterator[dict[str, Any]]:
-    ready, log = folder / "ready.json", folder / "up.log"
-    ports = [f"--http-port={free_port()}", f"--ws-port={free_port()}"]
-    command = [
-        sys.executable,
-        "manage.py",
-        "up",
-        "--no-demo",
-        f"--var={folder}",
-        f"--json-ready={ready}",
-        *ports,
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=subprocess.STDOUT)
+def _platform(folder: Path) -> Iterator[Platform]:
+    process, platform = start_platform(folder)
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not ready.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"The platform did not start:\n{log.read_text()}")
-            time.sleep(0.1)
         _say("platform ready")
-        yield json.loads(ready.read_text())
+        yield platform
     finally:
-        process.terminate()
-        process.wait(60)
+        stop_platform(process)
 
 
 class _Participants:
     """`manage.py simulate`, started again whenever a fault ended it: its clients would come back too."""
 
-    def __init__(self, facts: dict[str, Any], rate: int, seed: int) -> None:
+    def __init__(self, platform: Platform, rate: int, seed: int) -> None:
         self._command = [
             *(sys.executable, "manage.py", "simulate", "--forever"),
             *(f"--rate={rate}", f"--seed={seed}"),
         ]
-        self._env = os.environ | facts["environment"] | {"TRADEPLATFORM_VAR_DIR": facts["var_dir"]}
-        self._log = Path(facts["var_dir"]) / "log" / "participants.log"
+        self._env = os.environ | platform.environment | {"TRADEPLATFORM_VAR_DIR": str(platform.var_dir)}
+        self._log = platform.var_dir / "log" / "participants.log"
         self.restarts = -1
         self._process = self._start()
 
@@ -142,8 +125,8 @@ class _Participants:
 
 
 @contextmanager
-def _participants(facts: dict[str, Any], rate: int, seed: int) -> Iterator[_Participants]:
-    running = _Participants(facts, rate, seed)
+def _participants(platform: Platform, rate: int, seed: int) -> Iterator[_Participants]:
+    running = _Participants(platform, rate, seed)
     try:
         yield running
     finally:
@@ -151,7 +134,7 @@ def _participants(facts: dict[str, Any], rate: int, seed: int) -> Iterator[_Part
 
 
 def _break_things(
-    folder: Path, facts: dict[str, Any], participants: _Participants, options: argparse.Namespace
+    folder: Path, platform: Platform, participants: _Participants, options: argparse.Namespace
 ) -> dict[str, int]:
     """Faults at random times until the time is up; how often each happened."""
     chance = random.Random(options.seed)
@@ -168,7 +151,7 @@ def _break_things(
         victim = chance.choice(
             [record for record in read_records(folder) if record.name.startswith(fault.target)]
         )
-        _say(f"{fault.name} ({victim.name}, process {victim.pid}); {_progress(facts)}")
+        _say(f"{fault.name} ({victim.name}, process {victim.pid}); {_progress(platform)}")
         _strike(victim, fault.signal)
         counts[fault.name] += 1
     return counts
@@ -186,35 +169,35 @@ def _strike(victim: Record, what: signal.Signals) -> None:
             process.send_signal(signal.SIGCONT)
 
 
-def _progress(facts: dict[str, Any]) -> str:
+def _progress(platform: Platform) -> str:
     try:
-        found = _commands(facts)
+        found = _commands(platform)
     except psycopg.OperationalError:
         return "the database is on its way back"
     return f"{found['done']} commands applied, {found['pending']} waiting"
 
 
-def _commands(facts: dict[str, Any]) -> dict[str, int]:
-    url = facts["environment"]["TRADEPLATFORM_READONLY_DATABASE_URL"]
+def _commands(platform: Platform) -> dict[str, int]:
+    url = platform.environment["TRADEPLATFORM_READONLY_DATABASE_URL"]
     with psycopg.connect(url, connect_timeout=5) as reader:
         rows = reader.execute("SELECT status, count(*) FROM orders_command GROUP BY status").fetchall()
     return {"pending": 0, "done": 0} | dict(rows)
 
 
-def _settle(facts: dict[str, Any]) -> dict[str, int]:
+def _settle(platform: Platform) -> dict[str, int]:
     """Wait until the platform, left in peace, has applied what was committed."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
         with suppress(psycopg.OperationalError):
-            found = _commands(facts)
+            found = _commands(platform)
             if found["pending"] == 0 or time.monotonic() > deadline:
                 return found
         time.sleep(0.5)
 
 
-def _invariants(facts: dict[str, Any]) -> bool:
+def _invariants(platform: Platform) -> bool:
     """Run the command an operator would; whether any invariant is broken."""
-    env = os.environ | facts["environment"] | {"TRADEPLATFORM_VAR_DIR": facts["var_dir"]}
+    env = os.environ | platform.environment | {"TRADEPLATFORM_VAR_DIR": str(platform.var_dir)}
     return (
         subprocess.run(
             [sys.executable, "manage.py", "invariants"], cwd=BASE_DIR, env=env, check=False

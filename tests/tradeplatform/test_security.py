@@ -51,6 +51,11 @@ def test_ten_wrong_passwords_lock_the_name_for_that_address_only(client: Client)
     assert locked.status_code == 429
     assert locked.headers["Content-Type"] == "application/problem+json"
     assert locked.json()["code"] == "throttled"
+    assert locked.headers["Retry-After"] == "900"
+    form = {"username": "desk", "password": "right horse battery"}
+    page = client.post(reverse("admin:login"), form, REMOTE_ADDR="10.0.0.1")
+    assert (page.status_code, page.headers["Content-Type"]) == (429, "text/plain; charset=utf-8")
+    assert page.content.startswith(b"Too many failed logins")
     assert log_in("right horse battery", "10.0.0.2").status_code == 200
 
 

@@ -18,12 +18,11 @@ import psutil
 import psycopg
 import pytest
 
+from tests.running import private_environment, start_platform
 from tests.tradeplatform.supervisor.waiting import wait_for
 from tradeplatform.config import BASE_DIR
 from tradeplatform.supervisor.processes import read_records, session_of
 from tradeplatform.supervisor.valkey import free_port
-
-_START_SECONDS = 180.0
 
 
 class Run:
@@ -35,11 +34,7 @@ class Run:
         self.ready = folder / "ready.json"
         self.log = folder / "up.txt"
         self.http, self.ws = free_port(), free_port()
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("TRADEPLATFORM_") and name not in {"DATABASE_URL", "REDIS_URL"}
-        }
+        self.environment = private_environment()
 
     def manage(self, *arguments: str) -> list[str]:
         """The command line of a management command in this folder."""
@@ -47,18 +42,7 @@ class Run:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the platform and wait until it says that it is ready."""
-        ports = [f"--http-port={self.http}", f"--ws-port={self.ws}"]
-        command = self.manage("up", "--no-demo", f"--json-ready={self.ready}", *ports)
-        with self.log.open("ab") as output:
-            process = subprocess.Popen(
-                command, cwd=BASE_DIR, env=self.environment, stdout=output, stderr=subprocess.STDOUT
-            )
-
-        def is_ready() -> bool:
-            assert process.poll() is None, self.log.read_text()
-            return self.ready.exists()
-
-        wait_for(is_ready, "the platform", seconds=_START_SECONDS)
+        process, _ = start_platform(self.folder, http_port=self.http, ws_port=self.ws)
         return process
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
