@@ -90,7 +90,7 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
     @admin.display(description="State")
     def states(self, account: TradingAccount) -> SafeString:
         """Type and state."""
-        return SafeString(" ").join(party.account_states(account))
+        return show.together(party.account_states(account))
 
     @admin.display(description="Leverage")
     def leverage_shown(self, account: TradingAccount) -> SafeString:
@@ -125,8 +125,11 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
         return ""
 
     def panels(self, request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
-        """Balances, the account, transfers."""
+        """Balances; live orders and fills are added by the floor above."""
         yield ledger_panels.balances(account)
+
+    def closing_panels(self, request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
+        """The account itself, and what moved its money."""
         yield Facts(
             "Account",
             [

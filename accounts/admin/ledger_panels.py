@@ -55,9 +55,7 @@ def _latest(ledger_ids: list[int], name: str) -> Table:
     transfers = page_of_sources(sources, whole, older=None, newer=None, size=LATEST).rows
     return Table(
         "Latest transfers",
-        columns(
-            "Transfer", "When (UTC)", "Kind", "#Amount", "#Balance after", "Other side", "Because of"
-        ),
+        columns("Transfer", "When (UTC)", "Kind", "#Amount", "#Balance after", "Other side", "Because of"),
         [_line(transfer, set(ledger_ids)) for transfer in transfers],
         empty="No money has moved yet.",
         more=(show.list_of(Transfer, account=name), "All of them") if transfers else None,

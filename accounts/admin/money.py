@@ -15,6 +15,7 @@ from accounts.services import funding
 from audit.admin.acting import actor_of
 from instruments.admin.show import amount
 from instruments.models import Asset
+from instruments.scaling import short_text
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.fields import amount_field, choice_field
@@ -68,7 +69,8 @@ class MoneyButton(Button):
         if balance - held + change < 0:
             raise Refusal(
                 Code.INSUFFICIENT_FUNDS,
-                f"Only {balance - held:f} {asset.code} is available: {held:f} is held by open orders.",
+                f"Only {short_text(balance - held)} {asset.code} is available: "
+                f"{short_text(held)} is held by open orders.",
                 field="amount",
             )
         return [
@@ -94,7 +96,7 @@ class MoneyButton(Button):
             format_html(
                 "{} {} {} {}.",
                 self.verb,
-                amount(transfer.amount, asset),
+                amount(data["amount"], asset),
                 "on" if self.sign > 0 else "from",
                 show.ref(transfer, f"{obj} as transfer {transfer.pk}"),
             )

@@ -91,7 +91,7 @@ class UserAdmin(DetailMixin, KeysetList):
     @admin.display(description="Roles")
     def roles_held(self, user: User) -> SafeString | str:
         """As badges."""
-        return SafeString(" ").join(_badge(role) for role in user.roles.all()) or show.NOTHING
+        return show.together(_badge(role) for role in user.roles.all()) or show.NOTHING
 
     @admin.display(description="Identity")
     def identity(self, user: User) -> SafeString:
@@ -157,7 +157,7 @@ class UserAdmin(DetailMixin, KeysetList):
             [
                 [
                     show.ref(account),
-                    SafeString(" ").join(party.account_states(account)),
+                    show.together(party.account_states(account)),
                     account.currency.code,
                     show.number(account.leverage),
                     show.when(account.created_at),
@@ -180,7 +180,8 @@ def _badge(role: UserRole) -> SafeString:
 
 
 def _kyc(user: User) -> SafeString:
-    return show.badge(user.get_kyc_status_display(), KYC_TONE[KycStatus(user.kyc_status)])
+    words = f"Identity {user.get_kyc_status_display().lower()}"
+    return show.badge(words, KYC_TONE[KycStatus(user.kyc_status)])
 
 
 def _login(user: User) -> SafeString:

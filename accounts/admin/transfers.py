@@ -47,7 +47,7 @@ class AssetFilter(ChoiceFilter):
 class TradeFilter(IdFilter):
     """All that one trade moved."""
 
-    title, parameters, lookup = "trade", ("trade",), "trade_id"
+    title, parameters, lookup, placeholder = "trade", ("trade",), "trade_id", "trade id"
 
 
 class TransferDays(DaysFilter):

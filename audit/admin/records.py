@@ -13,10 +13,11 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch
 from django.utils.safestring import SafeString
 
+from audit.actor import ActorKind
 from audit.models import AuditRecord
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.filters import DaysFilter, TextFilter, as_id
+from tradeplatform.common.admin.filters import ChoiceFilter, DaysFilter, TextFilter, as_id
 from tradeplatform.common.admin.lists import KeysetList
 from tradeplatform.common.admin.panels import Custom, Fact, Facts, Panel
 
@@ -31,6 +32,13 @@ class ActorFilter(TextFilter):
         people = apps.get_model("accounts", "User").objects
         user_id = as_id(typed) or people.filter(username=typed).values_list("id", flat=True).first()
         return queryset.filter(actor_id=user_id) if user_id else queryset.filter(actor_label=typed)
+
+
+class KindFilter(ChoiceFilter):
+    """People, or the platform itself."""
+
+    title, parameters, lookup = "by", ("by",), "actor_kind"
+    options = ((ActorKind.USER, "People"), (ActorKind.SYSTEM, "The platform"))
 
 
 class ActionFilter(TextFilter):
@@ -80,7 +88,7 @@ class AuditRecordAdmin(DetailMixin, KeysetList):
     when_empty = "Nobody has done anything by hand yet. Every button leaves a record here."
     list_display = ("moment", "who", "action", "what", "why", "where")
     list_display_links = ("moment",)
-    list_filter = (ActorFilter, ActionFilter, TargetFilter, CorrelationFilter, RecordDays)
+    list_filter = (KindFilter, ActorFilter, ActionFilter, TargetFilter, CorrelationFilter, RecordDays)
 
     @admin.display(description="When (UTC)")
     def moment(self, record: AuditRecord) -> SafeString | str:
@@ -122,11 +130,19 @@ class AuditRecordAdmin(DetailMixin, KeysetList):
                 Fact("Kind of thing", record.target_type),
                 Fact("From address", show.mono(record.ip)),
                 Fact("Reason", record.reason or show.NOTHING),
-                Fact("Correlation id", show.mono(record.correlation_id)),
+                Fact("Correlation id", _together(record)),
             ],
             wide=True,
         )
         yield Custom("Before and after", "backoffice/panels/changes.html", {"changes": changes(record)})
+
+
+def _together(record: AuditRecord) -> SafeString | str:
+    """The id, linked to all that the same request did."""
+    if not record.correlation_id:
+        return show.NOTHING
+    url = show.list_of(AuditRecord, correlation=record.correlation_id)
+    return show.link(url, show.mono(record.correlation_id))
 
 
 def actor(record: AuditRecord) -> SafeString | str:

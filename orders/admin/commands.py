@@ -215,7 +215,7 @@ def wants(command: Any) -> SafeString | str:
     """Price and quantity as asked."""
     instrument = command.market
     if command.kind not in {CommandKind.NEW, CommandKind.AMEND} or instrument is None:
-        return show.NOTHING
+        return show.number(show.NOTHING)
     quantity = market.quantity(times(command.quantity_lots, instrument.lot_size), instrument)
     price = market.price(times(command.price_ticks, instrument.tick_size), instrument)
     shown = quantity if command.quantity_lots else "same quantity"

@@ -58,7 +58,7 @@ class OrderAdmin(DetailMixin, KeysetList):
     search_hint = "Order id, client order id or account number, exactly"
     list_display = (
         "number", "moment", "account_shown", "instrument_shown", "side_shown", "kind", "price_shown",
-        "quantity_shown", "filled_shown", "state", "door",
+        "quantity_shown", "filled_shown", "state",
     )  # fmt: skip
     list_display_links = ("number",)
     list_filter = (StatusFilter, SideFilter, InstrumentFilter, AccountFilter, SourceFilter, CreatedDays)
@@ -82,9 +82,9 @@ class OrderAdmin(DetailMixin, KeysetList):
         return show.lines(show.mono(order.pk), order.client_order_id)
 
     @admin.display(description="Accepted (UTC)")
-    def moment(self, order: Order) -> SafeString | str:
-        """When."""
-        return show.when(order.created_at)
+    def moment(self, order: Order) -> SafeString:
+        """When, and through which door."""
+        return show.lines(show.when(order.created_at), f"through {order.get_source_display()}")
 
     @admin.display(description="Account")
     def account_shown(self, order: Order) -> SafeString:
@@ -128,11 +128,6 @@ class OrderAdmin(DetailMixin, KeysetList):
     def state(self, order: Order) -> SafeString:
         """Where it stands, and why it ended."""
         return show.lines(trading.status(order), words.reason(order.reason))
-
-    @admin.display(description="Through")
-    def door(self, order: Order) -> str:
-        """The door."""
-        return order.get_source_display()
 
     def heading(self, order: Order) -> str:
         """Its number."""

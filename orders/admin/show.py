@@ -72,7 +72,7 @@ def instrument(row: Instrument) -> SafeString | str:
 
 def market(row: Instrument) -> SafeString:
     """A link to the market page."""
-    return show.link(reverse("admin:market", args=[row.symbol]), f"{row.symbol} market")
+    return show.link(reverse("admin:market", args=[row.symbol]), f"{row.symbol} live")
 
 
 def actor(row: Order | Command) -> SafeString | str:

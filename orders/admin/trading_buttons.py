@@ -37,13 +37,15 @@ class Stop(Button):
 
     def shown(self, obj: Instrument) -> bool:
         """While it is not so already, and not gone for good."""
-        return obj.status not in {self.status, InstrumentStatus.DELISTED}
+        return not self.why_not(obj)
 
     def why_not(self, obj: Instrument) -> str:
         """It is so already."""
         if obj.status == InstrumentStatus.DELISTED:
             return f"{obj} is delisted for good."
-        return f"{obj} is {obj.get_status_display().lower()} already." if obj.status == self.status else ""
+        if obj.status != self.status or halting.resume_is_pending(obj.pk):
+            return ""
+        return f"{obj} is {obj.get_status_display().lower()} already."
 
     def initial(self, obj: Instrument) -> Mapping[str, Any]:
         """The instrument's own policy."""
@@ -136,7 +138,9 @@ class Resume(Button):
         """It trades, or never will."""
         if obj.status == InstrumentStatus.DELISTED:
             return f"{obj} is delisted for good."
-        return f"{obj} is trading already." if obj.status == InstrumentStatus.ACTIVE else ""
+        if obj.status == InstrumentStatus.ACTIVE:
+            return f"{obj} is trading already."
+        return f"{obj} is being resumed already." if halting.resume_is_pending(obj.pk) else ""
 
     def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
         """Status, orders."""

@@ -42,7 +42,7 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         trades = [fills // 2 for fills in rows_each_minute(Fill, end=end, minutes=MINUTES)]
         _add_rate(page, "Trades", trades, end, reverse("admin:orders_trade_changelist"))
     if may("orders.view_shard"):
-        _add_shards(page)
+        _add_shards(page, now)
     if may("instruments.view_instrument"):
         _add_stopped(page)
     if may("orders.view_book"):
@@ -81,7 +81,7 @@ def _add_rate(page: dict[str, Any], name: str, counts: list[int], end: datetime,
     )
 
 
-def _add_shards(page: dict[str, Any]) -> None:
+def _add_shards(page: dict[str, Any], now: datetime) -> None:
     """A tile with what waits, and all shards."""
     waiting = backlogs()
     shards = list(Shard.objects.order_by("id"))
@@ -98,7 +98,7 @@ def _add_shards(page: dict[str, Any]) -> None:
     page["panels"].append(
         Table(
             "Shards",
-            columns("Shard", "Status", "#Waiting", "Oldest waits for", "#Position", "Last drained (UTC)"),
+            columns("Shard", "Status", "#Waiting", "Oldest waits for", "#Position", "#Last drained"),
             [
                 [
                     show.ref(shard, f"Shard {shard.pk}"),
@@ -109,7 +109,7 @@ def _add_shards(page: dict[str, Any]) -> None:
                     ),
                     lag(waiting.get(shard.pk, Backlog(0, None))),
                     show.whole(shard.position),
-                    show.when(shard.drained_at),
+                    f"{show.age(shard.drained_at, now)} ago" if shard.drained_at else show.NOTHING,
                 ]
                 for shard in shards
             ],
@@ -146,7 +146,7 @@ def _add_stopped(page: dict[str, Any]) -> None:
 
 def _books() -> Panel:
     """The books that moved last."""
-    books = Book.objects.select_related("instrument__base", "instrument__quote").order_by("-last_time")
+    books = Book.objects.filter(seq__gt=0).select_related("instrument__base", "instrument__quote")
     return Table(
         "Markets that moved last",
         columns("Market", "Engine", "#Last price", "#Seq", "Last event (UTC)"),
@@ -158,9 +158,9 @@ def _books() -> Panel:
                 show.ref(book, show.whole(book.seq)),
                 last_event(book),
             ]
-            for book in books[:_BOOKS]
+            for book in books.order_by("-last_time")[:_BOOKS]
         ],
-        empty="No book is open yet: the first order of an instrument opens its book.",
+        empty="No market has moved yet: send an order, or run `manage.py simulate`.",
         wide=False,
     )
 

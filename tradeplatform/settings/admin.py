@@ -13,6 +13,11 @@ def _style(_request: HttpRequest) -> str:
     return static("backoffice/backoffice.css")
 
 
+def _icon(_request: HttpRequest) -> str:
+    """Two candles, for the browser's tab."""
+    return static("backoffice/icon.svg")
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Trading platform",
     "SITE_HEADER": "Trading platform",
@@ -23,6 +28,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
     "STYLES": [_style],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _icon}],
     # Blue: green and red mean buy and sell, good and bad.
     "COLORS": {
         "primary": {

@@ -44,7 +44,8 @@ export class CandleChart {
     this.last = rows.at(-1) ?? null;
     this.candles.setData(rows);
     this.volume.setData(rows.map((row) => this.bar(row)));
-    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(rows.length, 60) - 120, to: Math.max(rows.length, 60) + 3 });
+    this.chart.timeScale().applyOptions({ barSpacing: 8, rightOffset: 4 });
+    this.chart.timeScale().scrollToRealTime();
     setTimeout(() => this.reconcile(), 1000);
   }
 

@@ -1,6 +1,7 @@
 // The depth chart: how much is open up to each price, both sides, as steps.
 
 import uPlot from "../../vendor/uplot-1.6.32/uPlot.esm.js";
+import { grouped } from "./ladder.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const LEVELS = 200;
@@ -36,8 +37,11 @@ export class DepthChart {
         padding: [8, 8, 0, 0],
         cursor: { drag: { x: false, y: false } },
         legend: { show: false },
-        scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, high || 1] } },
-        axes: [axis, { ...axis, size: 70 }],
+        scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, (high || 1) * 1.06] } },
+        axes: [
+          { ...axis, values: (_plot, splits) => splits.map((price) => grouped(+price.toFixed(this.facts.price_decimals))) },
+          { ...axis, size: 64, values: (_plot, splits) => splits.map((sum) => grouped(+sum.toPrecision(6))) },
+        ],
         series: [
           {},
           side("Bids", paint.good, paint.goodSoft, uPlot.paths.stepped({ align: -1 })),

@@ -97,7 +97,7 @@ function takeTicker(ticker) {
     target.textContent = value === null || value === undefined ? "–" : grouped(value);
   }
   const change = document.querySelector('[data-ticker="change_percent_24h"]');
-  if (ticker.change_percent_24h !== null) {
+  if (typeof ticker.change_percent_24h === "string") {
     const up = Number(ticker.change_percent_24h) >= 0;
     change.textContent = `${up ? "+" : ""}${ticker.change_percent_24h} %`;
     change.className = up ? "mk-up" : "mk-down";

@@ -93,7 +93,6 @@ class ButtonPage:
             effects = () if button.previews else button.effects(obj, {})
         answers = [(field.label, _answer(form, field)) for field in form.visible_fields()]
         context = self.model_admin.admin_site.each_context(request) | {
-            "opts": self.model_admin.opts,
             "title": button.label if obj is None else f"{button.label}: {obj}",
             "button": button,
             "intro": button.intro(obj),

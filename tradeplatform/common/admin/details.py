@@ -50,6 +50,10 @@ class DetailMixin(BackOfficeList):
         """What the page shows, from top to bottom."""
         raise NotImplementedError
 
+    def closing_panels(self, request: HttpRequest, obj: Any) -> Iterable[Panel]:
+        """What comes after the panels that floors above add."""
+        return ()
+
     def get_buttons(self, request: HttpRequest) -> list[Button]:
         """All buttons of a row's page."""
         return [button(request) for button in self.buttons]
@@ -95,7 +99,9 @@ class DetailMixin(BackOfficeList):
             for button in self.get_list_buttons(request)
             if button.allowed()
         ]
-        return super().changelist_view(request, (extra_context or {}) | {"list_buttons": buttons})
+        # Without `opts` the heading is the template's own.
+        more = {"list_buttons": buttons, "opts": None}
+        return super().changelist_view(request, (extra_context or {}) | more)
 
     def change_view(
         self,
@@ -113,8 +119,9 @@ class DetailMixin(BackOfficeList):
         panels = [*self.panels(request, obj)]
         for maker in self.more_panels:
             panels.extend(maker(request, obj))
+        panels.extend(self.closing_panels(request, obj))
         context = self.admin_site.each_context(request) | {
-            "opts": self.opts,
+            "meta": self.opts,
             "title": self.heading(obj),
             "subheading": self.subheading(obj),
             "badges": list(self.badges(obj)),

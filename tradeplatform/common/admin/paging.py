@@ -38,6 +38,7 @@ class CountedChangeList(ChangeList):  # type: ignore[misc]  # unfold has no type
         """Count, cut, and hand the page's rows to the list."""
         super().get_results(request)
         self.result_list = list(self.result_list)
+        self.full_result_count = self.result_count  # equal: the theme says nothing of totals
         self.model_admin.prepare_rows(self.result_list)
 
 
@@ -65,7 +66,7 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]  # unfold has no types
         self.result_list = page.rows
         self.model_admin.prepare_rows(page.rows)
         self.result_count = len(page.rows)
-        self.full_result_count = None
+        self.full_result_count = self.result_count  # equal: the theme says nothing of totals
         self.show_full_result_count = False
         self.show_admin_actions = False
         self.can_show_all = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 NOTHING = "\N{EN DASH}"
@@ -121,10 +122,10 @@ def ref_to(model: type[Model], pk: object, text: object = None) -> SafeString | 
 def bar(*parts: tuple[Decimal, str], title: str = "") -> SafeString:
     """A bar of parts that share its length in proportion: (amount, tone)."""
     total = sum((amount for amount, _tone in parts), Decimal(0))
-    segments = SafeString("").join(
-        format_html('<i class="bo-{}" style="width:{}%"></i>', tone, f"{amount / total * 100:.2f}")
-        for amount, tone in parts
-        if total and amount > 0
+    segments = format_html_join(
+        "",
+        '<i class="bo-{}" style="width:{}%"></i>',
+        ((tone, f"{amount / total * 100:.2f}") for amount, tone in parts if total and amount > 0),
     )
     return format_html('<span class="bo-bar" title="{}">{}</span>', title, segments)
 
@@ -132,5 +133,10 @@ def bar(*parts: tuple[Decimal, str], title: str = "") -> SafeString:
 def lines(*texts: object) -> SafeString:
     """Two or more lines in one cell: the first is the fact, the rest explain it."""
     first, *rest = texts
-    below = SafeString("").join(format_html('<span class="bo-sub">{}</span>', text) for text in rest if text)
+    below = format_html_join("", '<span class="bo-sub">{}</span>', ((text,) for text in rest if text))
     return format_html('<span class="bo-lines"><span>{}</span>{}</span>', first, below)
+
+
+def together(pieces: Iterable[object]) -> SafeString:
+    """Pieces side by side."""
+    return format_html_join(" ", "{}", ((piece,) for piece in pieces))

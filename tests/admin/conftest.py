@@ -1,0 +1,103 @@
+"""People who sign in to the back office, and a market that has lived a little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import Role, TradingAccount, User
+from accounts.services.roles import grant_role
+from tests.factories import ACTOR, NOW, Market, fund, make_market, make_user
+
+SignIn = Callable[..., Client]
+
+
+def operator(*roles: Role) -> User:
+    """A person who was granted these roles through the service, as everybody is."""
+    user = make_user()
+    for role in roles:
+        grant_role(user_id=user.id, role=role, actor=ACTOR, now=NOW, reason="hired")
+    user.refresh_from_db()
+    return user
+
+
+@pytest.fixture
+def sign_in(db: None) -> SignIn:
+    """A browser in which a new person with these roles is signed in; the person is its `user`."""
+
+    def signed_in(*roles: Role, user: User | None = None) -> Client:
+        client = Client()
+        person = user or operator(*roles)
+        client.force_login(person, backend="accounts.backends.RoleBackend")
+        client.user = person  # type: ignore[attr-defined]
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def boss(sign_in: SignIn) -> Client:
+    """A super admin's browser."""
+    return sign_in(Role.SUPER_ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """A market in which an order was filled in part, one cancelled, one amended, and one rests."""
+
+    market: Market
+    seller: TradingAccount
+    buyer: TradingAccount
+    resting: int
+    part_filled: int
+    cancelled: int
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """A key of each model that has a page, by model label."""
+        from accounts.models import LedgerAccount, Transfer  # noqa: PLC0415
+        from audit.models import AuditRecord  # noqa: PLC0415
+        from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
+
+        newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
+            LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade)}  # fmt: skip
+        instrument = self.market.instrument
+        return {
+            "orders.order": self.part_filled,
+            "orders.shard": self.market.shard.pk,
+            "orders.book": instrument.pk,
+            "instruments.instrument": instrument.pk,
+            "instruments.asset": instrument.base_id,
+            "accounts.user": self.buyer.user_id,
+            "accounts.tradingaccount": self.buyer.pk,
+        } | {model._meta.label_lower: pk for model, pk in newest.items()}
+
+
+@pytest.fixture
+def lived(db: None) -> Lived:
+    """Sell 2 at 50000, buy 0.5 of it; a bid of 1 rests at 49000, another was amended and cancelled."""
+    market = make_market()
+    seller, buyer = market.trader(), market.trader()
+    part_filled = market.sell(seller, 2, 50000, client_order_id="sell-2")
+    market.buy(buyer, "0.5", 50000, client_order_id="take-half")
+    resting = market.buy(buyer, 1, 49000, client_order_id="wait")
+    cancelled = market.buy(buyer, 3, 48000, client_order_id="gone")
+    market.drain()
+    market.amend(cancelled, buyer, quantity=1)
+    market.drain()
+    market.cancel(cancelled, buyer)
+    market.drain()
+    return Lived(market, seller, buyer, resting, part_filled, cancelled)
+
+
+@pytest.fixture
+def funded(db: None) -> TradingAccount:
+    """An account with 1000 of its currency, in a market of its own."""
+    market = make_market()
+    account = market.trader(base=0, quote=0)
+    fund(account, market.instrument.quote, 1000)
+    return account

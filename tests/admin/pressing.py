@@ -1,0 +1,44 @@
+"""Pressing buttons as a browser does: get the form, fill it, send it, confirm it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+
+from audit.models import AuditRecord
+
+
+def filled(client: Client, address: str, **answers: object) -> dict[str, Any]:
+    """The fields of the form at an address with their values, and these answers in place of some."""
+    page = client.get(address)
+    assert page.status_code == 200, page.status_code
+    form = page.context["form"]
+    values = {bound.name: "" if bound.value() is None else bound.value() for bound in form}
+    return values | answers
+
+
+def press(client: Client, address: str, *, confirm: bool = False, **answers: object) -> HttpResponse:
+    """Fill the form and send it; with `confirm`, also say yes to the effect that is shown."""
+    data = filled(client, address, **answers)
+    answer = client.post(address, data)
+    if not confirm or answer.status_code != 200 or not answer.context["confirming"]:
+        return answer
+    return client.post(address, data | {"confirm": "1"})
+
+
+def said(answer: HttpResponse) -> str:
+    """The messages that the next page will show."""
+    return " ".join(str(message) for message in get_messages(answer.wsgi_request))  # type: ignore[attr-defined]
+
+
+def errors(answer: HttpResponse) -> dict[str, list[str]]:
+    """What the form that came back complains of."""
+    return {name: list(found) for name, found in answer.context["form"].errors.items()}  # type: ignore[attr-defined]
+
+
+def recorded(action: str) -> list[AuditRecord]:
+    """The audit records of an action, oldest first."""
+    return list(AuditRecord.objects.filter(action=action).order_by("id"))

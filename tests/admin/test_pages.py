@@ -1,0 +1,127 @@
+"""Every page opens: each list, each detail page, the markets and the dashboard, read from the registry."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.sites import all_sites
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import escape
+
+from tests.admin.conftest import Lived
+from tests.admin.registry import MODELS, address
+
+EIGHTEEN_DIGITS = re.compile(r"\d\.\d{15,}")
+
+
+def test_each_table_of_an_operator_has_a_page() -> None:
+    labels = {model._meta.label_lower for model in admin.site._registry}
+
+    assert labels == {
+        "accounts.ledgeraccount", "accounts.tradingaccount", "accounts.transfer", "accounts.user",
+        "audit.auditrecord", "django_partition.partitionedtable", "instruments.asset",
+        "instruments.instrument", "orders.book", "orders.command", "orders.event", "orders.fill",
+        "orders.order", "orders.shard", "orders.trade",
+    }  # fmt: skip
+    assert len(all_sites) == 1
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label_lower)
+class TestEveryList:
+    def test_opens_and_shows_its_rows(self, model: Any, boss: Client, lived: Lived) -> None:
+        answer = boss.get(address(model, "changelist"))
+
+        assert answer.status_code == 200
+        assert answer.context["cl"].result_list
+        assert not EIGHTEEN_DIGITS.search(answer.content.decode())
+
+    def test_says_what_to_do_when_empty(self, model: Any, boss: Client) -> None:
+        # The boss is a person and was hired: these two lists are never empty, but may find nothing.
+        searched = {"accounts.user": "?q=nobody", "audit.auditrecord": "?actor=nobody"}
+        query = searched.get(model._meta.label_lower, "")
+
+        answer = boss.get(address(model, "changelist") + query)
+
+        assert answer.status_code == 200
+        expected = "Nothing matches." if query else admin.site._registry[model].when_empty
+        assert escape(expected) in answer.content.decode()
+
+    def test_detail_opens(self, model: Any, boss: Client, lived: Lived) -> None:
+        answer = boss.get(address(model, "change", lived.rows[model._meta.label_lower]))
+
+        assert answer.status_code == 200
+        assert answer.context["panels"]
+        assert not EIGHTEEN_DIGITS.search(answer.content.decode())
+
+    def test_detail_of_nothing_is_not_found(self, model: Any, boss: Client) -> None:
+        assert boss.get(address(model, "change", 999_999_999)).status_code == 404
+        assert boss.get(address(model, "change", "x")).status_code == 404
+
+    def test_nothing_is_added_or_deleted_in_place(self, model: Any, boss: Client, lived: Lived) -> None:
+        key = lived.rows[model._meta.label_lower]
+        before = model.objects.count()
+
+        assert boss.post(address(model, "add"), {}).status_code == 403
+        assert boss.post(address(model, "delete", key), {"post": "yes"}).status_code == 403
+        boss.post(address(model, "change", key), {"name": "x"})
+
+        assert model.objects.count() == before
+
+
+def test_dashboard_shows_what_happened(boss: Client, lived: Lived) -> None:
+    answer = boss.get(reverse("admin:index"))
+
+    assert answer.status_code == 200
+    labels = [tile["label"] for tile in answer.context["tiles"]]
+    assert labels == [
+        "Orders in the last minute",
+        "Trades in the last minute",
+        "Commands waiting on the slowest shard",
+        "Instruments stopped",
+    ]
+    assert lived.market.symbol in answer.content.decode()
+
+
+def test_dashboard_opens_on_an_empty_platform(boss: Client) -> None:
+    answer = boss.get(reverse("admin:index"))
+
+    assert answer.status_code == 200
+    assert [chart["peak"] for chart in answer.context["charts"]] == ["0", "0"]
+
+
+def test_markets_lists_books_and_links_each(boss: Client, lived: Lived) -> None:
+    answer = boss.get(reverse("admin:markets"))
+
+    assert answer.status_code == 200
+    assert reverse("admin:market", args=[lived.market.symbol]) in answer.content.decode()
+
+
+def test_market_hands_the_browser_what_the_feed_needs(boss: Client, lived: Lived) -> None:
+    answer = boss.get(reverse("admin:market", args=[lived.market.symbol]), headers={"host": "localhost:8000"})
+
+    assert answer.status_code == 200
+    assert answer.context["facts"] == {
+        "symbol": lived.market.symbol,
+        "base": lived.market.instrument.base.code,
+        "quote": lived.market.instrument.quote.code,
+        "price_decimals": 2,
+        "quantity_decimals": 4,
+        "api": f"/api/v1/instruments/{lived.market.symbol}",
+        "socket": "ws://localhost:8001/ws/v1",
+    }
+
+
+def test_unknown_market_is_not_found(boss: Client) -> None:
+    assert boss.get(reverse("admin:market", args=["NOPE"])).status_code == 404
+
+
+def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
+    navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
+
+    links = [item["link"] for group in navigation for item in group["items"]]
+    assert len(links) == 17
+    assert {boss.get(link).status_code for link in links} == {200}
