@@ -48,7 +48,7 @@ def halt_instrument(
     with transaction.atomic():
         instrument = _locked(symbol)
         _require_listed(instrument)
-        if instrument.status == status and not _resume_is_pending(instrument):
+        if instrument.status == status and not resume_is_pending(instrument.id):
             raise Refusal(Code.NO_CHANGE, f"{symbol} is {instrument.get_status_display().lower()} already.")
         cancel = instrument.halt_policy == HaltPolicy.CANCEL if cancel_resting is None else cancel_resting
         flags = engine_codes.CANCEL_RESTING if cancel or status == InstrumentStatus.DELISTED else 0
@@ -67,7 +67,7 @@ def halt_instrument(
 def resume_instrument(*, symbol: str, actor: Actor, now: datetime, reason: str) -> int:
     """Trade again; returns the command's id. The instrument is active once the engine has said so.
 
-    Raises Refusal: reason_required, unknown_symbol, instrument_not_halted, instrument_delisted.
+    Raises Refusal: reason_required, unknown_symbol, instrument_not_halted, instrument_delisted, no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
@@ -75,6 +75,8 @@ def resume_instrument(*, symbol: str, actor: Actor, now: datetime, reason: str) 
         if instrument.status == InstrumentStatus.ACTIVE:
             raise Refusal(Code.INSTRUMENT_NOT_HALTED, f"{symbol} is trading already.", symbol=symbol)
         _require_listed(instrument)
+        if resume_is_pending(instrument.id):
+            raise Refusal(Code.NO_CHANGE, f"{symbol} is being resumed already.")
         return _request(
             instrument,
             to=None,
@@ -104,10 +106,14 @@ def settle_status(*, instrument_id: int, status: InstrumentStatus, command_id: i
     return status
 
 
-def _resume_is_pending(instrument: Instrument) -> bool:
-    return Command.objects.filter(
-        instrument_id=instrument.id, kind=CommandKind.RESUME, status=CommandStatus.PENDING
-    ).exists()
+def resume_is_pending(instrument_id: int) -> bool:
+    """Whether the last thing asked for, and not yet done, is to trade again."""
+    waiting = Command.objects.filter(
+        instrument_id=instrument_id,
+        kind__in=[CommandKind.HALT, CommandKind.RESUME],
+        status=CommandStatus.PENDING,
+    )
+    return waiting.order_by("-id").values_list("kind", flat=True).first() == CommandKind.RESUME
 
 
 def _require_listed(instrument: Instrument) -> None:
