@@ -10,6 +10,11 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Without kept byte code every process of ours would compile its libraries anew, which triples its start.
 unexport PYTHONDONTWRITEBYTECODE
 
+# pip and cargo trust the certificates of the system; uv does so when told, for networks with one of their own.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS := true
+endif
+
 VENV := .venv
 BIN := $(VENV)/bin
 # The first that runs, is new enough and can make virtual environments. Override: make PYTHON=/path/to/python3
