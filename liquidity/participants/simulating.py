@@ -12,7 +12,7 @@ from random import Random
 
 from instruments.selectors import Rules
 from liquidity.participants.desk import Desk, Participant
-from liquidity.participants.watching import Snapshot, look, trade_count
+from liquidity.participants.watching import Snapshot, book_seqs, look, trade_count
 from liquidity.participants.wishes import Move, Place, Withdraw
 from orders.models import OrderType
 from orders.services.changing import amend_order
@@ -63,7 +63,7 @@ class Simulation:
         OperationalError when the database stays away.
         """
         started, sent = time.monotonic(), 0
-        trades_before = self.sender.through_restarts(lambda: trade_count(self.desk))
+        seqs = self.sender.through_restarts(lambda: book_seqs(self.desk))
         while not self.stop.is_set() and (orders is None or self.tally.orders < orders):
             sent += self._look_and_act(None if orders is None else orders - self.tally.orders)
             self.tally.seconds = time.monotonic() - started
@@ -74,7 +74,7 @@ class Simulation:
             return self.tally
         for rules in self.desk.rules.values():
             self.sender.sync(rules.id)
-        self.tally.trades = self.sender.through_restarts(lambda: trade_count(self.desk)) - trades_before
+        self.tally.trades = self.sender.through_restarts(lambda: trade_count(seqs))
         self.tally.seconds = time.monotonic() - started
         return self.tally
 
@@ -105,10 +105,13 @@ class Simulation:
     def _wander(self, rules: Rules, snapshot: Snapshot) -> int:
         """The next believed price, in ticks."""
         anchor = int(rules.reference_price / rules.tick_size)
-        now = self._references.get(rules.symbol) or snapshot.last.get(rules.id) or anchor
+        last = snapshot.last.get(rules.id) or anchor
+        now = self._references.get(rules.symbol) or last
         most = max(1, anchor * _WANDER_POINTS // 10_000)
-        step = self.chance.randint(-most, most) + (anchor - now) // _PULL
-        self._references[rules.symbol] = max(1, now + step)
+        believed = now + self.chance.randint(-most, most) + (anchor - now) // _PULL
+        # Nobody may quote outside the band around the last trade, wherever a stranger has driven that.
+        room = int(last * rules.price_band / 2)
+        self._references[rules.symbol] = max(1, last - room, min(last + room, believed))
         return self._references[rules.symbol]
 
     def _request(

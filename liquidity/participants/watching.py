@@ -11,7 +11,7 @@ from instruments.scaling import steps
 from instruments.selectors import Rules
 from liquidity.participants.desk import Desk, Participant
 from liquidity.participants.wishes import OpenOrder, View
-from orders.models import Side
+from orders.models import Side, event_id
 from tradeplatform.common.db import fetch
 
 
@@ -71,11 +71,21 @@ def look(desk: Desk) -> Snapshot:
     )
 
 
-def trade_count(desk: Desk) -> int:
-    """How many trades the desk's markets have ever had. Reads them all: for the start and the end."""
+def book_seqs(desk: Desk) -> dict[int, int]:
+    """How far the book of each of the desk's instruments has come."""
     rows = fetch(
-        "SELECT count(*) FROM orders_trade WHERE instrument_id = ANY(%s)",
+        "SELECT instrument_id, seq FROM orders_book WHERE instrument_id = ANY(%s)",
         [[rules.id for rules in desk.rules.values()]],
+    )
+    return dict(rows)
+
+
+def trade_count(after: dict[int, int]) -> int:
+    """How many trades there were after these seqs of these instruments' books. Reads them all."""
+    rows = fetch(
+        "SELECT count(*) FROM unnest(%s::int[], %s::bigint[]) AS k(instrument_id, after)"
+        " JOIN orders_trade t ON t.instrument_id = k.instrument_id AND t.id > k.after",
+        [list(after), [event_id(instrument_id, seq) for instrument_id, seq in after.items()]],
     )
     return int(rows[0][0])
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, Sum
 
 from accounts.models import FundingRequest, LedgerAccount, TradingAccount, User
 from instruments.models import Instrument, InstrumentStatus
 from liquidity.participants.desk import open_desk
 from liquidity.participants.simulating import Simulation
-from orders.models import Fill, Order, Source, Trade
+from orders.models import Book, Fill, Order, Source, Trade
 from orders.services import books
 from orders.services.seeding import SHARDS, Seeded
 from orders.services.sending import Drain, Sender
@@ -139,6 +139,19 @@ def test_a_closed_market_is_counted_and_survived(seeded: Seeded) -> None:
 
     assert "denied: instrument_halted" in table
     assert not Order.objects.exists()
+
+
+def test_participants_quote_again_after_a_stranger_moved_the_market(seeded: Seeded) -> None:
+    instrument = Instrument.objects.get(symbol="BTCUSDT")
+    Book.objects.filter(instrument=instrument).update(
+        last_price_ticks=int(Decimal(40_000) / instrument.tick_size), seq=1
+    )
+
+    table = simulate(orders=40, seed=7, symbols=["BTCUSDT"])
+
+    assert "denied" not in table
+    prices = Order.objects.filter(price__isnull=False).aggregate(low=Min("price"), high=Max("price"))
+    assert Decimal(36_000) < prices["low"] < prices["high"] < Decimal(44_000)
 
 
 def test_an_unknown_symbol_is_refused(seeded: Seeded) -> None:
