@@ -1,4 +1,4 @@
-"""The correlation id at the HTTP door: taken from the caller when sane, made otherwise, always returned."""
+"""At the HTTP door: the correlation id, taken from the caller when sane; what the log says of a request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 
 import uuid_utils
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django_structlog.middlewares import RequestMiddleware
 
 _HEADER = "X-Correlation-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -28,3 +30,15 @@ class CorrelationMiddleware:
         response = self.get_response(request)
         response[_HEADER] = chosen
         return response
+
+
+class RequestLogMiddleware(RequestMiddleware):
+    """django-structlog's, for which a request need not have a known user."""
+
+    @staticmethod
+    def bind_user_id(request: HttpRequest) -> None:
+        """Note whose request it is, if that can be told: looking it up must not undo the answer it had."""
+        try:
+            RequestMiddleware.bind_user_id(request)
+        except DatabaseError:
+            return

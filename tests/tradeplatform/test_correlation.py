@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from django.test import Client
+from django.db import OperationalError
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.utils.functional import SimpleLazyObject
 from django_structlog.celery.receivers import CeleryReceiver
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from accounts.models import User
 from tradeplatform.celery import app
 from tradeplatform.common.correlation import bind, correlation_id
+from tradeplatform.middleware import RequestLogMiddleware
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +69,16 @@ def test_a_task_carries_the_id_of_what_caused_it() -> None:
 
 def test_workers_bind_the_id_when_they_start_a_task() -> None:
     assert DjangoStructLogInitStep in app.steps["worker"]
+
+
+def test_an_answer_stays_what_it_is_when_its_user_cannot_be_looked_up() -> None:
+    def lost() -> User:
+        raise OperationalError("the connection is closed")
+
+    request = RequestFactory().get("/api/v1/orders")
+    request.user = SimpleLazyObject(lost)  # type: ignore[assignment]  # as Django's own middleware sets it
+    answer = HttpResponse(status=503)
+
+    given = RequestLogMiddleware(lambda _request: answer)(request)
+
+    assert given is answer
