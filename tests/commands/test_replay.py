@@ -351,3 +351,31 @@ def test_people_get_tables(recording: Path) -> None:
 
     assert "Replay r1 on BTCUSD-REPLAY" in out.getvalue()
     assert "1 of 1 checks." in out.getvalue()
+
+
+def test_a_journal_says_what_was_answered_to_each_order(
+    seeded: Seeded, bitstamp_file: WriteFile, tmp_path: Path
+) -> None:
+    path = bitstamp_file(
+        (1, 1_000, "236.50", 1 * BTC, "created", "ask"),
+        (2, 2_000, "236.60", 1 * BTC, "created", "bid"),
+        (3, 3_000, "900.00", 1 * BTC, "created", "ask"),
+        (4, 4_000, "236.70", 1 * BTC, "created", "ask"),
+        (4, 5_000, "236.70", 1 * BTC, "deleted", "ask"),
+    )
+    journal = tmp_path / "journal.csv"
+
+    replay(path, journal=journal, batch=2)
+    first = journal.read_text()
+    replay(path, journal=journal, batch=2)
+
+    lines = [line.split(",") for line in first.splitlines()]
+    placed = Order.objects.filter(instrument__symbol=SYMBOL).order_by("id")
+    acknowledged = placed.values_list("account_id", "client_order_id", "id")
+    assert [line[1:] for line in lines if line[0] == "accepted"] == [
+        list(map(str, row)) for row in acknowledged
+    ]
+    denied = [line[2:] for line in lines if line[0] == "denied"]
+    assert denied == [["bitstamp-r1-3", "price_out_of_band"]]
+    # The same answers again, under the same order ids.
+    assert journal.read_text() == first * 2
