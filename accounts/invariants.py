@@ -87,7 +87,8 @@ sql_invariant(
         SELECT fact AS table_without_trigger FROM unnest(ARRAY['accounts_transfer', 'accounts_fundingrequest',
             'orders_event', 'orders_trade', 'orders_fill', 'audit_auditrecord']) AS fact
         WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-            WHERE c.relname = fact AND t.tgname LIKE 'pgtrigger_append_only%%' AND t.tgenabled IN ('O', 'A'))""",
+            WHERE c.relname = fact AND t.tgenabled IN ('O', 'A')
+              AND t.tgname LIKE 'pgtrigger_append_only%%')""",
 )
 
 sql_invariant(

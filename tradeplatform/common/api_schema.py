@@ -1,4 +1,4 @@
-"""How the OpenAPI document is made from the views: names of components, and what every operation may answer."""
+"""How the OpenAPI document is made from the views: component names, and what every operation may answer."""
 
 from __future__ import annotations
 
