@@ -61,8 +61,9 @@ bench: setup ## Measure orders a second and engine messages a second, as ratios 
 	$(BIN)/python -m tests.bench.bench_orders
 	$(BIN)/python -m tests.bench.bench_engine
 
-soak: setup ## Trade for two minutes with a fault every few seconds, then check every invariant.
+soak: setup ## Trade for two minutes with faults, then check all invariants; FILE=recording: replay it so too.
 	$(BIN)/python -m tests.simulation.soak
+	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 
 lock: setup ## Resolve pyproject.toml again into requirements.txt, with hashes.
 	@{ echo "# Everything a checkout installs, for running, testing and building, with the hashes of its files."; \
