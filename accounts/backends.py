@@ -30,7 +30,7 @@ def _roles_once(user: User) -> set[Role]:
     """The roles in force, read once for each user object, that is each request."""
     if not hasattr(user, "_roles_in_force"):
         user._roles_in_force = roles_of(user)  # type: ignore[attr-defined]  # noqa: SLF001 - our cache
-    return set(user._roles_in_force)  # noqa: SLF001
+    return set(user._roles_in_force)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class RoleBackend(ModelBackend):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSingleDateWidget
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminPasswordWidget
 
 from accounts.backends import roles_of
 from accounts.models import Role, User, UserRole
@@ -57,7 +57,7 @@ class GrantForm(ReasonForm):
     until = forms.DateField(
         label="Until (UTC)",
         required=False,
-        widget=UnfoldAdminSingleDateWidget(attrs={"type": "date"}),
+        widget=forms.DateInput(attrs={"type": "date", "class": " ".join(INPUT_CLASSES)}),
         help_text="The role ends when this day begins. Leave empty for good.",
     )
 
@@ -69,7 +69,7 @@ class RevokeForm(ReasonForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        chosen, held = self.fields["role"], UserRole.objects.filter(user_id=self.obj.pk if self.obj else None)
+        chosen, held = self.fields["role"], UserRole.objects.filter(user_id=self.obj.pk if self.obj else 0)
         if isinstance(chosen, forms.ChoiceField):
             chosen.choices = [(role.role, role.get_role_display()) for role in held.order_by("role")]
 

@@ -59,5 +59,3 @@ class UserRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.role}"
-
-

@@ -23,4 +23,6 @@ def require_authority(actor: Actor, user: User, *, needs_super: bool = False) ->
 
 
 def _is_super(actor: Actor) -> bool:
+    if actor.user_id is None:
+        return False
     return User.objects.filter(id=actor.user_id, is_active=True, is_superuser=True).exists()

@@ -172,7 +172,7 @@ def changes(record: AuditRecord) -> list[tuple[str, str, str, bool]]:
 
 
 def _differs(record: AuditRecord, name: str) -> bool:
-    return record.before.get(name) != record.after.get(name)
+    return bool(record.before.get(name) != record.after.get(name))
 
 
 def _plain(value: Any) -> str:

@@ -154,7 +154,7 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
         """The lot."""
         return market.limit(instrument.lot_size, instrument.base.code)
 
-    @admin.display(description="Least order")
+    @admin.display(description="Min notional")
     def least(self, instrument: Instrument) -> SafeString | str:
         """The least notional."""
         return market.limit(instrument.min_notional, instrument.quote.code)
@@ -210,17 +210,17 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
         yield Facts(
             "Limits of an order",
             [
-                Fact("Least price", market.limit(instrument.min_price, quote.code)),
-                Fact("Greatest price", market.limit(instrument.max_price, quote.code)),
+                Fact("Min price", market.limit(instrument.min_price, quote.code)),
+                Fact("Max price", market.limit(instrument.max_price, quote.code)),
                 Fact("Price band", f"± {show.percent(instrument.price_band)}"),
                 Fact("Reference price", market.limit(instrument.reference_price, quote.code)),
-                Fact("Least quantity", market.limit(instrument.min_quantity, base.code)),
-                Fact("Greatest quantity", market.limit(instrument.max_quantity, base.code)),
-                Fact("Least notional", market.limit(instrument.min_notional, quote.code)),
-                Fact("Greatest notional", market.limit(instrument.max_notional, quote.code)),
-                Fact("Live orders an account", show.number(instrument.max_open_orders)),
+                Fact("Min quantity", market.limit(instrument.min_quantity, base.code)),
+                Fact("Max quantity", market.limit(instrument.max_quantity, base.code)),
+                Fact("Min notional", market.limit(instrument.min_notional, quote.code)),
+                Fact("Max notional", market.limit(instrument.max_notional, quote.code)),
+                Fact("Max open orders", show.number(instrument.max_open_orders)),
                 Fact("Contract size", market.limit(instrument.contract_size)),
-                Fact("Greatest leverage", show.number(f"{instrument.max_leverage}x")),
+                Fact("Max leverage", show.number(f"{instrument.max_leverage}x")),
                 Fact("Changed (UTC)", show.when(instrument.updated_at)),
             ],
             wide=True,

@@ -91,7 +91,9 @@ class EventAdmin(DetailMixin, KeysetList):
         order, rows, size = changes.filter_value("order"), changes.queryset, self.list_per_page
         if not order:
             return page_by_id(rows, older=older, newer=newer, size=size)
-        number = as_id(order) or 0
+        number = as_id(order)
+        if number is None:
+            return Page([])
         sources = [rows.filter(order_id=number), rows.filter(maker_order_id=number)]
         return page_of_sources(sources, Event.objects.all(), older=older, newer=newer, size=size)
 

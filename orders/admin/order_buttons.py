@@ -38,6 +38,10 @@ class CancelOrder(Button):
             return f"This order is {obj.get_status_display().lower()}: nothing of it is open."
         return ""
 
+    def title(self, obj: Order) -> str:
+        """Its number."""
+        return f"Cancel order {obj.pk}"
+
     def intro(self, obj: Order) -> str:
         """Which order it is."""
         return (

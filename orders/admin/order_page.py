@@ -44,7 +44,7 @@ class Moment:
     what: SafeString
     why: str
     leaves: SafeString | str
-    who: SafeString
+    who: SafeString | str
     waiting: bool = False
 
 
@@ -248,13 +248,10 @@ def _transfers(life: Life) -> Table:
     order = life.order
     return Table(
         "Transfers of its latest trades",
-        columns(
-            "Transfer", "When (UTC)", "Kind", "#Amount", "From", "#Balance after", "To", "#Balance after"
-        ),
+        columns("Transfer", "Kind", "#Amount", "From", "#Balance after", "To", "#Balance after"),
         [
             [
                 show.ref(transfer, transfer.pk),
-                show.when(transfer.at),
                 party.transfer_kind(transfer.kind),
                 market.amount(transfer.amount, transfer.asset),
                 party.party(transfer.debit),

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from accounts.models import TradingAccount, User
 from instruments.models import Instrument
 from orders.admin import words
-from orders.models import Command, CommandKind, Event, EventKind, Order, OrderStatus, Shard, Side
+from orders.models import Command, CommandKind, Event, EventKind, Order, OrderStatus, Shard, ShardStatus, Side
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.show import Tone
 
@@ -45,7 +45,9 @@ def command_kind(command: Command) -> SafeString:
 
 def shard_status(shard: Shard) -> SafeString:
     """Whether it works; why not, on hover."""
-    return show.badge(shard.get_status_display(), words.SHARD_TONE[shard.status], title=shard.stop_reason)
+    return show.badge(
+        shard.get_status_display(), words.SHARD_TONE[ShardStatus(shard.status)], title=shard.stop_reason
+    )
 
 
 def progress(order: Order) -> SafeString:

@@ -30,7 +30,7 @@ class Stop(Button):
     """Stop trading; `status` says how."""
 
     status: ClassVar[InstrumentStatus]
-    form_class = PolicyForm
+    form_class: ClassVar[type[ReasonForm]] = PolicyForm
     danger = True
     previews = True
     permission = "instruments.halt_instrument"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.messages import get_messages
-from django.http import HttpResponse
 from django.test import Client
 
 from audit.models import AuditRecord
@@ -20,7 +19,7 @@ def filled(client: Client, address: str, **answers: object) -> dict[str, Any]:
     return values | answers
 
 
-def press(client: Client, address: str, *, confirm: bool = False, **answers: object) -> HttpResponse:
+def press(client: Client, address: str, *, confirm: bool = False, **answers: Any) -> Any:
     """Fill the form and send it; with `confirm`, also say yes to the effect that is shown."""
     data = filled(client, address, **answers)
     answer = client.post(address, data)
@@ -29,14 +28,14 @@ def press(client: Client, address: str, *, confirm: bool = False, **answers: obj
     return client.post(address, data | {"confirm": "1"})
 
 
-def said(answer: HttpResponse) -> str:
+def said(answer: Any) -> str:
     """The messages that the next page will show."""
-    return " ".join(str(message) for message in get_messages(answer.wsgi_request))  # type: ignore[attr-defined]
+    return " ".join(str(message) for message in get_messages(answer.wsgi_request))
 
 
-def errors(answer: HttpResponse) -> dict[str, list[str]]:
+def errors(answer: Any) -> dict[str, list[str]]:
     """What the form that came back complains of."""
-    return {name: list(found) for name, found in answer.context["form"].errors.items()}  # type: ignore[attr-defined]
+    return {name: list(found) for name, found in answer.context["form"].errors.items()}
 
 
 def recorded(action: str) -> list[AuditRecord]:

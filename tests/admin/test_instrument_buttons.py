@@ -193,7 +193,7 @@ class TestEdit:
         client = sign_in(Role.ADMIN)
         instrument = lived.market.instrument
         button = act(Instrument, instrument.pk, "edit")
-        answers = {"taker_fee": "0.002", "min_notional": "25", "reason": REASON}
+        answers: dict[str, Any] = {"taker_fee": "0.002", "min_notional": "25", "reason": REASON}
 
         shown = press(client, button, **answers)
         done = press(client, button, confirm=True, **answers)

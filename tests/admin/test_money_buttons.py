@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -17,7 +18,7 @@ REASON = "bank statement 17"
 BUTTONS = ["deposit", "withdraw", "adjust"]
 
 
-def answers(account: TradingAccount, amount: str) -> dict[str, object]:
+def answers(account: TradingAccount, amount: str) -> dict[str, Any]:
     return {"asset": account.currency.code, "amount": amount, "reason": REASON}
 
 

@@ -47,7 +47,8 @@ class TestEveryList:
         answer = boss.get(address(model, "changelist") + query)
 
         assert answer.status_code == 200
-        expected = "Nothing matches." if query else admin.site._registry[model].when_empty
+        page: Any = admin.site._registry[model]
+        expected = "Nothing matches." if query else page.when_empty
         assert escape(expected) in answer.content.decode()
 
     def test_detail_opens(self, model: Any, boss: Client, lived: Lived) -> None:

@@ -36,7 +36,11 @@ def rows_each_minute(model: type[PartitionedModel], *, end: datetime, minutes: i
                 WHERE id >= s.middle AND {policy.key} >= %(since)s ORDER BY id LIMIT 1
             ) AS probe ON true
         )
-        SELECT n, max(low) FROM search WHERE low >= high GROUP BY n ORDER BY n DESC
+        SELECT n, coalesce(first_row.id, (SELECT coalesce(max(id), 0) + 1 FROM {table})) FROM search
+        LEFT JOIN LATERAL (
+            SELECT id FROM {table} WHERE id >= low AND {policy.key} >= %(since)s ORDER BY id LIMIT 1
+        ) AS first_row ON true
+        WHERE low >= high ORDER BY n DESC
         """,  # noqa: S608 - names of our own tables
         {"end": end, "minutes": minutes, "since": since},
     )

@@ -16,7 +16,7 @@ from accounts.backends import is_staff_now
 _FOREIGN_APPS = frozenset({"auth", "token_blacklist", "axes"})
 
 
-class BackOfficeSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
+class BackOfficeSite(UnfoldAdminSite):
     """Open to people who hold a staff role that has not expired."""
 
     index_title = "Dashboard"

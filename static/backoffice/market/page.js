@@ -88,19 +88,15 @@ function takeTrades(message) {
 }
 
 function takeTicker(ticker) {
-  const values = { ...ticker };
-  if (ticker.bid !== null && ticker.ask !== null) {
-    values.spread = (Number(ticker.ask) - Number(ticker.bid)).toFixed(facts.price_decimals);
-  }
   for (const target of document.querySelectorAll("[data-ticker]")) {
-    const value = values[target.dataset.ticker];
+    const value = ticker[target.dataset.ticker];
     target.textContent = value === null || value === undefined ? "–" : grouped(value);
   }
-  const change = document.querySelector('[data-ticker="change_percent_24h"]');
-  if (typeof ticker.change_percent_24h === "string") {
-    const up = Number(ticker.change_percent_24h) >= 0;
-    change.textContent = `${up ? "+" : ""}${ticker.change_percent_24h} %`;
-    change.className = up ? "mk-up" : "mk-down";
+  if (ticker.open && ticker.last) {
+    const change = (Number(ticker.last) / Number(ticker.open) - 1) * 100;
+    const target = document.querySelector('[data-ticker="change"]');
+    target.textContent = `${change >= 0 ? "+" : ""}${change.toFixed(2)} %`;
+    target.className = change >= 0 ? "mk-up" : "mk-down";
   }
 }
 

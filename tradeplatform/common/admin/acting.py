@@ -93,7 +93,7 @@ class ButtonPage:
             effects = () if button.previews else button.effects(obj, {})
         answers = [(field.label, _answer(form, field)) for field in form.visible_fields()]
         context = self.model_admin.admin_site.each_context(request) | {
-            "title": button.label if obj is None else f"{button.label}: {obj}",
+            "title": button.title(obj),
             "button": button,
             "intro": button.intro(obj),
             "form": form,
@@ -112,7 +112,8 @@ def _answer(form: ReasonForm, bound: BoundField) -> Any:
     if isinstance(bound.field.widget, PasswordInput):
         return "(not shown)"
     if isinstance(bound.field, ChoiceField) and not isinstance(value, Model):
-        return dict(bound.field.choices).get(value, value)
+        labels: Any = bound.field.choices
+        return dict(labels).get(value, value)
     if isinstance(value, bool):
         return "Yes" if value else "No"
     return f"{value:f}" if isinstance(value, Decimal) else value

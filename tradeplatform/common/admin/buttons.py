@@ -43,7 +43,6 @@ class ReasonForm(forms.Form):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "placeholder": "Recorded with your name"}),
     )
     request_id = forms.CharField(max_length=64, widget=forms.HiddenInput())
-    field_order: ClassVar[Sequence[str]] = ()
 
     def __init__(self, *args: Any, obj: Model | None = None, **kwargs: Any) -> None:
         kwargs["initial"] = {"request_id": uuid_utils.uuid7().hex} | (kwargs.get("initial") or {})
@@ -77,6 +76,10 @@ class Button:
     def shown(self, obj: Any) -> bool:
         """Whether it has a place on this row's page."""
         return True
+
+    def title(self, obj: Any) -> str:
+        """The heading of its page."""
+        return self.label if obj is None else f"{self.label}: {obj}"
 
     def why_not(self, obj: Any) -> str:
         """Why it cannot be pressed now; empty when it can."""

@@ -38,7 +38,7 @@ class DetailMixin(BackOfficeList):
         """One line of what it is."""
         return ""
 
-    def badges(self, obj: Any) -> Iterable[SafeString]:
+    def badges(self, obj: Any) -> Iterable[SafeString | str]:
         """Its state, beside the heading."""
         return ()
 

@@ -16,7 +16,7 @@ from unfold.widgets import (
 )
 
 
-class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold has no types
+class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):
     """Shows 0.001 and not 0.001000000000000000; takes text, so that no browser rounds it."""
 
     input_type = "text"
@@ -64,5 +64,6 @@ def _dressed(field: models.Field[Any, Any], **options: Any) -> forms.Field | Non
         return field.formfield(widget=UnfoldAdminSelectWidget(), **options)
     for kind in type(field).__mro__:
         if kind in FORMFIELD_OVERRIDES:
-            return field.formfield(widget=FORMFIELD_OVERRIDES[kind]["widget"], **options)
+            overrides: Any = FORMFIELD_OVERRIDES[kind]
+            return field.formfield(widget=overrides["widget"], **options)
     return field.formfield(**options)

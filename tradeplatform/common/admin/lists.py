@@ -25,7 +25,7 @@ class BackOfficeList(_ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    sortable_by: Any = ()
+    sortable_by: ClassVar[Any] = ()
     list_fullwidth = True
     question: ClassVar[str] = ""
     when_empty: ClassVar[str] = "There is nothing yet."

@@ -31,8 +31,10 @@ class KeysetPaginator:
         self.per_page = per_page
 
 
-class CountedChangeList(ChangeList):  # type: ignore[misc]  # unfold has no types
+class CountedChangeList(ChangeList):
     """A change list of a small table, whose rows are prepared at once."""
+
+    model_admin: Any
 
     def get_results(self, request: HttpRequest) -> None:
         """Count, cut, and hand the page's rows to the list."""
@@ -42,8 +44,11 @@ class CountedChangeList(ChangeList):  # type: ignore[misc]  # unfold has no type
         self.model_admin.prepare_rows(self.result_list)
 
 
-class KeysetChangeList(ChangeList):  # type: ignore[misc]  # unfold has no types
+class KeysetChangeList(ChangeList):
     """A change list that takes its rows from `model_admin.page_of_rows`."""
+
+    model_admin: Any
+    filter_specs: Any
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """The filtered rows; the cursors are no filters, and every new filter starts at the newest row."""
@@ -130,7 +135,7 @@ def page_by(take: Take, *, older: str | None, newer: str | None, size: int) -> P
     shown = rows[:size]
     newer_cursor = None
     if below is not None:
-        newer_cursor = str(shown[0].pk if shown else below)
+        newer_cursor = str(shown[0].pk if shown else max(below - 1, 1))
     return Page(shown, older=str(shown[-1].pk) if len(rows) > size else None, newer=newer_cursor)
 
 

@@ -1,0 +1,155 @@
+"""The market page follows the feed: book, trades and ticker move, a gap is noticed and mended."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute
+
+from instruments.models import Instrument
+from instruments.selectors import rules_by_symbol
+from orders.models import Book, Side, Trade
+from orders.selectors import depth
+from tests.screens.conftest import Scene, _order, _send
+from tests.screens.watching import Watch
+
+pytestmark = pytest.mark.live
+
+URL = "/admin/market/BTCUSDT/"
+LIVE = "[data-market=link]:has-text('Live')"
+
+
+def seq_shown(page: Page) -> int:
+    return int(page.get_attribute("[data-market=seq]", "data-seq") or 0)
+
+
+def wait_for_seq(page: Page, seq: int) -> None:
+    page.wait_for_function(
+        "(seq) => Number(document.querySelector('[data-market=seq]').dataset.seq) >= seq", arg=seq
+    )
+
+
+def stored_seq() -> int:
+    return Book.objects.get(instrument__symbol="BTCUSDT").seq
+
+
+def best_shown(page: Page, side: str) -> list[str]:
+    """Prices on the ladder of a side, best first, as digits."""
+    prices = page.eval_on_selector_all(
+        f"[data-market={side}] li", "rows => rows.map(row => row.querySelector('span').textContent)"
+    )
+    digits = [price.replace("\u2009", "") for price in prices]
+    return digits[::-1] if side == "asks" else digits
+
+
+def best_stored(side: str) -> list[str]:
+    found = depth(rules_by_symbol(["BTCUSDT"])["BTCUSDT"], limit=10)
+    return [f"{price:.2f}" for price, _quantity in getattr(found, side)]
+
+
+def test_shows_book_trades_and_candles(scene: Scene, page: Page, watch: Watch, theme: str) -> None:
+    watch.visit(URL)
+    page.wait_for_selector(LIVE)
+    wait_for_seq(page, stored_seq())
+
+    assert best_shown(page, "bids") == best_stored("bids")
+    assert best_shown(page, "asks") == best_stored("asks")
+    assert page.locator("[data-market=trades] li").count() == 8
+    assert page.inner_text("[data-ticker=last]") != "–"  # noqa: RUF001 - a dash
+    page.wait_for_selector("[data-market=candles] canvas >> nth=0")
+    page.wait_for_selector("[data-market=depth] canvas")
+    assert "TradingView" in page.inner_text(".mk-chart")
+    watch.keep(f"{theme}-market")
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("theme", ["light"], indirect=True)
+class TestLive:
+    def test_moves_with_the_market(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit(URL)
+        page.wait_for_selector(LIVE)
+        wait_for_seq(page, stored_seq())
+        best = Decimal(best_stored("asks")[0])
+
+        _send([_order(scene.taker, Side.BUY, int(best) + 1, Decimal("0.123456"))])
+
+        page.wait_for_selector("[data-market=trades] li >> text=0.123456")
+        traded = Trade.objects.filter(instrument__symbol="BTCUSDT").order_by("-id")[0]
+        wait_for_seq(page, traded.seq)
+        assert best_shown(page, "asks") == best_stored("asks")
+        assert page.evaluate("document.documentElement.dataset.resyncs") is None
+        assert watch.problems == []
+
+    def test_a_lost_message_is_noticed_and_mended(self, scene: Scene, page: Page) -> None:
+        lost: list[dict[str, Any]] = []
+
+        def lossy(route: WebSocketRoute) -> None:
+            server = route.connect_to_server()
+            route.on_message(server.send)
+
+            def to_page(text: str | bytes) -> None:
+                message = json.loads(text)
+                if message.get("action") == "delta" and not lost:
+                    lost.append(message)
+                    return
+                route.send(text)
+
+            server.on_message(to_page)
+
+        page.route_web_socket(lambda url: url.endswith("/ws/v1"), lossy)
+        page.goto(URL)
+        page.wait_for_selector(LIVE)
+        wait_for_seq(page, stored_seq())
+
+        for price in (48000, 48001):
+            _send([_order(scene.taker, Side.BUY, price, Decimal("0.01"))])
+            page.wait_for_function("() => true")
+        page.wait_for_function("() => document.documentElement.dataset.resyncs === '1'")
+
+        assert len(lost) == 1
+        wait_for_seq(page, lost[0]["seq"] + 1)
+        assert best_shown(page, "bids") == best_stored("bids")
+
+    def test_a_lost_connection_comes_back(self, scene: Scene, page: Page) -> None:
+        routes: list[WebSocketRoute] = []
+
+        def through(route: WebSocketRoute) -> None:
+            routes.append(route)
+            server = route.connect_to_server()
+            route.on_message(server.send)
+            server.on_message(route.send)
+
+        page.route_web_socket(lambda url: url.endswith("/ws/v1"), through)
+        page.goto(URL)
+        page.wait_for_selector(LIVE)
+
+        routes[0].close(code=1012)
+        page.wait_for_selector("[data-market=link]:has-text('Lost')")
+
+        page.wait_for_selector(LIVE)
+        assert len(routes) == 2
+        wait_for_seq(page, stored_seq())
+
+    def test_checksum_is_the_documented_one(self, page: Page, scene: Scene) -> None:
+        page.goto(URL)
+
+        found = page.evaluate(
+            """async () => (await import("/static/backoffice/market/book.js")).checksum(
+                [["50000.00", "1.00000"], ["50001.00", "0.20000"]], [["49999.00", "0.50000"]])"""
+        )
+
+        assert found == 3100567477
+
+    def test_another_market_is_one_choice_away(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit(URL)
+        other = Instrument.objects.get(symbol="SOLUSDT").symbol
+
+        page.select_option("[data-market=symbols]", other)
+
+        page.wait_for_url(f"**/admin/market/{other}/")
+        page.wait_for_selector(LIVE)
+        page.wait_for_selector("[data-market=bids] >> text=No bids.")
+        assert watch.problems == []

@@ -1,0 +1,108 @@
+"""Every page of the back office in a real browser, in both themes: no complaint, a picture of each."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from accounts.models import TradingAccount, Transfer, User
+from audit.models import AuditRecord
+from instruments.models import Asset, Instrument
+from orders.models import Book, Command, Event, Fill, Order, Shard, Trade
+from tests.admin.registry import PAGES, act, address
+from tests.screens.conftest import Scene
+from tests.screens.watching import Watch
+
+pytestmark = pytest.mark.live
+
+
+def lists() -> dict[str, str]:
+    return {page.opts.label_lower.replace(".", "-"): page.url_of_list() for page in PAGES} | {
+        "dashboard": "/admin/",
+        "markets": "/admin/market/",
+        "partitions": "/admin/django_partition/partitionedtable/",
+        "partition": "/admin/django_partition/partitionedtable/orders_order/change/",
+    }
+
+
+def details(scene: Scene) -> dict[str, str]:
+    bitcoin = Instrument.objects.get(symbol="BTCUSDT")
+    newest = {model: model.objects.order_by("-pk")[0].pk for model in (Transfer, Command, Fill)}
+    trade = Trade.objects.filter(instrument=bitcoin).order_by("-pk")[0]
+    cancel = AuditRecord.objects.filter(action="orders.order.cancel").order_by("-pk")[0]
+    pages = [
+        (Order, scene.part_filled), (Trade, trade.pk), (Event, trade.pk), (AuditRecord, cancel.pk),
+        (Instrument, bitcoin.pk), (Asset, bitcoin.base_id), (Book, bitcoin.pk),
+        (Shard, bitcoin.book.shard_id), (TradingAccount, scene.taker.pk), (User, scene.taker.user_id),
+        *newest.items(),
+    ]  # fmt: skip
+    return {f"{model._meta.model_name}-page": address(model, "change", key) for model, key in pages}
+
+
+def forms(scene: Scene) -> dict[str, str]:
+    bitcoin = Instrument.objects.get(symbol="BTCUSDT").pk
+    buttons = [
+        (Order, scene.part_filled, "cancel"), (TradingAccount, scene.taker.pk, "deposit"),
+        (TradingAccount, scene.taker.pk, "lock"), (TradingAccount, scene.taker.pk, "cancel-all"),
+        (Instrument, bitcoin, "halt"), (Instrument, bitcoin, "edit"), (Instrument, scene.halted.pk, "resume"),
+        (User, scene.taker.user_id, "grant"), (User, scene.taker.user_id, "password"),
+    ]  # fmt: skip
+    return {f"{model._meta.model_name}-{name}": act(model, key, name) for model, key, name in buttons} | {
+        "instrument-add": address(Instrument, "new", "add")
+    }
+
+
+def test_every_page_opens_without_a_complaint(scene: Scene, watch: Watch, theme: str) -> None:
+    for name, url in (lists() | details(scene) | forms(scene)).items():
+        watch.visit(url)
+        watch.keep(f"{theme}-{name}")
+
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("theme", ["light"], indirect=True)
+class TestByHand:
+    def test_from_an_order_to_the_person_in_clicks(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit("/admin/orders/order/")
+        page.fill("#searchbar", str(scene.part_filled))
+        page.click("text=Show")
+        page.click(f"#result_list >> text={scene.part_filled}")
+        page.click(f"a:has-text('{scene.taker.account_number}')")
+        page.click("dd a >> nth=0")
+
+        assert page.inner_text("h2.bo-title").startswith(scene.taker.user.username)
+        assert watch.problems == []
+
+    def test_a_deposit_is_asked_shown_and_made(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit(address(TradingAccount, "change", scene.taker.pk))
+        page.click("text=Deposit")
+        page.select_option("select[name=asset]", "USDT")
+        page.fill("input[name=amount]", "1250.5")
+        page.fill("textarea[name=reason]", "bank statement 17")
+        page.click("text=Show the effect")
+        watch.keep("light-deposit-confirm")
+        assert page.inner_text("table.bo-effects").count("→") == 4
+        page.click("text=Yes, deposit")
+
+        assert "Deposited 1\u2009250.50000000 USDT" in page.inner_text("#main")
+        assert Transfer.objects.latest("id").reason == "bank statement 17"
+        assert watch.problems == []
+
+    def test_a_refusal_is_shown_beside_its_field(self, scene: Scene, page: Page) -> None:
+        page.goto(act(TradingAccount, scene.taker.pk, "withdraw"))
+        page.select_option("select[name=asset]", "USDT")
+        page.fill("input[name=amount]", "999999999999")
+        page.fill("textarea[name=reason]", "too much")
+        page.click("text=Show the effect")
+
+        assert "is available" in page.inner_text(".errors")
+
+    def test_the_dashboard_keeps_itself_fresh(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit("/admin/")
+        before = page.inner_text("#bo-live time >> nth=0")
+
+        page.wait_for_function(
+            "(before) => document.querySelector('#bo-live time').innerText !== before", arg=before
+        )
+
+        assert watch.problems == []

@@ -1,0 +1,51 @@
+"""Writes down what a tab complains of, and keeps pictures of what it shows."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page
+
+from tradeplatform.config import BASE_DIR
+
+PICTURES = BASE_DIR / "var" / "screenshots"
+_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation",
+    (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+class Watch:
+    """Console errors, page errors, failed requests and violations of the content security policy."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.add_init_script(_VIOLATIONS)
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
+        page.on("response", lambda answer: self._status(answer.status, answer.url))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.problems.append(f"{self.page.url}: console {kind}: {text}")
+
+    def _status(self, status: int, url: str) -> None:
+        if status >= 400:
+            self.problems.append(f"{self.page.url}: {status} {url}")
+
+    def visit(self, url: str) -> None:
+        """Open a page and note what is wrong with how it is laid out."""
+        self.page.goto(url)
+        self.problems += [f"{url}: {text}" for text in self.page.evaluate("window.violations")]
+        wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if wide > 0:
+            self.problems.append(f"{url}: {wide} pixels wider than the window")
+        if re.search(r"\d\.\d{15,}", self.page.inner_text("#content-main, #bo-live")):
+            self.problems.append(f"{url}: a number with all its zeros")
+
+    def keep(self, name: str) -> None:
+        """A picture of the whole page under var/screenshots."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
