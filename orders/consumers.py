@@ -24,7 +24,7 @@ class FeedConsumer(AsyncConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Live as long as the connection does."""
         bind()
-        outlet = Outlet(send, flow_of(send))
+        outlet = Outlet(flow_of(send))
         self._session = Session(hub(), outlet)
         self._outlet = outlet
         self._tasks: list[asyncio.Task[None]] = []

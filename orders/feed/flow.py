@@ -1,4 +1,8 @@
-"""Whether a socket takes more bytes now. Daphne buffers without end and never says: ask its transport."""
+"""How bytes leave, and whether more may: Daphne buffers without end and never says; its transport is asked.
+
+The transport is also written to directly. ASGI's `send` would build a WebSocket frame for each socket, where
+one will do for all, and Daphne would hold our messages to the size limit meant for the clients'.
+"""
 
 from __future__ import annotations
 
@@ -6,52 +10,110 @@ import asyncio
 import functools
 import socket
 import time
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 from autobahn.exception import Disconnected
+from autobahn.websocket.protocol import PreparedMessage
 from daphne.ws_protocol import WebSocketProtocol  # type: ignore[import-untyped]
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer  # type: ignore[import-untyped]
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 # What the kernel may hold beyond what is on its way. Without a limit it takes megabytes of old books.
 _UNSENT_BYTES = 64 * 1024
 # How long a reader may take to fetch what was sent before its close, and to answer it.
 _CLOSE_SECONDS = 5
+# Messages to many sockets come one after the other: few are shared at a time.
+_SHARED_FRAMES = 4
 
 
-# What `send` raises while the other end is closing.
-GONE = (Disconnected,)
+class Flow:
+    """The way out through ASGI's `send`: it may take its time, so nothing can be written at once."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def write(self, text: str) -> bool:
+        """Send a message now, without waiting; False if that cannot be done now."""
+        return False
+
+    async def send(self, text: str) -> None:
+        """Send a message as soon as it can be taken."""
+        await self._send({"type": "websocket.send", "text": text})
+
+    async def opened(self) -> None:
+        """Return once a message can be taken."""
+
+    def release(self) -> None:
+        """Let `opened` return, whatever can be taken: the socket is to be closed."""
+
+    def stalled_for(self) -> float:
+        """Seconds since the last byte was taken; 0 while they are taken."""
+        return 0.0
+
+    async def close(self, text: str, *, code: int, reason: str) -> None:
+        """Send a last message and close."""
+        try:
+            await self.send(text)
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except Disconnected:
+            # The reader has begun to close by itself.
+            return
 
 
 @implementer(IPushProducer)
-class Flow:
-    """Open while the transport takes bytes; closed from the moment its buffer is full until it is empty.
+class DaphneFlow(Flow):
+    """The way out through the transport of a Daphne connection.
 
-    Behind anything but Daphne (a test's communicator) it is always open.
+    Open while the transport takes bytes; closed from the moment its buffer is full until it is empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, send: Send, protocol: WebSocketProtocol) -> None:
+        super().__init__(send)
+        self._protocol = protocol
         self._open = asyncio.Event()
         self._open.set()
         self._closed_at: float | None = None
+        protocol.closeHandshakeTimeout = _CLOSE_SECONDS
+        # Too large a message, or one that is not UTF-8, gets a close code and not just a dropped connection.
+        protocol.failByDrop = False
+        if protocol.transport.connected:
+            # The upgraded HTTP channel is still registered; on a full buffer it would stop reading as well.
+            protocol.unregisterProducer()
+            protocol.registerProducer(self, streaming=True)
+            _limit_kernel_buffer(protocol.transport.getHandle())
 
-    def is_open(self) -> bool:
-        """Whether the transport takes bytes now."""
-        return self._open.is_set()
+    def write(self, text: str) -> bool:
+        """Give the transport a message if it takes any."""
+        if not self._open.is_set():
+            return False
+        self._put(text)
+        return True
 
-    def stalled_for(self) -> float:
-        """Seconds since the transport took its last byte; 0 while it takes them."""
-        return 0.0 if self._closed_at is None else time.monotonic() - self._closed_at
+    async def send(self, text: str) -> None:
+        """Give the transport a message."""
+        self._put(text)
 
     async def opened(self) -> None:
         """Return once the transport takes bytes."""
         await self._open.wait()
 
+    def release(self) -> None:
+        """Let `opened` return."""
+        self._open.set()
+
+    def stalled_for(self) -> float:
+        """Seconds since the transport's buffer filled up."""
+        return 0.0 if self._closed_at is None else time.monotonic() - self._closed_at
+
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's word
         """The transport's buffer is full."""
-        if self._open.is_set():
-            self._open.clear()
+        if self._closed_at is None:
             self._closed_at = time.monotonic()
+            self._open.clear()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's word
         """The transport's buffer is empty."""
@@ -62,27 +124,26 @@ class Flow:
         """The connection is gone: nobody should wait for it."""
         self.resumeProducing()
 
+    def _put(self, text: str) -> None:
+        # After a close frame of either side nothing may follow.
+        if self._protocol.state == WebSocketProtocol.STATE_OPEN:
+            self._protocol.transport.write(_frame(text))
+
 
 def flow_of(send: Any) -> Flow:
-    """The flow of the connection behind an ASGI `send`, from now on informed by its transport."""
-    flow = Flow()
-    protocol = _daphne_protocol(send)
-    if protocol is not None:
-        # The HTTP channel that was upgraded is still registered; on a full buffer it would stop reading too.
-        protocol.unregisterProducer()
-        protocol.registerProducer(flow, streaming=True)
-        protocol.closeHandshakeTimeout = _CLOSE_SECONDS
-        # Too large a message, or one that is not UTF-8, gets a close code and not just a dropped connection.
-        protocol.failByDrop = False
-        _limit_kernel_buffer(protocol.transport.getHandle())
-    return flow
-
-
-def _daphne_protocol(send: Any) -> WebSocketProtocol | None:
-    """Daphne's `send` is its server's method bound to the connection's protocol."""
+    """The way out of the connection behind an ASGI `send`, which in Daphne is bound to its protocol."""
     if isinstance(send, functools.partial) and send.args and isinstance(send.args[0], WebSocketProtocol):
-        return send.args[0]
-    return None
+        return DaphneFlow(send, send.args[0])
+    return Flow(send)
+
+
+@lru_cache(maxsize=_SHARED_FRAMES)
+def _frame(text: str) -> bytes:
+    """The WebSocket frame of a message: unmasked and uncompressed, it is the same for every socket."""
+    frame: bytes = PreparedMessage(
+        text.encode(), isBinary=False, applyMask=False, doNotCompress=True
+    ).payloadHybi
+    return frame
 
 
 def _limit_kernel_buffer(handle: socket.socket) -> None:

@@ -99,6 +99,8 @@ class Link:
             kind = reply[0]
             if kind == b"message":
                 self._listener.frame(reply[1].decode(), reply[2])
+                # Much of a burst is in memory already: without a pause nothing would be written meanwhile.
+                await asyncio.sleep(0)
             elif kind == b"subscribe":
                 self._listener.confirmed(reply[1].decode())
 

@@ -1,27 +1,22 @@
-"""The way out to one socket: a queue, and the task that empties it as fast as the reader reads."""
+"""The way out to one socket: at once if it reads, else through a queue that a task empties as it does."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from orders.feed import protocol
-from orders.feed.flow import GONE, Flow
+from orders.feed.flow import Flow
 from orders.feed.outbox import Outbox, Render
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-# Nobody reads for this long and comes back.
+# Nobody reads nothing for this long and comes back.
 _STALL_SECONDS = 30
 
 
 class Outlet:
     """Takes messages without ever waiting; sends them in order; closes the socket when it is told or must."""
 
-    def __init__(self, send: Send, flow: Flow) -> None:
-        self._send = send
+    def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._outbox = Outbox()
         self._wake = asyncio.Event()
@@ -35,23 +30,20 @@ class Outlet:
 
     def send(self, text: str) -> None:
         """Send a message that must not be lost; a reader too slow for it is closed."""
-        if self._closing is None:
+        if self._must_wait(text):
             self._outbox.put(text)
-            self._wake.set()
             if self._outbox.overflowed:
                 self.close(protocol.TOO_SLOW)
 
     def send_latest(self, key: str, text: str) -> None:
         """Send a message in place of the one waiting under the same key."""
-        if self._closing is None:
+        if self._must_wait(text):
             self._outbox.put_latest(key, text)
-            self._wake.set()
 
     def send_delta(self, symbol: str, text: str, render: Render) -> None:
         """Send a change of a book, or the whole book when too many changes wait."""
-        if self._closing is None:
+        if self._must_wait(text):
             self._outbox.put_delta(symbol, text, render)
-            self._wake.set()
 
     def send_snapshot(self, symbol: str, render: Render) -> None:
         """Send the whole book in place of the changes that wait."""
@@ -70,7 +62,7 @@ class Outlet:
             self._outbox.clear()
             self._wake.set()
             # The writer may be waiting for a reader who does not come.
-            self._flow.resumeProducing()
+            self._flow.release()
 
     def tick(self, now: float, *, live: bool) -> None:
         """Once a second: close a reader that stands still, comfort one that hears nothing."""
@@ -80,25 +72,28 @@ class Outlet:
             self.send_latest("heartbeat", protocol.heartbeat(live=live))
 
     async def run(self) -> None:
-        """Send until the socket is closed, by us or by the reader."""
-        try:
-            while self._closing is None:
-                await self._wake.wait()
-                self._wake.clear()
-                await self._send_waiting()
-            await self._send_text(protocol.closing(self._closing))
-            code, reason = int(self._closing.code), self._closing.reason
-            await self._send({"type": "websocket.close", "code": code, "reason": reason})
-        except GONE:
-            # The reader has begun to close: its disconnect is on the way.
-            return
+        """Send what waits until the socket is to be closed, and close it."""
+        while self._closing is None:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._send_waiting()
+        why = self._closing
+        await self._flow.close(protocol.closing(why), code=int(why.code), reason=why.reason)
 
     async def _send_waiting(self) -> None:
         await self._flow.opened()
-        while self._closing is None and (text := self._outbox.pop()) is not None:
+        # Closing empties the queue.
+        while (text := self._outbox.pop()) is not None:
             self._last_sent = time.monotonic()
-            await self._send_text(text)
+            await self._flow.send(text)
             await self._flow.opened()
 
-    async def _send_text(self, text: str) -> None:
-        await self._send({"type": "websocket.send", "text": text})
+    def _must_wait(self, text: str) -> bool:
+        """Whether the message has to queue; one that need not, or will never be sent, is done with."""
+        if self._closing is not None:
+            return False
+        if not self._outbox and self._flow.write(text):
+            self._last_sent = time.monotonic()
+            return False
+        self._wake.set()
+        return True

@@ -1,4 +1,4 @@
-"""Random but reproducible order flow through the public services, and what the database says of it afterwards."""
+"""Random but reproducible order flow through the public services, and the book it leaves in the database."""
 
 from __future__ import annotations
 

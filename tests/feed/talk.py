@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 from channels.testing import WebsocketCommunicator
 from rest_framework_simplejwt.tokens import AccessToken
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import TradingAccount, User
@@ -72,11 +73,11 @@ class Talk:
                 return self.passed_over.pop(number)
         async with asyncio.timeout(PATIENCE):
             while True:
-                message = json.loads(await self._communicator.receive_from(timeout=PATIENCE))
-                if message["type"] == kind:
-                    return message
-                assert message["type"] not in {"error", "closing"}, message
-                self.passed_over.append(message)
+                heard: Message = json.loads(await self._communicator.receive_from(timeout=PATIENCE))
+                if heard["type"] == kind:
+                    return heard
+                assert heard["type"] not in {"error", "closing"}, heard
+                self.passed_over.append(heard)
 
     async def ask(self, answer: str, **message: Any) -> Message:
         """Send a message and return its answer."""
@@ -141,6 +142,16 @@ class Socket:
         """Send a message and return its answer."""
         self.say(**message)
         return self.hear(answer)
+
+    def hear_close(self) -> tuple[int, str]:
+        """The code the socket is closed with and the reason it was told before ('' if none)."""
+        reason = ""
+        while True:
+            try:
+                reason = self.next().get("reason", "")
+            except ConnectionClosed as closed:
+                # No code means that the connection was dropped.
+                return closed.rcvd.code if closed.rcvd else 0, reason
 
     def log_in(self, account: TradingAccount) -> None:
         """Authenticate as the account's owner."""

@@ -16,7 +16,7 @@ from orders.feed.hub import hub
 from orders.feed.protocol import MAX_MESSAGE_BYTES
 from orders.models import Side
 from tests.factories import Market, everything_stored, make_market, make_user
-from tests.feed.talk import PATIENCE, Talk, do, talk, token_for
+from tests.feed.talk import PATIENCE, Talk, do, eventually, talk, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -402,8 +402,7 @@ class TestEndOfAccess:
             short = await do(lambda: token_for(alice, lifetime=timedelta(seconds=1)))
             await socket.ask("authenticated", op="auth", token=short)
             (member,) = hub()._members
-            while member.identity is not None:
-                await asyncio.sleep(0.05)
+            await asyncio.to_thread(eventually, lambda: member.identity is None)
             await subscribed(socket, channel="book", symbol=market.symbol)
             await socket.hear("book")
             error = await socket.ask("error", op="subscribe", channel="orders", account=alice.pk)

@@ -26,7 +26,7 @@ Publish = Callable[[Sequence[Frame]], None]
 
 @pytest.fixture
 def losing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, Frame], bool]], None]:
-    """Let the drain lose frames: those for which the function of (batch number, frame) is true."""
+    """Let the drain lose frames: those for which the function of batch number and frame is true."""
     publish: Publish = frames.publish
     batches = 0
 
@@ -57,6 +57,11 @@ def catch_up(reader: Socket, book: ClientBook, market: Market) -> None:
     assert (book.seq, book.best_bids(), book.best_asks()) == (seq, bids, asks)
 
 
+def kill_subscriptions() -> int:
+    """Cut every subscriber's connection; how many there were."""
+    return int(client().client_kill_filter(_type="pubsub"))
+
+
 class TestLostFrames:
     """Something published was not heard."""
 
@@ -77,7 +82,7 @@ class TestLostFrames:
 
     def test_many_gaps(self, feed: Feed, market: Market, losing: Callable[..., None]) -> None:
         accounts = [market.trader() for _ in range(3)]
-        losing(lambda batch, frame: batch % 3 == 0 and batch < 40)
+        losing(lambda batch, _frame: batch % 3 == 0 and batch < 40)
         with feed.socket() as reader:
             book = book_of(reader, market)
             for _ in random_flow(market, accounts, steps=45, seed=4):
@@ -98,7 +103,7 @@ class TestLostFrames:
             market.buy(bob, 1, price)
             market.drain()
 
-        losing(lambda batch, frame: batch == 2)
+        losing(lambda batch, _frame: batch == 2)
         with feed.socket() as reader:
             reader.ask("subscribed", op="subscribe", channel="trades", symbol=market.symbol)
             reader.hear("trade", action="snapshot")
@@ -114,7 +119,7 @@ class TestLostFrames:
     def test_private_snapshots_after_a_lost_batch(
         self, feed: Feed, market: Market, alice: TradingAccount, losing: Callable[..., None]
     ) -> None:
-        losing(lambda batch, frame: batch == 1)
+        losing(lambda batch, _frame: batch == 1)
         with feed.socket() as reader:
             reader.log_in(alice)
             reader.hear("heartbeat", live=True)
@@ -139,7 +144,7 @@ class TestLostFrames:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(hub_module, "_AUDIT_SECONDS", 0.1)
-        losing(lambda batch, frame: True)
+        losing(lambda _batch, _frame: True)
         async with talk() as socket:
             await _watch_all(socket, market, alice)
             order = await do(lambda: market.sell(alice, 1, 51000))
@@ -241,7 +246,7 @@ class TestLostConnection:
             reader.hear("order", action="snapshot")
             book = book_of(reader, market)
             for number in range(3):
-                assert client().execute_command("CLIENT", "KILL", "TYPE", "pubsub") >= 1
+                assert kill_subscriptions() >= 1
                 reader.hear("heartbeat", live=False)
                 order = market.buy(alice, 1, 49000 + number)
                 market.drain()
@@ -258,7 +263,7 @@ class TestLostConnection:
             book = book_of(reader, market)
             for step in random_flow(market, accounts, steps=40, seed=9):
                 if step % 10 == 5:
-                    client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                    kill_subscriptions()
             catch_up(reader, book, market)
 
     def test_a_server_started_without_valkey_finds_it_later(
@@ -267,15 +272,15 @@ class TestLostConnection:
         with feed.socket() as reader:
             reader.hear("heartbeat", live=True)
             # Nobody may subscribe: the server keeps trying and says that it is not live.
-            client().execute_command("ACL", "SETUSER", "default", "-subscribe")
+            client().acl_setuser("default", commands=["-subscribe"])
             try:
-                client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                kill_subscriptions()
                 reader.hear("heartbeat", live=False)
                 reader.ask("subscribed", op="subscribe", channel="book", symbol=market.symbol)
                 market.buy(alice, 1, 49000)
                 market.drain()
             finally:
-                client().execute_command("ACL", "SETUSER", "default", "+subscribe")
+                client().acl_setuser("default", commands=["+subscribe"])
             book = ClientBook()
             book.take(reader.hear("book", action="snapshot"))
             catch_up(reader, book, market)

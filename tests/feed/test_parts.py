@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -91,14 +92,8 @@ class TestDay:
 
     def test_an_empty_day(self) -> None:
         day = DayStats([])
-        assert (day.open, day.high, day.low, day.volume, day.quote_volume, day.trades) == (
-            None,
-            None,
-            None,
-            0,
-            0,
-            0,
-        )
+        assert [day.open, day.high, day.low] == [None, None, None]
+        assert [day.volume, day.quote_volume, day.trades] == [0, 0, 0]
 
     def test_trades_are_added_to_what_was_read(self) -> None:
         day = DayStats([self.candle(NOON, "100")])
@@ -115,7 +110,7 @@ class TestDay:
         assert (day.open, day.high, day.low) == (Decimal(50), Decimal(52), Decimal(48))
         assert (day.volume, day.quote_volume, day.trades) == (Decimal(3), Decimal(150), 4)
         day.forget_before(NOON + timedelta(hours=25))
-        assert (day.open, day.volume, day.trades) == (None, 0, 0)
+        assert [day.open, day.volume, day.trades] == [None, 0, 0]
 
 
 def test_a_bucket_gives_its_size_at_once_and_its_rate_afterwards() -> None:
@@ -138,58 +133,114 @@ class Wire:
         return [message["text"] for message in self.sent if message["type"] == "websocket.send"]
 
 
+class Gate(Flow):
+    """A flow that the test opens and closes."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.wire = wire
+        self.event = asyncio.Event()
+        self.event.set()
+        self.stalled = 0.0
+
+    async def opened(self) -> None:
+        await self.event.wait()
+
+    def release(self) -> None:
+        self.event.set()
+
+    def stalled_for(self) -> float:
+        return self.stalled
+
+
 class TestOutlet:
-    """The writer and the transport's flow."""
+    """The queue, the writer and the flow."""
+
+    @staticmethod
+    async def settle() -> None:
+        """Let every task do what it can do now."""
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     async def test_nothing_is_sent_while_the_transport_is_full_and_the_newest_when_it_is_not(self) -> None:
-        wire, flow = Wire(), Flow()
-        outlet = Outlet(wire, flow)
+        gate = Gate(Wire())
+        outlet = Outlet(gate)
         writer = asyncio.create_task(outlet.run())
         outlet.send("first")
-        while not wire.sent:
-            await asyncio.sleep(0)
-        flow.pauseProducing()
+        await self.settle()
+        gate.event.clear()
         outlet.send_latest("ticker", "old")
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await self.settle()
         outlet.send_latest("ticker", "new")
-        assert wire.texts() == ["first"]
-        flow.resumeProducing()
-        while len(wire.sent) < 2:
-            await asyncio.sleep(0)
-        assert wire.texts() == ["first", "new"]
+        await self.settle()
+        assert gate.wire.texts() == ["first"]
+        gate.event.set()
+        await self.settle()
+        assert gate.wire.texts() == ["first", "new"]
+        writer.cancel()
+
+    async def test_a_flow_that_takes_messages_now_is_given_them_now_unless_others_wait(self) -> None:
+        class Direct(Gate):
+            """Writes at once while it is open."""
+
+            def write(self, text: str) -> bool:
+                if self.event.is_set():
+                    self.wire.sent.append({"type": "websocket.send", "text": text})
+                return self.event.is_set()
+
+        gate = Direct(Wire())
+        outlet = Outlet(gate)
+        outlet.send("1")
+        outlet.send_delta("BTC", "2", lambda: "snapshot")
+        assert gate.wire.texts() == ["1", "2"]
+        gate.event.clear()
+        outlet.send("3")
+        gate.event.set()
+        outlet.send("4")
+        assert gate.wire.texts() == ["1", "2"], "4 must not overtake 3"
+        writer = asyncio.create_task(outlet.run())
+        await self.settle()
+        assert gate.wire.texts() == ["1", "2", "3", "4"]
         writer.cancel()
 
     async def test_a_closed_outlet_throws_away_what_waits_and_says_why(self) -> None:
-        wire, flow = Wire(), Flow()
-        outlet = Outlet(wire, flow)
-        flow.pauseProducing()
+        gate = Gate(Wire())
+        outlet = Outlet(gate)
+        gate.event.clear()
         outlet.send("never sent")
         outlet.close(protocol.TOO_SLOW)
         outlet.close(protocol.AUTH_EXPIRED)
         outlet.send("too late")
         await outlet.run()
-        assert [json.loads(text)["reason"] for text in wire.texts()] == ["too_slow"]
-        assert wire.sent[-1] == {"type": "websocket.close", "code": 4408, "reason": "too_slow"}
+        assert [json.loads(text)["reason"] for text in gate.wire.texts()] == ["too_slow"]
+        assert gate.wire.sent[-1] == {"type": "websocket.close", "code": 4408, "reason": "too_slow"}
 
     async def test_overflow_closes(self) -> None:
-        outlet = Outlet(Wire(), Flow())
+        outlet = Outlet(Gate(Wire()))
         for _ in range(1_001):
             outlet.send("trade")
         assert outlet.closing == protocol.TOO_SLOW
 
+    async def test_standing_still_closes(self) -> None:
+        gate = Gate(Wire())
+        outlet = Outlet(gate)
+        gate.stalled = 30.0
+        outlet.tick(0.0, live=True)
+        assert outlet.closing is None
+        gate.stalled = 30.1
+        outlet.tick(0.0, live=True)
+        assert outlet.closing == protocol.TOO_SLOW
+
     async def test_a_quiet_socket_gets_a_heartbeat_and_a_busy_one_does_not(self) -> None:
-        wire = Wire()
-        outlet = Outlet(wire, Flow())
+        gate = Gate(Wire())
+        outlet = Outlet(gate)
         writer = asyncio.create_task(outlet.run())
-        loop_time = asyncio.get_running_loop().time()
-        outlet.tick(loop_time + 1, live=True)
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert wire.texts() == []
-        outlet.tick(loop_time + 6, live=True)
-        while not wire.sent:
-            await asyncio.sleep(0)
-        (text,) = wire.texts()
-        assert json.loads(text) | {"time": ""} == {"type": "heartbeat", "time": "", "live": True}
+        now = time.monotonic()
+        outlet.tick(now + 1, live=True)
+        await self.settle()
+        assert gate.wire.texts() == []
+        outlet.tick(now + 6, live=False)
+        await self.settle()
+        (text,) = gate.wire.texts()
+        assert json.loads(text) | {"time": ""} == {"type": "heartbeat", "time": "", "live": False}
         writer.cancel()

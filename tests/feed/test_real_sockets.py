@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -14,12 +15,15 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from accounts.models import LedgerAccount, TradingAccount
 from instruments.scaling import text
 from instruments.selectors import rules_by_id
-from orders.models import Fill, Order, Trade
+from orders.feed.protocol import MAX_MESSAGE_BYTES
+from orders.models import Fill, Order, Side, Trade
 from orders.rendering import order_json, stored_fill_json, trade_json
+from orders.services.requests import Accepted
 from tests.factories import Market, fund
 from tests.feed.book import ClientBook
 from tests.feed.flow_of_orders import random_flow, stored_book
@@ -79,6 +83,29 @@ class TestMarketData:
             with feed.socket() as late:
                 late.ask("subscribed", op="subscribe", channel="trades", symbol=market.symbol)
                 assert late.hear("trade", action="snapshot")["trades"] == stored[-50:]
+
+    def test_a_book_of_thousands_of_levels(self, feed: Feed, market: Market) -> None:
+        account = market.trader(quote=10**9)
+        orders = [market.request(account, Side.BUY, 1, 49000 - number) for number in range(4_000)]
+        for start in range(0, len(orders), 1_000):
+            assert all(
+                isinstance(outcome, Accepted) for outcome in market.send_all(orders[start : start + 1_000])
+            )
+        market.drain()
+        seq, bids, _asks = stored_book(market)
+        assert len(bids) == 4_000
+        book = ClientBook()
+        with feed.socket() as reader:
+            reader.ask("subscribed", op="subscribe", channel="book", symbol=market.symbol)
+            message = reader.hear("book")
+            # Our messages may be larger than the ones we take.
+            assert len(json.dumps(message)) > MAX_MESSAGE_BYTES
+            book.take(message)
+            assert (book.seq, book.best_bids()) == (seq, bids)
+            market.sell(market.trader(), 1, 49000)
+            market.drain()
+            follow(reader, book, seq + 2)
+            assert book.best_bids() == stored_book(market)[1]
 
     def test_a_socket_that_says_nothing_hears_a_heartbeat(self, feed: Feed, market: Market) -> None:
         with feed.socket() as reader:
@@ -184,34 +211,23 @@ class TestBadManners:
             market.drain()
             assert neighbour.hear("book")["bids"] == [["49000.00", "1.0000"]]
 
-    @staticmethod
-    def closed_with(reader: Socket) -> tuple[int, str]:
-        """The close code, and the reason of the message before it ('' if there was none)."""
-        reason = ""
-        with pytest.raises(ConnectionClosed) as closed:
-            while True:
-                message = reader.next()
-                reason = message.get("reason", "")
-        assert closed.value.rcvd
-        return closed.value.rcvd.code, reason
-
     def test_a_message_larger_than_the_limit(self, feed: Feed) -> None:
         with feed.socket() as reader:
             reader.connection.send("x" * 70_000)
-            assert self.closed_with(reader)[0] == 1009
+            assert reader.hear_close()[0] == 1009
 
     def test_ten_megabytes_in_fragments(self, feed: Feed) -> None:
         before = feed.memory()
         with feed.socket() as reader:
             with pytest.raises(ConnectionClosed):
                 reader.connection.send("x" * 10_000 for _ in range(1_000))
-            assert self.closed_with(reader)[0] == 1009
+            assert reader.hear_close()[0] == 1009
         assert feed.memory() - before < 8_000_000
 
     def test_text_that_is_not_utf_8(self, feed: Feed) -> None:
         with feed.socket() as reader:
             reader.connection.send(b"\xff\xfe{}", text=True)
-            assert self.closed_with(reader)[0] == 1007
+            assert reader.hear_close()[0] == 1007
 
     def test_binary(self, feed: Feed) -> None:
         with feed.socket() as reader:
@@ -223,7 +239,7 @@ class TestBadManners:
         with feed.socket() as reader:
             for _ in range(11):
                 reader.connection.send("{{{")
-            assert self.closed_with(reader) == (4400, "too_many_errors")
+            assert reader.hear_close() == (4400, "too_many_errors")
 
     def test_a_flood(self, feed: Feed) -> None:
         with feed.socket() as reader:
@@ -232,7 +248,7 @@ class TestBadManners:
                     reader.say(op="ping", id=number)
                 except ConnectionClosed:
                     break
-            assert self.closed_with(reader) == (4429, "too_many_messages")
+            assert reader.hear_close() == (4429, "too_many_messages")
 
     def test_hanging_up_in_the_middle_of_everything(self, feed: Feed, market: Market) -> None:
         for _ in range(20):
@@ -243,7 +259,7 @@ class TestBadManners:
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
     def test_a_page_of_another_site(self, feed: Feed, origin: str) -> None:
         with pytest.raises(InvalidStatus) as refused:
-            connect(feed.url, origin=origin)
+            connect(feed.url, origin=Origin(origin))
         assert refused.value.response.status_code == HTTPStatus.FORBIDDEN
 
     @pytest.mark.parametrize("path", ["/ws/v2", "/", "/ws/v1/../../etc", "/ws"])

@@ -1,0 +1,92 @@
+"""Many sockets in one cheap process: it counts messages and hardly looks at them; the server is measured."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import selectors
+import socket
+import struct
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from urllib.parse import urlsplit
+
+_LONG, _LONGER = 126, 127
+_PATIENCE = 30
+
+
+class Counter:
+    """One socket that counts the text frames it is sent."""
+
+    def __init__(self, url: str, hello: str | None) -> None:
+        address = urlsplit(url)
+        self.socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        query = f"?{address.query}" if address.query else ""
+        self.socket.sendall(
+            f"GET {address.path}{query} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n\r\n".encode()
+        )
+        self._buffer = b""
+        while b"\r\n\r\n" not in self._buffer:
+            self._buffer += self.socket.recv(65_536)
+        self._buffer = self._buffer.partition(b"\r\n\r\n")[2]
+        self.deltas = 0
+        self.begun = False
+        if hello:
+            self._say(hello)
+
+    def read(self) -> None:
+        """Take what has come."""
+        data = self._buffer + self.socket.recv(1_048_576)
+        at = 0
+        while len(data) - at >= 2:
+            size, head = data[at + 1], 2
+            if size == _LONG:
+                size, head = struct.unpack_from("!H", data, at + 2)[0] if len(data) - at >= 4 else 1 << 40, 4
+            elif size == _LONGER:
+                size, head = (
+                    struct.unpack_from("!Q", data, at + 2)[0] if len(data) - at >= 10 else 1 << 40,
+                    10,
+                )
+            if len(data) - at < head + size:
+                break
+            self._count(data[at + head : at + head + 48])
+            at += head + size
+        self._buffer = data[at:]
+
+    def _count(self, start: bytes) -> None:
+        self.deltas += b'"delta"' in start
+        self.begun = self.begun or b'"snapshot"' in start
+
+    def _say(self, text: str) -> None:
+        body, mask = text.encode(), os.urandom(4)
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(body))
+        self.socket.sendall(bytes([0x81, 0x80 | len(body)]) + mask + masked)
+
+
+def run(url: str, symbol: str, count: int, pipe: Connection) -> None:
+    """Open the sockets; for each number received, wait for as many more deltas on each and answer."""
+    subscribe = json.dumps({"op": "subscribe", "channel": "book", "symbol": symbol}, separators=(",", ":"))
+    hello = subscribe if urlsplit(url).path == "/ws/v1" else None
+    sockets = [Counter(url, hello) for _ in range(count)]
+    selector = selectors.DefaultSelector()
+    for one in sockets:
+        selector.register(one.socket, selectors.EVENT_READ, one)
+    _read_until(selector, lambda: all(one.begun for one in sockets))
+    pipe.send("ready")
+    wanted = 0
+    while (more := pipe.recv()) is not None:
+        wanted += more
+        _read_until(selector, lambda wanted=wanted: all(one.deltas >= wanted for one in sockets))  # type: ignore[misc]
+        pipe.send("got")
+
+
+def _read_until(selector: selectors.BaseSelector, done: Callable[[], bool]) -> None:
+    while not done():
+        ready = selector.select(timeout=_PATIENCE)
+        if not ready:
+            raise TimeoutError("the server has fallen silent")
+        for key, _events in ready:
+            key.data.read()
