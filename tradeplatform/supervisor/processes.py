@@ -18,8 +18,9 @@ from tradeplatform.supervisor.logfiles import LogFile
 from tradeplatform.supervisor.program import Program, ProgramFailedError, last_words, log_path, spawn
 
 #: Seconds between an unexpected end and the next start: doubled each time, forgotten after a calm minute.
+#: The longest is short, because a market stands still while its worker waits.
 _FIRST_DELAY = 0.5
-_LONGEST_DELAY = 30.0
+_LONGEST_DELAY = 5.0
 _CALM = 60.0
 
 
