@@ -24,7 +24,7 @@ from orders.feed.protocol import MAX_MESSAGE_BYTES
 from orders.models import Fill, Order, Side, Trade
 from orders.rendering import order_json, stored_fill_json, trade_json
 from orders.services.requests import Accepted
-from tests.factories import Market, fund
+from tests.factories import Market, fund, make_market
 from tests.feed.book import ClientBook
 from tests.feed.flow_of_orders import random_flow, stored_book
 from tests.feed.talk import Feed, Socket, eventually
@@ -84,13 +84,13 @@ class TestMarketData:
                 late.ask("subscribed", op="subscribe", channel="trades", symbol=market.symbol)
                 assert late.hear("trade", action="snapshot")["trades"] == stored[-50:]
 
-    def test_a_book_of_thousands_of_levels(self, feed: Feed, market: Market) -> None:
+    def test_a_book_of_thousands_of_levels(self, feed: Feed, transactional_db: None) -> None:
+        market = make_market(max_open_orders=10_000)
         account = market.trader(quote=10**9)
         orders = [market.request(account, Side.BUY, 1, 49000 - number) for number in range(4_000)]
         for start in range(0, len(orders), 1_000):
-            assert all(
-                isinstance(outcome, Accepted) for outcome in market.send_all(orders[start : start + 1_000])
-            )
+            outcomes = market.send_all(orders[start : start + 1_000])
+            assert all(isinstance(outcome, Accepted) for outcome in outcomes)
         market.drain()
         seq, bids, _asks = stored_book(market)
         assert len(bids) == 4_000
