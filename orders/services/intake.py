@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 import uuid_utils
 from django.db import transaction
@@ -87,9 +88,9 @@ def submit_requests(
         rules = rules_by_symbol(order.symbol for _, order in orders)
         books = books_for(rules.values())
         drafts = _resolve(orders, accounts, rules, books, outcomes)
-        drafts, repeats = _known_identities(drafts, outcomes)
+        drafts = _unknown_identities(drafts, outcomes)
         drafts = _checked(drafts, accounts, outcomes)
-        ledger, drafts = _funded(drafts, outcomes)
+        ledger, drafts, repeats = _taken(drafts, outcomes)
         number_orders(drafts)
         commands = [(draft.index, new_order_command(draft)) for draft in drafts]
         commands += cancel_commands(cancels, drafts, outcomes)
@@ -101,8 +102,7 @@ def submit_requests(
             ledger.flush()
         _write_in_list_order(commands, outcomes, actor, now)
         for index, first in repeats.items():
-            earlier = outcomes[first]
-            outcomes[index] = replace(earlier, duplicate=True) if isinstance(earlier, Accepted) else earlier
+            outcomes[index] = replace(cast("Accepted", outcomes[first]), duplicate=True)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -187,16 +187,11 @@ def _client_order_id(given: str | None) -> str:
     return given
 
 
-def _known_identities(
-    drafts: list[Draft], outcomes: list[Outcome | Requested | None]
-) -> tuple[list[Draft], dict[int, int]]:
-    """Answer what was asked before; race-free because the account rows are locked.
-
-    Returns the drafts that are new, and which request of this list repeats which earlier one of it.
-    """
+def _unknown_identities(drafts: list[Draft], outcomes: list[Outcome | Requested | None]) -> list[Draft]:
+    """Answer what was asked before this list; race-free because the account rows are locked."""
     named = [draft for draft in drafts if draft.order.client_order_id is not None]
     if not named:
-        return drafts, {}
+        return drafts
     rows = fetch(
         "SELECT i.account_id, i.client_order_id, i.order_id, i.order_created_at, i.fingerprint"
         " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
@@ -204,26 +199,15 @@ def _known_identities(
         [[d.order.account_id for d in named], [d.client_order_id for d in named]],
     )
     known = {(account, name): (order_id, at, print_) for account, name, order_id, at, print_ in rows}
-    fresh: list[Draft] = []
-    repeats: dict[int, int] = {}
-    first: dict[tuple[int, str], Draft] = {}
     for draft in drafts:
-        key = (draft.order.account_id, draft.client_order_id)
-        if key in known:
-            order_id, at, print_ = known[key]
+        if draft.key in known:
+            order_id, at, print_ = known[draft.key]
             outcomes[draft.index] = (
                 Accepted(order_id, at, draft.client_order_id, duplicate=True)
                 if print_ == draft.fingerprint
                 else Denied(_conflict(draft.client_order_id), draft.client_order_id)
             )
-        elif key not in first:
-            first[key] = draft
-            fresh.append(draft)
-        elif first[key].fingerprint == draft.fingerprint:
-            repeats[draft.index] = first[key].index
-        else:
-            outcomes[draft.index] = Denied(_conflict(draft.client_order_id), draft.client_order_id)
-    return fresh, repeats
+    return [draft for draft in drafts if draft.key not in known]
 
 
 def _conflict(client_order_id: str) -> Refusal:
@@ -237,16 +221,12 @@ def _conflict(client_order_id: str) -> Refusal:
 def _checked(
     drafts: list[Draft], accounts: dict[int, Owner], outcomes: list[Outcome | Requested | None]
 ) -> list[Draft]:
-    """Every check that needs no money."""
+    """Every check of an order by itself."""
     passed: list[Draft] = []
-    live = _live_orders(drafts)
     for draft in drafts:
         try:
             check_may_trade(accounts[draft.order.account_id])
             _check_order(draft)
-            key = (draft.order.account_id, draft.rules.id)
-            pretrade.check_open_orders(draft.rules, live[key])
-            live[key] += 1
             passed.append(draft)
         except Refusal as refusal:
             outcomes[draft.index] = Denied(refusal, draft.order.client_order_id)
@@ -294,8 +274,14 @@ def _check_order(draft: Draft) -> None:
     pretrade.check_notional(rules, price=price, quantity=draft.quantity)
 
 
-def _funded(drafts: list[Draft], outcomes: list[Outcome | Requested | None]) -> tuple[Ledger, list[Draft]]:
-    """Reserve what each order may cost, in list order, on locked ledger rows."""
+def _taken(
+    drafts: list[Draft], outcomes: list[Outcome | Requested | None]
+) -> tuple[Ledger, list[Draft], dict[int, int]]:
+    """Take orders in list order, each as if those taken before it had come alone.
+
+    Returns the ledger with their holds, the orders taken, and which request repeats which taken one.
+    """
+    live = _live_orders(drafts)
     ledger = Ledger.lock(
         clients={
             (draft.order.account_id, asset)
@@ -303,35 +289,49 @@ def _funded(drafts: list[Draft], outcomes: list[Outcome | Requested | None]) -> 
             for asset in (draft.rules.base_id, draft.rules.quote_id)
         }
     )
-    passed: list[Draft] = []
+    taken: dict[tuple[int, str], Draft] = {}
+    repeats: dict[int, int] = {}
     for draft in drafts:
-        order, rules = draft.order, draft.rules
-        buy = order.side == Side.BUY
-        draft.held = (
-            buyer_hold(
-                leaves=draft.quantity,
-                price=rules.price(draft.price_ticks),
-                fee_rate=max(rules.maker_fee, rules.taker_fee),
-                fee_accrued=Decimal(0),
-                decimals=rules.quote_decimals,
-            )
-            if buy
-            else draft.quantity
-        )
-        account = ledger.client(order.account_id, rules.quote_id if buy else rules.base_id)
-        if account.available < draft.held:
-            outcomes[draft.index] = Denied(
-                insufficient_funds(
-                    asset=rules.quote_code if buy else rules.base_code,
-                    required=draft.held,
-                    available=account.available,
-                ),
-                order.client_order_id,
-            )
+        earlier = taken.get(draft.key)
+        if earlier and earlier.fingerprint == draft.fingerprint:
+            repeats[draft.index] = earlier.index
             continue
-        ledger.hold(account, draft.held)
-        passed.append(draft)
-    return ledger, passed
+        try:
+            if earlier:
+                raise _conflict(draft.client_order_id)
+            place = (draft.order.account_id, draft.rules.id)
+            pretrade.check_open_orders(draft.rules, live[place])
+            _hold(draft, ledger)
+            live[place] += 1
+            taken[draft.key] = draft
+        except Refusal as refusal:
+            outcomes[draft.index] = Denied(refusal, draft.order.client_order_id)
+    return ledger, list(taken.values()), repeats
+
+
+def _hold(draft: Draft, ledger: Ledger) -> None:
+    """Reserve what the order may cost; refuse it when that is not available."""
+    order, rules = draft.order, draft.rules
+    buy = order.side == Side.BUY
+    draft.held = (
+        buyer_hold(
+            leaves=draft.quantity,
+            price=rules.price(draft.price_ticks),
+            fee_rate=max(rules.maker_fee, rules.taker_fee),
+            fee_accrued=Decimal(0),
+            decimals=rules.quote_decimals,
+        )
+        if buy
+        else draft.quantity
+    )
+    account = ledger.client(order.account_id, rules.quote_id if buy else rules.base_id)
+    if account.available < draft.held:
+        raise insufficient_funds(
+            asset=rules.quote_code if buy else rules.base_code,
+            required=draft.held,
+            available=account.available,
+        )
+    ledger.hold(account, draft.held)
 
 
 def insufficient_funds(*, asset: str, required: Decimal, available: Decimal) -> Refusal:

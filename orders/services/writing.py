@@ -45,6 +45,11 @@ class Draft:
     held: Decimal = Decimal(0)
     order_id: int = 0
 
+    @property
+    def key(self) -> tuple[int, str]:
+        """What names the order for ever."""
+        return self.order.account_id, self.client_order_id
+
 
 def number_orders(drafts: Sequence[Draft]) -> None:
     """Give the drafts their order ids."""

@@ -405,6 +405,17 @@ class TestLists:
         assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True, False]
         assert refusal_of(outcomes[2]).code == Code.TOO_MANY_OPEN_ORDERS
 
+    def test_a_denied_order_takes_nobodys_place(self) -> None:
+        market = make_market(max_open_orders=1)
+        trader = market.trader(base=1)
+
+        too_much, right = market.send_all(
+            [market.request(trader, Side.SELL, 2, 50000), market.request(trader, Side.SELL, 1, 50000)]
+        )
+
+        assert refusal_of(too_much).code == Code.INSUFFICIENT_FUNDS
+        assert isinstance(right, Accepted)
+
     def test_orders_of_many_accounts_and_instruments_go_together(self, market: Market) -> None:
         other = make_market(shard=market.shard)
         seller, buyer = market.trader(), other.trader()
@@ -516,6 +527,22 @@ class TestIdentity:
         assert refusal_of(third).code == Code.CLIENT_ORDER_ID_CONFLICT
         assert Order.objects.filter(account=trader).count() == 1
         assert money(trader, market.instrument.base) == ("10", "1")
+
+    def test_in_one_list_the_name_of_a_denied_request_is_free(
+        self, market: Market, trader: TradingAccount
+    ) -> None:
+        too_much, right, other = market.send_all(
+            [
+                market.request(trader, Side.SELL, 11, 50000, client_order_id="mine"),
+                market.request(trader, Side.SELL, 10, 50000, client_order_id="mine"),
+                market.request(trader, Side.SELL, 9, 50000, client_order_id="mine"),
+            ]
+        )
+
+        assert refusal_of(too_much).code == Code.INSUFFICIENT_FUNDS
+        assert isinstance(right, Accepted)
+        assert refusal_of(other).code == Code.CLIENT_ORDER_ID_CONFLICT
+        assert money(trader, market.instrument.base) == ("10", "10")
 
     def test_in_one_list_a_repeat_of_a_denied_request_is_denied_like_it(
         self, market: Market, trader: TradingAccount

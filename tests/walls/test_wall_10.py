@@ -26,9 +26,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def market() -> Iterator[Market]:
     """A market whose wake-ups nobody fetches from the broker but the test."""
     market = make_market()
+    forget(market)
     yield market
-    client().delete(f"wake:{market.shard.id}")
-    client().delete(queue_key(market))
+    forget(market)
+
+
+def forget(market: Market) -> None:
+    """Nothing is on its way to the shard."""
+    client().delete(queue_key(market), f"wake:{market.shard.id}")
 
 
 def queue_key(market: Market) -> str:
