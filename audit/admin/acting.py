@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from axes.helpers import get_client_ip_address
 from django.http import HttpRequest
 
 from audit.actor import Actor
+from tradeplatform.common.addresses import client_address
 
 
 def actor_of(request: HttpRequest) -> Actor:
     """The signed-in person, with the address the request came from."""
     user = request.user
-    address = get_client_ip_address(request) or None
-    return Actor.user(user_id=user.pk or 0, label=user.get_username(), ip=address)
+    return Actor.user(user_id=user.pk or 0, label=user.get_username(), ip=client_address(request))

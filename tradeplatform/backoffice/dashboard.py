@@ -17,11 +17,12 @@ from audit.models import AuditRecord
 from instruments.admin import show as market
 from instruments.models import Instrument, InstrumentStatus
 from orders.admin import show as trading
-from orders.admin.books import last_event, last_price, state
+from orders.admin.books import last_price, state
 from orders.admin.order_buttons import capped
 from orders.admin.shard_reading import CAP, Backlog, backlogs
 from orders.admin.shards import lag
 from orders.models import Book, Command, Fill, Order, Shard, ShardStatus
+from orders.services.journal import moment
 from tradeplatform.backoffice.rates import rows_each_minute
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Panel, Table, columns
@@ -43,10 +44,10 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         _add_rate(page, "Trades", trades, end, reverse("admin:orders_trade_changelist"))
     if may("orders.view_shard"):
         _add_shards(page, now)
+    if may("orders.view_book"):
+        page["panels"].append(_books(now))
     if may("instruments.view_instrument"):
         _add_stopped(page)
-    if may("orders.view_book"):
-        page["panels"].append(_books())
     if may("audit.view_auditrecord"):
         page["panels"].append(_acts(now))
     return page
@@ -139,24 +140,23 @@ def _add_stopped(page: dict[str, Any]) -> None:
                     for i in stopped
                 ],
                 empty="",
-                wide=False,
             )
         )
 
 
-def _books() -> Panel:
+def _books(now: datetime) -> Panel:
     """The books that moved last."""
     books = Book.objects.filter(seq__gt=0).select_related("instrument__base", "instrument__quote")
     return Table(
         "Markets that moved last",
-        columns("Market", "Engine", "#Last price", "#Seq", "Last event (UTC)"),
+        columns("Market", "Engine", "#Last price", "#Seq", "#Last event"),
         [
             [
                 trading.market(book.instrument),
                 state(book),
                 last_price(book),
                 show.ref(book, show.whole(book.seq)),
-                last_event(book),
+                f"{show.age(moment(book.last_time), now)} ago",
             ]
             for book in books.order_by("-last_time")[:_BOOKS]
         ],

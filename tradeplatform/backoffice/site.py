@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
 from accounts.backends import is_staff_now
+from accounts.models import User
+from accounts.services import desk_sessions
+from accounts.services.desk_sessions import Step
+from tradeplatform.common.addresses import client_address
 
 #: What other packages register and nobody here needs: rights come from roles, tokens are secrets, and
 #: lockouts end by themselves.
@@ -33,6 +40,40 @@ class BackOfficeSite(UnfoldAdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """A staff role in force, now."""
         return request.user.is_authenticated and is_staff_now(request.user)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Let a person in, or not; either is recorded, but not what a lockout answers."""
+        with transaction.atomic():
+            answer: HttpResponse = super().login(request, extra_context)
+            if request.method == "POST" and isinstance(request.user, User):
+                self._note(Step.OPEN, request, request.user)
+            elif request.method == "POST" and not getattr(request, "axes_locked_out", False):
+                desk_sessions.note_refused(
+                    username=request.POST.get("username", "").replace("\0", ""),
+                    ip=client_address(request),
+                    now=timezone.now(),
+                )
+        return answer
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """End the session, and say so in the record."""
+        user = request.user
+        with transaction.atomic():
+            answer: HttpResponse = super().logout(request, extra_context)
+            if request.method == "POST" and isinstance(user, User):
+                self._note(Step.CLOSE, request, user)
+        return answer
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """A person's own password; the record does not hold it."""
+        with transaction.atomic():
+            answer: HttpResponse = super().password_change(request, extra_context)
+            if answer.status_code == HTTPStatus.FOUND and isinstance(request.user, User):
+                self._note(Step.PASSWORD, request, request.user)
+        return answer
+
+    def _note(self, step: Step, request: HttpRequest, user: User) -> None:
+        desk_sessions.note(step, user=user, ip=client_address(request), now=timezone.now())
 
     def get_urls(self) -> list[Any]:
         """The market pages, then everything that is registered."""

@@ -45,8 +45,12 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(28.2% .091 267.935)",
         }
     },
+    # Ctrl+K, or a click in the side bar: jump to an order, an account, an instrument, a person.
+    "COMMAND": {"search_callback": "tradeplatform.backoffice.search.find"},
+    "LOGIN": {"form": "tradeplatform.backoffice.forms.LoginForm"},
     "SIDEBAR": {
-        "show_search": False,
+        "show_search": True,
+        "command_search": True,
         "show_all_applications": False,
         "navigation": "tradeplatform.backoffice.navigation.navigation",
     },
