@@ -24,6 +24,9 @@ from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.valkey import tell_balances_moved
 
 _MAX_AMOUNT = Decimal(10) ** 18
+# As long as no more than this came from outside or from the house, no balance can outgrow NUMERIC(38, 18),
+# whoever trades with whom: the drain must never meet a credit that the table cannot hold.
+_MAX_SUPPLY = Decimal(10) ** 19
 _MAX_DIGITS = 40  # after the point, zeros included
 _MAX_REQUEST_ID = 64
 
@@ -144,6 +147,12 @@ def _move(
                 available=short_text(client.available),
                 held=short_text(client.held),
                 required=short_text(-amount),
+            )
+        if abs(other.balance - amount) > _MAX_SUPPLY:
+            raise Refusal(
+                Code.INVALID_NUMBER,
+                f"There would be more {asset.code} than the ledger can count.",
+                field="amount",
             )
         debit, credit = (other, client) if amount > 0 else (client, other)
         ledger.transfer(

@@ -200,6 +200,15 @@ class TestRefused:
             Code.INSUFFICIENT_FUNDS
         )
 
+    def test_more_than_the_ledger_can_count(self, account: TradingAccount, asset: Asset) -> None:
+        most = Decimal(10) ** 18 - 1
+        for number in range(10):
+            move(deposit, account, asset, most, f"r{number}")
+
+        assert refused(lambda: move(deposit, account, asset, "11", "one more")).code == Code.INVALID_NUMBER
+        move(deposit, account, asset, "10", "to the brim")
+        assert money(account, asset) == ("1" + "0" * 19, "0")
+
     def test_what_open_orders_hold(self) -> None:
         market = make_market()
         trader = market.trader(base=10, quote=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -138,12 +138,23 @@ class Workload:
     def submit(self) -> None:
         """A list of orders; the auditor says which of them must be taken."""
         requests = [self._request() for _ in range(self.rng.choice([1, 1, 1, 2, 5, 12]))]
+        if self.rng.random() < 0.2:
+            named_twice = self.rng.choice(requests)
+            requests += [named_twice, replace(named_twice, quantity=2 * named_twice.quantity)]
+        taken: dict[str | None, tuple[NewOrder, int]] = {}
         outcomes = submit_orders(orders=requests, actor=ACTOR, source=Source.API, now=self.now)
         assert len(outcomes) == len(requests)
         for request, outcome in zip(requests, outcomes, strict=True):
             terms = self._terms_of(request)
             order = self._believed(request, terms)
             denial = self.auditor.denial_of(order, terms)
+            if request.client_order_id in taken:
+                first, order_id = taken[request.client_order_id]
+                if first == request:
+                    assert isinstance(outcome, Accepted)
+                    assert (outcome.order_id, outcome.duplicate) == (order_id, True)
+                    continue
+                denial = "client_order_id_conflict"
             if isinstance(outcome, Denied):
                 assert outcome.refusal.code == denial, f"{request}: {outcome.refusal!r}, not {denial!r}"
                 self._count(f"denied: {denial}")
@@ -152,6 +163,7 @@ class Workload:
                 order.id = outcome.order_id
                 self.auditor.accepted(order, terms)
                 self.sent.append((request, outcome.order_id))
+                taken[request.client_order_id] = request, outcome.order_id
                 self._count("order")
 
     def repeat(self) -> None:
