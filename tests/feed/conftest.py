@@ -61,11 +61,11 @@ def serve(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> It
     """Start a real Daphne as the platform does, on the test database, with more arguments if given."""
     started: list[Popen[bytes]] = []
 
-    def start(*arguments: str) -> Feed:
+    def start(*arguments: str, application: str = "tradeplatform.asgi:application") -> Feed:
         config = load_config().model_copy(update={"ws_port": free_port()})
         program = Roles(config, {"DATABASE_URL": _test_database_url()}).sockets()
         log = tmp_path_factory.mktemp("feed") / "sockets.log"
-        *command, application = program.argv
+        command = program.argv[:-1]
         child = spawn(replace(program, argv=[*command, *arguments, application]), log, follow_parent=True)
         started.append(child)
         feed = Feed(f"ws://127.0.0.1:{config.ws_port}/ws/v1", psutil.Process(child.pid), log)

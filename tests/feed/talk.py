@@ -184,6 +184,12 @@ class Feed:
         with self.socket(sock=plain, max_queue=1, ping_interval=None, compression=None) as found:
             yield found
 
+    def connections(self) -> int:
+        """How many clients are connected."""
+        port = urlsplit(self.url).port
+        found = self.process.net_connections()
+        return sum(one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in found)
+
     def memory(self) -> int:
         """Resident bytes of the server."""
         return int(self.process.memory_info().rss)

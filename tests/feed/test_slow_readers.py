@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from accounts.models import TradingAccount
-from orders.feed import outlet as outlet_module
 from tests.factories import Market
 from tests.feed.book import ClientBook
 from tests.feed.stream import Stream
-from tests.feed.talk import Feed, Socket
+from tests.feed.talk import Feed, Socket, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,19 +96,12 @@ def test_a_slow_reader_s_own_orders_are_never_thrown_away_in_silence(
         assert told == sent
 
 
-def test_a_reader_that_never_comes_back_is_cut_off(feed: Feed, market: Market) -> None:
+def test_a_reader_that_never_comes_back_is_cut_off(serve: Callable[..., Feed], market: Market) -> None:
     """Books alone never overflow a queue, so a socket that stands still is closed by the clock."""
+    impatient = serve(application="tests.feed.impatient:application")
     stream = Stream(market)
-    with feed.stubborn_socket() as slow, feed.socket() as fast:
+    with impatient.stubborn_socket() as slow, impatient.socket() as well:
         subscribe(slow, "book", market)
         stream.publish(stream.deltas(2_000))
-        connections = len(feed.process.net_connections())
-        assert outlet_module._STALL_SECONDS == 30
-        fast.hear("heartbeat", seconds=30)
-        # After 30 seconds without a byte, and five for a farewell that nobody reads.
-        for _ in range(12):
-            fast.ask("pong", op="ping")
-            if len(feed.process.net_connections()) < connections:
-                return
-            fast.hear("heartbeat", seconds=30)
-        pytest.fail("the socket is still there")
+        eventually(lambda: impatient.connections() == 1)
+        well.ask("pong", op="ping")
