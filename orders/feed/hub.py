@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import Context
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -72,9 +73,9 @@ class Hub:
         if not self._tasks:
             self._link = Link(settings.REDIS_URL, self)
             self._link.want(SHARDS_CHANNEL)
-            self._tasks = [
-                asyncio.create_task(run()) for run in (self._link.run, self._run_ticks, self._run_audits)
-            ]
+            # In a context of their own: what they log is not about the socket that happened to come first.
+            runs = (self._link.run, self._run_ticks, self._run_audits)
+            self._tasks = [asyncio.create_task(run(), context=Context()) for run in runs]
 
     def leave(self, member: Member) -> None:
         """A socket has gone; the last one stops the hub."""

@@ -75,6 +75,7 @@ class Link:
                     delay = _FIRST_DELAY
                     self._heard_at = time.monotonic()
                     self._begin()
+                    logger.info("feed_link_up", channels=len(self._wanted))
                     tasks.create_task(self._write(connection))
                     tasks.create_task(self._watch())
                     await self._read(connection)
