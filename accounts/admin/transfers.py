@@ -31,12 +31,14 @@ class AccountFilter(SourceFilter):
 class KindFilter(ChoiceFilter):
     """Why it moved."""
 
+    indexed = False
     title, parameters, options = "kind", ("kind",), TransferKind.choices
 
 
 class AssetFilter(ChoiceFilter):
     """What moved."""
 
+    indexed = False
     title, parameters, lookup = "asset", ("asset",), "asset__code"
 
     def lookups(self) -> list[tuple[str, str]]:

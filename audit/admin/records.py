@@ -37,6 +37,7 @@ class ActorFilter(TextFilter):
 class KindFilter(ChoiceFilter):
     """People, or the platform itself."""
 
+    indexed = False
     title, parameters, lookup = "by", ("by",), "actor_kind"
     options = ((ActorKind.USER, "People"), (ActorKind.SYSTEM, "The platform"))
 
@@ -44,6 +45,7 @@ class KindFilter(ChoiceFilter):
 class ActionFilter(TextFilter):
     """An action or the beginning of one: accounts.money finds deposits, withdrawals and adjustments."""
 
+    indexed = False
     title, parameters, placeholder = "action", ("action",), "accounts.money"
 
     def narrow(self, queryset: QuerySet[AuditRecord], typed: str) -> QuerySet[AuditRecord]:
@@ -63,10 +65,15 @@ class TargetFilter(TextFilter):
             return queryset.filter(target_type=kind, target_id=number)
         return queryset.filter(target_label=typed)
 
+    def walks(self) -> bool:
+        """A label has no index."""
+        return ":" not in self.value
+
 
 class CorrelationFilter(TextFilter):
     """All that one request did."""
 
+    indexed = False
     title, parameters, placeholder = "correlation id", ("correlation",), ""
 
     def narrow(self, queryset: QuerySet[AuditRecord], typed: str) -> QuerySet[AuditRecord]:

@@ -34,6 +34,7 @@ class StatusFilter(ChoiceFilter):
 class KindFilter(ChoiceFilter):
     """What was asked."""
 
+    indexed = False
     title, parameters, options = "kind", ("kind",), CommandKind.choices
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from accounts.models import TradingAccount
@@ -36,10 +37,10 @@ class BookFilter(ChoiceFilter):
         symbols = Book.objects.order_by("instrument__symbol").values_list("instrument__symbol", flat=True)
         return [(symbol, symbol) for symbol in symbols]
 
-    @property
+    @cached_property
     def value(self) -> str:
         """The chosen book, else the one that moved last; none while an order is asked for."""
-        chosen = super().value
+        chosen = str(self.used_parameters.get("book", ""))
         if chosen or self.request.GET.get("order") or self.request.GET.get("q"):
             return chosen
         latest = Book.objects.order_by("-last_time").values_list("instrument__symbol", flat=True)

@@ -29,12 +29,14 @@ class OrderFilter(IdFilter):
 class SideFilter(ChoiceFilter):
     """Buy or sell."""
 
+    indexed = False
     title, parameters, options = "side", ("side",), Side.choices
 
 
 class LiquidityFilter(ChoiceFilter):
     """Waiting or arriving."""
 
+    indexed = False
     title, parameters, options = "as", ("liquidity",), Liquidity.choices
 
 

@@ -42,7 +42,9 @@ def markets_view(request: HttpRequest) -> HttpResponse:
 def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
     """One market; the numbers come from the feed and, at the start, from the API."""
     _require(request)
-    found = Instrument.objects.select_related("base", "quote").filter(symbol=symbol).first()
+    named = Instrument.objects.select_related("base", "quote").filter(symbol=symbol)
+    # A NUL would be refused by the database, not just not found.
+    found = named.first() if symbol.isprintable() else None
     if found is None:
         raise Http404
     values = {

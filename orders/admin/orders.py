@@ -36,16 +36,22 @@ class StatusFilter(ChoiceFilter):
         """One status, or all that are not final."""
         return queryset.filter(status__in=LIVE if chosen == "live" else [chosen])
 
+    def walks(self) -> bool:
+        """Final orders have no index by status: there is no end to them."""
+        return self.value not in {"live", *LIVE}
+
 
 class SideFilter(ChoiceFilter):
     """Buy or sell."""
 
+    indexed = False
     title, parameters, options = "side", ("side",), Side.choices
 
 
 class SourceFilter(ChoiceFilter):
     """The door it came through."""
 
+    indexed = False
     title, parameters, options = "came through", ("source",), Source.choices
 
 

@@ -187,6 +187,49 @@ def test_events_begin_with_the_book_that_moved_last(boss: Client) -> None:
     assert {event.instrument_id for event in chosen.result_list} == {quiet.instrument.pk}
 
 
+@pytest.mark.usefixtures("small_pages")
+class TestFiltersWithoutAnIndex:
+    """One page looks through a bounded number of ids, and its links lead on from where it stopped."""
+
+    @pytest.fixture
+    def sparse(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Twelve buys, of which the first, second and ninth were cancelled; a page looks through five ids."""
+        monkeypatch.setattr(OrderAdmin, "reach", 5)
+        market = make_market()
+        account = market.trader()
+        ids = [market.buy(account, 1, 49000) for _ in range(12)]
+        market.drain()
+        for place in (0, 1, 8):
+            market.cancel(ids[place], account)
+        market.drain()
+        assert ids == list(range(ids[0], ids[0] + 12))
+        return ids
+
+    def test_pages_lead_on_through_what_does_not_match(self, boss: Client, sparse: list[int]) -> None:
+        pages = walk(boss, Order, "?status=cancelled", "older_url")
+
+        assert [page for page in pages if page] == [[sparse[8]], [sparse[1], sparse[0]]]
+
+    def test_and_back(self, boss: Client, sparse: list[int]) -> None:
+        pages = walk(boss, Order, f"?status=cancelled&older={sparse[0]}", "newer_url")
+
+        assert list(chain(*pages)) == [sparse[1], sparse[0], sparse[8]]
+
+    def test_an_empty_stretch_says_so_and_leads_on(self, boss: Client, sparse: list[int]) -> None:
+        answer = boss.get(address(Order, "changelist"), {"status": "rejected"})
+
+        assert "Nothing among the 5 newest from here." in answer.content.decode()
+        assert answer.context["cl"].older_url is not None
+
+    def test_a_filter_with_an_index_is_not_bounded(self, boss: Client, sparse: list[int]) -> None:
+        account = Order.objects.get(pk=sparse[0]).account
+
+        changes = read(boss, Order, f"?status=cancelled&account={account.account_number}")
+
+        assert keys(changes) == [sparse[8], sparse[1], sparse[0]]
+        assert changes.reach is None
+
+
 class TestOrderSearch:
     def test_by_id_client_id_and_account(self, boss: Client) -> None:
         market = make_market()

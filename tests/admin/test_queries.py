@@ -35,10 +35,13 @@ def counts_a_large_table(sql: str) -> bool:
 
 
 def more_orders(lived: Lived, count: int) -> None:
-    """Orders of new accounts, each traded against the resting sell."""
+    """Orders of new accounts, each traded against the resting sell; and two more books."""
     for _ in range(count):
         lived.market.buy(lived.market.trader(), "0.01", 50000)
     lived.market.drain()
+    for market in (make_market(shard=lived.market.shard), make_market(shard=lived.market.shard)):
+        market.buy(market.trader(), 1, 49000)
+        market.drain()
 
 
 def test_there_are_partitioned_tables_to_watch() -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 BIGINT_MAX = 2**63 - 1
 
@@ -18,6 +19,8 @@ class BarFilter(admin.ListFilter):
 
     template = "backoffice/filters/select.html"
     parameters: ClassVar[tuple[str, ...]] = ()
+    #: Whether an index, or the pruning of partitions, finds what is asked for.
+    indexed: ClassVar[bool] = True
 
     def __init__(
         self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any
@@ -41,7 +44,11 @@ class BarFilter(admin.ListFilter):
         """Unused: the bar draws `inputs`."""
         return []
 
-    @property
+    def walks(self) -> bool:
+        """Whether rows are found only by walking through the table."""
+        return not self.indexed
+
+    @cached_property
     def value(self) -> str:
         """What was asked for by the first parameter, or nothing."""
         return str(self.used_parameters.get(self.parameters[0], ""))
@@ -57,13 +64,18 @@ class ChoiceFilter(BarFilter):
         """(value, label) of what can be chosen."""
         return [(str(value), str(label)) for value, label in self.options]
 
+    @cached_property
+    def offered(self) -> list[tuple[str, str]]:
+        """What can be chosen, read once."""
+        return self.lookups()
+
     def choices_shown(self) -> list[tuple[str, str, bool]]:
         """The choices, each with whether it is chosen."""
-        return [(value, label, value == self.value) for value, label in self.lookups()]
+        return [(value, label, value == self.value) for value, label in self.offered]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow by the chosen value; a value that is not offered changes nothing."""
-        chosen = next((value for value, _label in self.lookups() if value == self.value), None)
+        chosen = next((value for value, _label in self.offered if value == self.value), None)
         return queryset if chosen is None else self.narrow(queryset, chosen)
 
     def narrow(self, queryset: QuerySet[Any], chosen: str) -> QuerySet[Any]:

@@ -9,7 +9,13 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from tradeplatform.common.admin.paging import CountedChangeList, KeysetChangeList, Page, page_by_id
+from tradeplatform.common.admin.paging import (
+    CountedChangeList,
+    KeysetChangeList,
+    Page,
+    page_by_id,
+    page_within_reach,
+)
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -70,6 +76,8 @@ class KeysetList(BackOfficeList):
     """A list of a table that grows without end: newest first, paged by id."""
 
     ordering = ("-pk",)
+    #: How many ids are looked through for one page by filters that no index serves.
+    reach: ClassVar[int] = 100_000
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """The change list that never counts."""
@@ -77,4 +85,8 @@ class KeysetList(BackOfficeList):
 
     def page_of_rows(self, changes: KeysetChangeList, *, older: str | None, newer: str | None) -> Page:
         """One page, by id; `changes` is the change list with its filtered rows."""
-        return page_by_id(changes.queryset, older=older, newer=newer, size=self.list_per_page)
+        rows, size = changes.queryset, self.list_per_page
+        if not changes.walks() or changes.query:
+            return page_by_id(rows, older=older, newer=newer, size=size)
+        whole = self.get_queryset(changes.request)
+        return page_within_reach(rows, whole, older=older, newer=newer, size=size, reach=self.reach)

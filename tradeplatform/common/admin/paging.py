@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
+from tradeplatform.common.admin import show
 from tradeplatform.common.admin.filters import as_id
 
 OLDER, NEWER = "older", "newer"
@@ -17,11 +18,15 @@ OLDER, NEWER = "older", "newer"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows newest first, and the cursors that lead on; None where there is nothing further."""
+    """Rows newest first, and the cursors that lead on; None where there is nothing further.
+
+    `reach` is how many ids were looked through, where the page stopped looking before it was full.
+    """
 
     rows: Sequence[Any]
     older: str | None = None
     newer: str | None = None
+    reach: int | None = None
 
 
 class KeysetPaginator:
@@ -62,6 +67,11 @@ class KeysetChangeList(ChangeList):
         """What the filter with this parameter was asked for, or nothing."""
         return next((spec.value for spec in self.filter_specs if spec.parameters[0] == parameter), "")
 
+    def walks(self) -> bool:
+        """Whether the filters in use have no index among them, so that rows are found only by walking."""
+        used = [spec for spec in self.filter_specs if spec.used_parameters]
+        return bool(used) and all(spec.walks() for spec in used)
+
     def get_results(self, request: HttpRequest) -> None:
         """One page and one row more, to know whether it goes on."""
         self.request = request
@@ -77,6 +87,7 @@ class KeysetChangeList(ChangeList):
         self.can_show_all = False
         self.multi_page = bool(page.older or page.newer)
         self.paginator = KeysetPaginator(self.list_per_page)
+        self.reach = page.reach and show.whole(page.reach)
         self.older_url = page.older and self.get_query_string({OLDER: page.older})
         self.newer_url = page.newer and self.get_query_string({NEWER: page.newer})
         self.newest_url = page.newer and self.get_query_string()
@@ -94,6 +105,42 @@ def page_by_id(queryset: QuerySet[Any], *, older: str | None, newer: str | None,
         return rows if above is None else rows[::-1]
 
     return page_by(take, older=older, newer=newer, size=size)
+
+
+def page_within_reach(
+    queryset: QuerySet[Any],
+    whole: QuerySet[Any],
+    *,
+    older: str | None,
+    newer: str | None,
+    size: int,
+    reach: int,
+) -> Page:
+    """As `page_by_id`, for rows that no index finds: at most `reach` ids are looked through for one page.
+
+    A page that is not full may have more behind it; its cursors lead on from where the looking stopped.
+    `whole` is the unfiltered table.
+    """
+    top = whole.order_by("-pk").values_list("pk", flat=True).first() or 0
+    above, below = as_id(newer or ""), as_id(older or "")
+    if above is not None:
+        high = min(above + reach, top)
+        rows = list(queryset.filter(pk__gt=above, pk__lte=high).order_by("pk")[: size + 1])[::-1]
+        full, shown = len(rows) > size, rows[-size:]
+        back = shown[-1].pk if shown else above + 1
+        on = shown[0].pk if full else high if high < top else None
+        return Page(shown, older=_cursor(back), newer=_cursor(on), reach=None if full else reach)
+    first = below or top + 1
+    low = max(first - reach, 1)
+    rows = list(queryset.filter(pk__lt=first, pk__gte=low).order_by("-pk")[: size + 1])
+    full, shown = len(rows) > size, rows[:size]
+    on = shown[-1].pk if full else low if low > 1 else None
+    back = None if below is None else shown[0].pk if shown else max(first - 1, 1)
+    return Page(shown, older=_cursor(on), newer=_cursor(back), reach=reach if on and not full else None)
+
+
+def _cursor(key: int | None) -> str | None:
+    return None if key is None else str(key)
 
 
 def page_of_sources(
