@@ -10,6 +10,22 @@ from tradeplatform.common.errors import Code, Refusal
 POWERFUL = frozenset({Role.ADMIN, Role.SUPER_ADMIN})
 
 
+def lock_user(user_id: int, actor: Actor) -> User:
+    """The person to be changed, locked together with the actor, in id order.
+
+    Both rows are locked, so that two super admins cannot take each other's rights at one moment: whoever
+    comes second no longer has the right. Raises Refusal not_found. Must be called in a transaction.
+    """
+    ids = {user_id} if actor.user_id is None else {user_id, actor.user_id}
+    locked = {
+        user.id: user
+        for user in User.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
+    }
+    if user_id not in locked:
+        raise Refusal(Code.NOT_FOUND, "No such user.", user=user_id)
+    return locked[user_id]
+
+
 def require_authority(actor: Actor, user: User, *, needs_super: bool = False) -> None:
     """Refuse unless `actor` may change `user`: a powerful person is changed by a super admin only.
 

@@ -14,7 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import TradingAccount, User
-from accounts.services.authority import require_authority
+from accounts.services.authority import lock_user, require_authority
+from accounts.services.sessions import end_all_sessions
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
@@ -60,7 +61,7 @@ def change_user(
 
 
 def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reason: str) -> User:
-    """Let a person log in, or end all their sessions and tokens at once.
+    """Let a person log in, or end all their sessions at once; activating does not bring them back.
 
     Raises Refusal: reason_required, not_found, permission_denied, no_change.
     """
@@ -73,6 +74,8 @@ def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reaso
             raise Refusal(Code.NO_CHANGE, f"{user} is {'active' if active else 'deactivated'} already.")
         user.is_active = active
         user.save(update_fields=["is_active"])
+        if not active:
+            end_all_sessions(user)
         verb = "user.activate" if active else "user.deactivate"
         change = {"is_active": not active}, {"is_active": active}
         _record(user, verb, user.username, *change, actor=actor, now=now, reason=reason)
@@ -124,9 +127,7 @@ def change_account(
 
 
 def _locked_user(user_id: int, actor: Actor) -> User:
-    user = User.objects.select_for_update(no_key=True).filter(id=user_id).first()
-    if user is None:
-        raise Refusal(Code.NOT_FOUND, "No such user.", user=user_id)
+    user = lock_user(user_id, actor)
     require_authority(actor, user)
     return user
 

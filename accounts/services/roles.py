@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.models import Role, User, UserRole
 from accounts.permissions import STAFF_ROLES
-from accounts.services.authority import POWERFUL, require_authority
+from accounts.services.authority import POWERFUL, lock_user, require_authority
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
@@ -29,7 +29,7 @@ def grant_role(
     if expires_at is not None and role == Role.SUPER_ADMIN:
         raise Refusal(Code.INVALID_FIELD, "Super admin cannot be lent for a time.", field="expires_at")
     with transaction.atomic():
-        user = _locked(user_id)
+        user = lock_user(user_id, actor)
         require_authority(actor, user, needs_super=role in POWERFUL)
         held = UserRole.objects.filter(user=user, role=role).first()
         if held is not None and (held.expires_at is None or held.expires_at > now):
@@ -53,7 +53,7 @@ def revoke_role(*, user_id: int, role: Role, actor: Actor, now: datetime, reason
     """
     reason = require_reason(reason)
     with transaction.atomic():
-        user = _locked(user_id)
+        user = lock_user(user_id, actor)
         require_authority(actor, user, needs_super=role in POWERFUL)
         if role == Role.SUPER_ADMIN and actor.user_id == user.id:
             raise Refusal(
@@ -65,13 +65,6 @@ def revoke_role(*, user_id: int, role: Role, actor: Actor, now: datetime, reason
         UserRole.objects.filter(user=user, role=role).delete()
         _settle(user)
         _record(user, "revoke", before, actor=actor, now=now, reason=reason, role=role, expires_at=None)
-
-
-def _locked(user_id: int) -> User:
-    user = User.objects.select_for_update(no_key=True).filter(id=user_id).first()
-    if user is None:
-        raise Refusal(Code.NOT_FOUND, "No such user.", user=user_id)
-    return user
 
 
 def _roles(user: User) -> list[str]:

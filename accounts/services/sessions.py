@@ -17,7 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
@@ -80,6 +80,14 @@ def log_out(*, refresh: str, ip: str | None, now: datetime) -> None:
     with transaction.atomic():
         _token, user = _use_up(refresh)
         _record("close", user, ip=ip, now=now)
+
+
+def end_all_sessions(user: User) -> None:
+    """Use up every refresh token a person has. Must be called in the transaction that says why."""
+    live = OutstandingToken.objects.filter(user=user, blacklistedtoken__isnull=True)
+    BlacklistedToken.objects.bulk_create(
+        [BlacklistedToken(token=token) for token in live], ignore_conflicts=True
+    )
 
 
 def forget_expired(*, now: datetime) -> int:

@@ -16,6 +16,7 @@ from accounts.services.roles import grant_role, revoke_role
 from audit.actor import Actor
 from audit.models import AuditRecord
 from tests.factories import make_user
+from tests.threads import all_at_once
 from tradeplatform.common.errors import Code, Refusal
 
 pytestmark = pytest.mark.django_db
@@ -175,3 +176,23 @@ class TestGranting:
 
         assert fresh(user).has_perm("orders.cancel_order")
         assert UserRole.objects.filter(user=user).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_super_admins_cannot_remove_each_other_at_one_moment() -> None:
+    first, second = make_user(), make_user()
+    for user in (first, second):
+        give(user, Role.SUPER_ADMIN)
+
+    outcomes = all_at_once(
+        [
+            lambda: take(first, Role.SUPER_ADMIN, as_actor(second)),
+            lambda: take(second, Role.SUPER_ADMIN, as_actor(first)),
+        ],
+        threads=2,
+    )
+
+    (refused,) = [outcome for outcome in outcomes if outcome is not None]
+    assert isinstance(refused, Refusal)
+    assert refused.code == Code.PERMISSION_DENIED
+    assert UserRole.objects.filter(user__in=[first, second], role=Role.SUPER_ADMIN).count() == 1
