@@ -12,6 +12,9 @@ from django.db.models import F, Q
 from instruments.models.asset import Asset
 from tradeplatform.common.fields import PriceField, QuantityField, RateField
 
+# Half of what a 64-bit integer holds: the edge of the band above a price must still fit.
+_MOST_STEPS = Decimal(2**62)
+
 
 class InstrumentKind(models.TextChoices):
     """What the instrument is, for grouping, leverage rules and reports."""
@@ -136,3 +139,9 @@ class Instrument(models.Model):
             value = getattr(self, name)
             if value and self.lot_size and value % self.lot_size:
                 raise ValidationError({name: f"must be a multiple of the lot size {self.lot_size:f}"})
+        for name in ("reference_price", "min_price", "max_price"):
+            value = getattr(self, name)
+            if value and self.tick_size and value % self.tick_size:
+                raise ValidationError({name: f"must be a multiple of the tick size {self.tick_size:f}"})
+            if value and self.tick_size and value / self.tick_size >= _MOST_STEPS:
+                raise ValidationError({name: "is more ticks than the engine can count"})

@@ -144,7 +144,15 @@ def protection_ticks(rules: Rules, *, buy: bool, reference: Decimal) -> int:
     edge = product(reference, 1 + rules.price_band if buy else 1 - rules.price_band)
     ticks, rest = EXACT.divmod(edge, rules.tick_size)
     # Round towards the reference, so that the protection never lies outside the band.
-    return max(1, int(ticks) if buy or not rest else int(ticks) + 1)
+    worst = int(ticks) if buy or not rest else int(ticks) + 1
+    if not 1 <= worst <= I64_MAX:
+        raise Refusal(
+            Code.NO_REFERENCE_PRICE,
+            f"The reference price of {rules.symbol} is not a price of this instrument: send a limit order.",
+            symbol=rules.symbol,
+            reference=short_text(reference),
+        )
+    return worst
 
 
 def check_notional(rules: Rules, *, price: Decimal, quantity: Decimal) -> None:

@@ -134,3 +134,11 @@ class TestRules:
 
         assert (rules.price(4_999_999), rules.quantity(15_000)) == (Decimal("49999.99"), Decimal("1.5"))
         assert (rules.price_decimals, rules.quantity_decimals) == (2, 4)
+
+
+@pytest.mark.parametrize("price", ["0.001", "999999999999999999"], ids=["off the tick", "too many ticks"])
+def test_a_reference_price_is_a_price_the_engine_can_count(price: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_instrument(reference_price=Decimal(price))
+
+    assert list(refused.value.message_dict) == ["reference_price"]

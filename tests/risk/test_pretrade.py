@@ -110,7 +110,7 @@ class TestPrice:
 
 
 @given(
-    st.integers(1, 10**12).map(lambda n: Decimal(n).scaleb(-4)),
+    st.integers(1, 10**12).map(RULES.price),
     st.integers(1, 999_999).map(lambda n: Decimal(n).scaleb(-6)),
     st.booleans(),
 )
@@ -123,11 +123,16 @@ def test_a_market_order_is_protected_within_the_band_and_at_a_tick(
 
     tick, low, high = rules.tick_size, reference * (1 - band), reference * (1 + band)
     if buy:
-        assert price <= high or price == tick
-        assert price + tick > high
+        assert price <= high < price + tick
     else:
-        assert price >= low
-        assert price - tick < low or price == tick
+        assert price - tick < low <= price
+
+
+@pytest.mark.parametrize("reference", ["0.001", "999999999999999999"], ids=["below a tick", "past 64 bits"])
+def test_a_market_order_is_not_taken_on_a_reference_that_is_no_price(reference: str) -> None:
+    found = refusal(lambda: pretrade.protection_ticks(RULES, buy=True, reference=Decimal(reference)))
+
+    assert found == (Code.NO_REFERENCE_PRICE, {"symbol": "BTC-USDT", "reference": reference})
 
 
 def test_a_market_order_without_a_reference_is_refused() -> None:
