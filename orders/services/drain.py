@@ -31,6 +31,7 @@ from tradeplatform.common.db import execute
 logger = structlog.get_logger(__name__)
 
 BATCH = 1_000
+_LOGGED_IDS = 50
 # This process, as the owner of the shards it drains.
 OWNER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -87,6 +88,14 @@ def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATC
         books.forget(shard_id)
         raise
     frames.publish(frames_out)
+    logger.info(
+        "drained",
+        shard=shard_id,
+        commands=result.commands,
+        trades=result.trades,
+        # So that a request can be followed by its id from the door's log into the worker's.
+        correlation_ids=sorted({command.correlation_id for command in commands} - {""})[:_LOGGED_IDS],
+    )
     return result
 
 

@@ -89,7 +89,9 @@ def resume_instrument(*, symbol: str, actor: Actor, now: datetime, reason: str) 
         )
 
 
-def settle_status(*, instrument_id: int, status: InstrumentStatus, command_id: int) -> InstrumentStatus:
+def settle_status(
+    *, instrument_id: int, status: InstrumentStatus, command_id: int, now: datetime
+) -> InstrumentStatus:
     """Store what the book said of itself and return what holds now.
 
     A halt that was asked for after `command_id` has the last word already. Called by the drain, in its
@@ -102,7 +104,7 @@ def settle_status(*, instrument_id: int, status: InstrumentStatus, command_id: i
     )
     if waiting.exists():
         return InstrumentStatus(instrument.status)
-    Instrument.objects.filter(id=instrument_id).update(status=status)
+    Instrument.objects.filter(id=instrument_id).update(status=status, updated_at=now)
     return status
 
 
@@ -160,7 +162,7 @@ def _request(
         now=now,
     )
     if to is not None:
-        Instrument.objects.filter(id=instrument.id).update(status=to)
+        Instrument.objects.filter(id=instrument.id).update(status=to, updated_at=now)
     record(
         actor=actor,
         action=f"instruments.trading.{kind.name.lower()}",

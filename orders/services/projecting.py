@@ -253,7 +253,10 @@ class Projection:
         self.ledger.flush()
         for instrument_id, status in self.statuses.items():
             self.statuses[instrument_id] = settle_status(
-                instrument_id=instrument_id, status=status, command_id=self.status_commands[instrument_id]
+                instrument_id=instrument_id,
+                status=status,
+                command_id=self.status_commands[instrument_id],
+                now=self.now,
             )
 
 

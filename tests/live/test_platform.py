@@ -44,6 +44,10 @@ def test_an_order_is_followed_from_the_door_to_the_book(platform: Platform) -> N
         lambda: Order.objects.get(pk=placed.pk).status == OrderStatus.OPEN,
         "the shard's worker to open the order",
     )
+    wait_for(
+        lambda: any(ID in log.read_text() for log in (platform.var_dir / "log").glob("shard-*.log")),
+        "the worker's log to name the request",
+    )
     web_log = (platform.var_dir / "log" / "web.log").read_text()
     assert f"request_id={ID}" in web_log
     assert password not in web_log
@@ -59,6 +63,14 @@ def test_pages_are_served_with_their_style_sheets(platform: Platform) -> None:
         assert sheet.headers["Content-Type"].startswith("text/css")
         document = visitor.get("/api/docs")
         assert "cdn" not in document.text
+
+
+def test_a_body_that_is_too_large_leaves_the_connection_usable(platform: Platform) -> None:
+    with httpx.Client(base_url=f"{platform.base_url}/api/v1/") as api:
+        for _attempt in range(3):
+            answer = api.post("auth/login", json={"username": "x" * 1_100_000})
+            assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+            assert api.get("instruments").status_code == 200
 
 
 def test_the_socket_port_serves_sockets_only(platform: Platform) -> None:

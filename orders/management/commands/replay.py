@@ -80,6 +80,8 @@ class Command(BaseCommand):
         """Set the stage, replay, print the report."""
         recording_format: Format = FORMATS[options["format"]]
         run_id = options["run"] or uuid.uuid4().hex[:8]
+        if not Path(options["file"]).is_file():
+            raise CommandError(f"{options['file']}: there is no such file.")
         try:
             if options["create_instrument"]:
                 create_instrument(
