@@ -151,6 +151,27 @@ sql_invariant(
 )
 
 sql_invariant(
+    "iQ2-paid",
+    "Every trade moved its quantity to the buyer, its value to the seller, and its fees, each once",
+    examined=_TRADES,
+    breaches="""
+        SELECT t.id AS trade, t.quantity, p.base, t.notional, p.quote, f.fees, p.fees AS paid
+        FROM orders_trade t JOIN instruments_instrument i ON i.id = t.instrument_id
+        LEFT JOIN (SELECT trade_id, sum(fee) AS fees FROM orders_fill GROUP BY trade_id) f
+            ON f.trade_id = t.id
+        LEFT JOIN LATERAL (
+            SELECT sum(m.amount) FILTER (WHERE m.kind = 'trade_base' AND m.asset_id = i.base_id
+                       AND d.account_id = t.seller_id AND c.account_id = t.buyer_id) AS base,
+                   sum(m.amount) FILTER (WHERE m.kind = 'trade_quote' AND m.asset_id = i.quote_id
+                       AND d.account_id = t.buyer_id AND c.account_id = t.seller_id) AS quote,
+                   coalesce(sum(m.amount) FILTER (WHERE m.kind = 'fee'), 0) AS fees
+            FROM accounts_transfer m JOIN accounts_ledgeraccount d ON d.id = m.debit_id
+            JOIN accounts_ledgeraccount c ON c.id = m.credit_id WHERE m.trade_id = t.id) p ON true
+        WHERE p.base IS DISTINCT FROM t.quantity OR p.quote IS DISTINCT FROM t.notional
+           OR p.fees <> f.fees""",
+)
+
+sql_invariant(
     "iB1",
     "No book is crossed or locked: best bid < best ask",
     examined="SELECT count(*) FROM orders_book",

@@ -1,0 +1,162 @@
+"""The invariants themselves: they hold of an honest history, and each finds what breaks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from io import StringIO
+
+import pgtrigger
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
+from django.db.utils import DatabaseError
+
+from accounts.services.funding import adjust, withdraw
+from orders.models import StpMode, TimeInForce
+from orders.services.halting import halt_instrument, resume_instrument
+from tests.factories import ACTOR, NOW, Market, make_market
+from tradeplatform.common.invariants import READ_ONLY, check_all
+
+
+@pytest.fixture
+def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
+    """A history with something of everything, seen through the connection of the test's own transaction."""
+    monkeypatch.setattr("tradeplatform.common.invariants.READ_ONLY", "default")
+    monkeypatch.setattr("orders.invariants.READ_ONLY", "default")
+    market = make_market()
+    seller, buyer, third = market.trader(), market.trader(), market.trader()
+    asks = [market.sell(seller, 2, 50000 + number) for number in range(4)]
+    market.buy(buyer, "2.3333", 50001)
+    market.buy(buyer, 1, 49000, post_only=True)
+    market.buy(buyer, 1, 50001, tif=TimeInForce.FOK)
+    market.sell(third, 1)
+    market.buy(seller, 1, 50001, stp=StpMode.DECREMENT)
+    market.drain()
+    market.cancel(asks[3], seller)
+    halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
+    resume_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="over")
+    market.drain()
+    money = {"account_id": third.id, "asset": market.instrument.base.code, "actor": ACTOR, "now": NOW}
+    withdraw(amount=Decimal(1), reason="wire", request_id="out", **money)  # type: ignore[arg-type]
+    adjust(amount=Decimal(-1), reason="error", request_id="fix", **money)  # type: ignore[arg-type]
+    market.amend(asks[2], seller, price=50010, quantity=5)
+    market.buy(buyer, 1, 49500)
+    return market
+
+
+def broken() -> set[str]:
+    return {finding.code for finding in check_all() if not finding.holds}
+
+
+def test_all_hold_of_an_honest_history(market: Market) -> None:
+    findings = check_all()
+
+    assert [finding for finding in findings if not finding.holds] == []
+    assert [finding.code for finding in findings if not finding.examined] == []
+
+
+def plant(sql: str, without: Sequence[str] = ()) -> None:
+    """Do by force what triggers and constraints would refuse."""
+    with connection.cursor() as cursor, pgtrigger.ignore():
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for each in without:
+            table, constraint = each.split(".")
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
+        cursor.execute(sql)
+        assert cursor.rowcount > 0
+
+
+CLIENTS = "UPDATE accounts_ledgeraccount SET"
+BREACHES: list[tuple[str, str, Sequence[str]]] = [
+    (
+        "iM1",
+        "UPDATE accounts_transfer SET credit_id = debit_id",
+        ["accounts_transfer.transfer_sides_differ"],
+    ),
+    ("iM2", f"{CLIENTS} balance = balance + 1 WHERE kind = 'fee'", []),
+    ("iM3", "DELETE FROM accounts_transfer WHERE kind = 'deposit' AND mod(id, 2) = 0", []),
+    ("iM4-balance", f"{CLIENTS} balance = balance + 0.00000001 WHERE kind = 'client'", []),
+    ("iM4-chain", "UPDATE accounts_transfer SET debit_balance_after = 7 WHERE kind = 'trade_quote'", []),
+    ("iM4-held", f"{CLIENTS} held = held + 0.00000001 WHERE kind = 'client' AND held > 0", []),
+    ("iM4-required", "UPDATE orders_order SET held = held + 0.00000001 WHERE status = 'open'", []),
+    (
+        "iM5",
+        f"{CLIENTS} held = balance + 1 WHERE kind = 'client'",
+        ["accounts_ledgeraccount.ledger_available_not_negative"],
+    ),
+    (
+        "iM6",
+        "UPDATE orders_order SET held = 1 WHERE status = 'filled'",
+        ["orders_order.order_final_has_and_holds_nothing"],
+    ),
+    ("iM7-fees", "UPDATE orders_fill SET fee = fee + 1", []),
+    ("iM7-rounding", "UPDATE orders_order SET fee_accrued = fee_accrued + 1 WHERE filled > 0", []),
+    ("iM8", "ALTER TABLE orders_event_default DISABLE TRIGGER USER", []),
+    ("iQ1", "UPDATE orders_order SET quantity = quantity + 1 WHERE status = 'open'", []),
+    ("iQ2", "UPDATE orders_fill SET quantity = quantity * 2 WHERE side = 'buy'", []),
+    ("iQ2-orphans", "DELETE FROM orders_trade", []),
+    ("iQ2-paid", "UPDATE accounts_transfer SET trade_id = NULL WHERE kind = 'trade_base'", []),
+    ("iB1", "UPDATE orders_order SET price = 60000 WHERE side = 'buy' AND status = 'open'", []),
+    ("iB3", "UPDATE orders_fill SET price = 99999.99 WHERE side = 'buy'", []),
+    ("iB4", "UPDATE orders_order SET time_in_force = 'ioc' WHERE status = 'open'", []),
+    ("iB5", "UPDATE orders_order SET priority = priority + 100 WHERE status = 'open'", []),
+    ("iS1", "DELETE FROM orders_event WHERE seq = 3", []),
+    ("iS2", "UPDATE orders_event SET at = at - interval '1 second' WHERE seq = 3", []),
+    ("iS3", "UPDATE orders_command SET position = position + 1 WHERE position = 3", []),
+    ("iS4", "UPDATE orders_command SET quantity_lots = quantity_lots + 1 WHERE position = 1", []),
+    ("iC1", "DELETE FROM orders_command WHERE kind = 1 AND position = 2", []),
+    ("iC2", "UPDATE orders_orderidentity SET client_order_id = 'x' || order_id", []),
+    ("iA2-money", "UPDATE audit_auditrecord SET reason = '' WHERE action = 'accounts.money.deposit'", []),
+    ("iA2-trading", "DELETE FROM audit_auditrecord WHERE action = 'instruments.trading.halt'", []),
+]
+
+
+@pytest.mark.parametrize(("code", "sql", "without"), BREACHES, ids=[code for code, _, _ in BREACHES])
+def test_each_finds_what_breaks_it(market: Market, code: str, sql: str, without: Sequence[str]) -> None:
+    if sql.startswith("ALTER"):
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(sql)
+    else:
+        plant(sql, without)
+
+    assert code in broken()
+
+
+def test_every_invariant_is_tried_here(market: Market) -> None:
+    assert {finding.code for finding in check_all()} == {code for code, _, _ in BREACHES}
+
+
+class TestCommand:
+    """What an operator runs."""
+
+    def test_says_how_much_was_looked_at(self, market: Market) -> None:
+        output = StringIO()
+        call_command("invariants", "--json", "--only", "iM2", "iS1", stdout=output)
+
+        found = {row["code"]: (row["holds"], row["examined"]) for row in json.loads(output.getvalue())}
+        assert found == {"iM2": (True, 2), "iS1": (True, market.book().seq)}
+
+    def test_exits_with_1_on_a_breach(self, market: Market) -> None:
+        plant(f"{CLIENTS} balance = balance + 1 WHERE kind = 'fee'")
+
+        with pytest.raises(SystemExit) as caught:
+            call_command("invariants", "--json", stdout=StringIO())
+
+        assert caught.value.code == 1
+
+    def test_an_unknown_code_is_an_error(self, market: Market) -> None:
+        with pytest.raises(CommandError, match="No invariant has the code"):
+            call_command("invariants", "--only", "iX9", stdout=StringIO())
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "readonly"])
+def test_the_checks_cannot_write() -> None:
+    def write() -> None:
+        with transaction.atomic(using=READ_ONLY), connections[READ_ONLY].cursor() as cursor:
+            cursor.execute("INSERT INTO orders_shard (id, status) VALUES (9, 'running')")
+
+    with pytest.raises(DatabaseError, match="read-only"):
+        write()
