@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from accounts.models import Role, User
 from django_partition import services
 from tests.django_partition.app.models import Statement
 from tests.django_partition.conftest import names
+from tests.factories import make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
@@ -35,10 +36,17 @@ def plain_permissions(settings: Settings) -> None:
     settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 
 
+def clerk() -> User:
+    """Staff who may come in, and nothing else."""
+    user = make_user(Role.SUPPORT)
+    User.objects.filter(id=user.id).update(is_staff=True)
+    return user
+
+
 @pytest.fixture
 def operator(client: Client) -> Client:
     """Staff with the one permission, signed in."""
-    user = get_user_model().objects.create(username="operator", is_staff=True)
+    user = clerk()
     user.user_permissions.add(Permission.objects.get(codename="manage_partitions"))
     client.force_login(user)
     return client
@@ -120,7 +128,7 @@ def test_another_plan_than_the_one_shown_is_not_applied(operator: Client, *, sta
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("where", [(LIST,), (DETAIL, TABLE), (APPLY, TABLE)])
 def test_staff_without_the_permission_is_refused(client: Client, method: str, where: tuple[str, ...]) -> None:
-    client.force_login(get_user_model().objects.create(username="clerk", is_staff=True))
+    client.force_login(clerk())
     assert getattr(client, method)(url(*where)).status_code == 403
     assert names(Statement) == []
     assert "Partitioned tables" not in client.get(reverse("admin:index")).content.decode()
