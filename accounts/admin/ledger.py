@@ -35,7 +35,7 @@ class LedgerAccountAdmin(DetailMixin, KeysetList):
     question = "Who owns how much of what, and how much of it do open orders hold?"
     when_empty = "No ledger account exists yet: the first deposit opens one."
     search_hint = "Account number, such as ACC-000001"
-    list_display = ("number", "owner", "kind_shown", "asset", "balance_shown", "held_shown", "free", "parts")
+    list_display = ("number", "owner", "asset", "balance_shown", "held_shown", "free", "parts")
     list_display_links = ("number",)
     list_filter = (KindFilter, AssetFilter)
 
@@ -56,11 +56,6 @@ class LedgerAccountAdmin(DetailMixin, KeysetList):
     def owner(self, ledger: LedgerAccount) -> SafeString | str:
         """Whose."""
         return party.party(ledger)
-
-    @admin.display(description="Kind")
-    def kind_shown(self, ledger: LedgerAccount) -> SafeString:
-        """What for."""
-        return kind(ledger)
 
     @admin.display(description="Balance")
     def balance_shown(self, ledger: LedgerAccount) -> SafeString | str:

@@ -89,6 +89,16 @@ def cause(transfer: Transfer) -> object:
     return transfer.reason or show.NOTHING
 
 
+def trade_link(trade_id: int | None) -> object:
+    """A link to a trade, likewise, and to all that it moved."""
+    if not trade_id:
+        return show.NOTHING
+    page = reverse("admin:orders_trade_change", args=[trade_id])
+    return show.lines(
+        show.link(page, trade_id), show.link(show.list_of(Transfer, trade=trade_id), "all its transfers")
+    )
+
+
 def order_link(order_id: int | None) -> object:
     """A link to an order, which lives on a floor above: only its address is known here."""
     if not order_id:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin import show as party
-from accounts.admin.ledger_panels import RELATED, cause, order_link, sides_of
+from accounts.admin.ledger_panels import RELATED, cause, order_link, sides_of, trade_link
 from accounts.models import LedgerAccount, Transfer, TransferKind, User
 from instruments.admin.show import amount
 from instruments.models import Asset
@@ -164,10 +164,7 @@ class TransferAdmin(DetailMixin, KeysetList):
                 Fact("Order", order_link(transfer.order_id)),
                 Fact(
                     "Trade",
-                    show.link(show.list_of(Transfer, trade=transfer.trade_id), transfer.trade_id)
-                    if transfer.trade_id
-                    else show.NOTHING,
-                    "All transfers of this trade",
+                    trade_link(transfer.trade_id),
                 ),
                 Fact("By", show.ref(actor) if actor else "the drain" if transfer.order_id else show.NOTHING),
                 Fact("Reason", transfer.reason or show.NOTHING),
