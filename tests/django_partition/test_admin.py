@@ -39,7 +39,7 @@ def plain_permissions(settings: Settings) -> None:
 def clerk() -> User:
     """Staff who may come in, and nothing else."""
     user = make_user(Role.SUPPORT)
-    User.objects.filter(id=user.id).update(is_staff=True)
+    User.objects.filter(id=user.id).update(is_staff=True, username="operator")
     return user
 
 
