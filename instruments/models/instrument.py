@@ -143,5 +143,5 @@ class Instrument(models.Model):
             value = getattr(self, name)
             if value and self.tick_size and value % self.tick_size:
                 raise ValidationError({name: f"must be a multiple of the tick size {self.tick_size:f}"})
-            if value and self.tick_size and value / self.tick_size >= _MOST_STEPS:
+            if value and self.tick_size and value >= self.tick_size * _MOST_STEPS:
                 raise ValidationError({name: "is more ticks than the engine can count"})
