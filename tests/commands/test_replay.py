@@ -278,7 +278,7 @@ class TestRefusals:
             replay(recording)
 
     def test_a_file_must_be_there(self, seeded: Seeded, tmp_path: Path) -> None:
-        with pytest.raises(CommandError, match="No such file"):
+        with pytest.raises(CommandError, match="there is no such file"):
             replay(tmp_path / "nowhere.csv")
 
     @pytest.mark.parametrize(
