@@ -10,7 +10,9 @@ import pytest
 from django.conf import settings
 
 from accounts.models import TradingAccount
+from instruments.models import Asset
 from orders.models import Command, Order, OrderStatus
+from tests.factories import make_instrument
 from tests.running import Platform
 from tests.tradeplatform.supervisor.waiting import wait_for
 
@@ -23,11 +25,12 @@ def test_an_order_is_followed_from_the_door_to_the_book(platform: Platform) -> N
     logins = json.loads((platform.var_dir / "operator.json").read_text())["logins"]
     password = logins["trader1"]["password"]
     account = TradingAccount.objects.get(account_number="ACC-000001")
+    symbol = make_instrument(quote=Asset.objects.get(code="USD")).symbol
     with httpx.Client(base_url=f"{platform.base_url}/api/v1/") as api:
         tokens = api.post("auth/login", json={"username": "trader1", "password": password}).json()
         order = {
             "account": account.pk,
-            "symbol": "BTCUSD",
+            "symbol": symbol,
             "side": "buy",
             "type": "limit",
             "price": "45000.00",

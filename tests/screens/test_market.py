@@ -146,7 +146,7 @@ class TestLive:
 
     def test_another_market_is_one_choice_away(self, scene: Scene, page: Page, watch: Watch) -> None:
         watch.visit(URL)
-        other = Instrument.objects.get(symbol="SOLUSDT").symbol
+        other = Instrument.objects.get(symbol="DOTUSDT").symbol
 
         page.select_option("[data-market=symbols]", other)
 
