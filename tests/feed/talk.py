@@ -109,6 +109,12 @@ async def talk(*, path: str = "/ws/v1", origin: str | None = None) -> AsyncItera
         await communicator.disconnect()
 
 
+async def subscribed(socket: Talk, **topic: Any) -> None:
+    """Subscribe, expecting a yes."""
+    answer = await socket.ask("subscribed", op="subscribe", id=1, **topic)
+    assert answer == {"type": "subscribed", **topic, "id": 1}
+
+
 class Socket:
     """A conversation over a real socket."""
 

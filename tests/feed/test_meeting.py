@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from accounts.models import TradingAccount
 from orders.feed import reading
@@ -189,8 +190,6 @@ async def test_a_database_that_is_away_for_a_while(
 async def test_a_day_that_is_still_read_when_trades_come(
     market: Market, alice: TradingAccount, bob: TradingAccount, slow: Callable[[str], Slow]
 ) -> None:
-    from django.utils import timezone  # noqa: PLC0415
-
     read = slow("read_day")
 
     def trade() -> None:

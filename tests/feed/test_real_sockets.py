@@ -28,6 +28,7 @@ from tests.factories import Market, fund, make_market
 from tests.feed.book import ClientBook
 from tests.feed.flow_of_orders import random_flow, stored_book
 from tests.feed.talk import Feed, Socket, eventually
+from tradeplatform.common.valkey import client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -299,8 +300,6 @@ def test_a_client_that_vanished_is_forgotten(serve: Callable[..., Feed], market:
 
 
 def test_a_stopped_server_leaves_no_connection_behind(serve: Callable[..., Feed], market: Market) -> None:
-    from tradeplatform.common.valkey import client  # noqa: PLC0415 - connects to the test's own Valkey
-
     def subscriptions() -> int:
         return len(client().client_list(_type="pubsub"))
 
