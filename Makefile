@@ -56,9 +56,10 @@ format: setup ## Let the formatters rewrite Python and Rust.
 	$(BIN)/ruff format
 	cd engine && cargo fmt
 
-bench: setup ## Measure orders a second and engine messages a second, as ratios in one run.
+bench: setup ## Measure engine, orders and feed, as ratios in one run each.
 	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
+	$(BIN)/python -m tests.bench.bench_feed
 	$(BIN)/python -m tests.bench.bench_engine
 
 soak: setup ## Trade for two minutes with faults, then check all invariants; FILE=recording: replay it so too.

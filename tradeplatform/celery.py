@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
@@ -17,6 +17,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Binds the correlation id of whoever sent a task to everything the task logs.
 app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@setup_logging.connect
+def _leave_logs_alone(**_: Any) -> None:
+    """Keep Celery from raising the root level over the settings': while anybody listens here, it does not."""
 
 
 @worker_ready.connect
