@@ -171,5 +171,5 @@ class AccountFeed:
         kind, name = _WORDS[channel]
         message: Frame = {"type": kind, "action": action, "account": self.account_id}
         if action == "update":
-            message |= {"shard": content["shard"], "position": content["position"]}
+            message |= {key: content[key] for key in ("shard", "position", "correlation_ids")}
         return encode(message | {name: content[name]})

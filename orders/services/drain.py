@@ -158,9 +158,20 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
         before=before,
         # All of them, changed here or not: intake has reserved without telling anybody.
         balances=ledger.accounts(),
+        correlation_ids=_correlation_ids(commands, orders),
     )
     cached.position = shard.position + len(commands)
     return Drained(len(commands), len(events), len(projection.trades)), frames_out
+
+
+def _correlation_ids(commands: list[PendingCommand], orders: dict[int, OrderState]) -> dict[int, list[str]]:
+    """The ids of the requests behind a batch, by the account whose order each was about."""
+    found: dict[int, set[str]] = {}
+    for command in commands:
+        order = orders.get(command.order_id)
+        if command.correlation_id and order is not None:
+            found.setdefault(order.account_id, set()).add(command.correlation_id)
+    return {account_id: sorted(ids)[:_LOGGED_IDS] for account_id, ids in found.items()}
 
 
 def _move_books(cached: books.ShardEngine, instrument_ids: list[int]) -> None:

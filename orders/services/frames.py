@@ -66,11 +66,15 @@ def build(
     engine: Engine,
     before: Mapping[int, Book],
     balances: Sequence[LockedAccount],
+    correlation_ids: Mapping[int, Sequence[str]],
 ) -> list[Frame]:
-    """Encode the frames of one drained batch; called before the commit, published after it."""
+    """Encode the frames of one drained batch; called before the commit, published after it.
+
+    `correlation_ids` are those of the requests behind the batch, by the account whose orders they moved.
+    """
     return [
         *_market_frames(projection, events, levels, engine, before),
-        *_account_frames(step, projection, balances),
+        *_account_frames(step, projection, balances, correlation_ids),
         Frame(SHARDS_CHANNEL, orjson.dumps({"type": "shard", **asdict(step)})),
     ]
 
@@ -140,7 +144,12 @@ def _market_frames(
     return frames
 
 
-def _account_frames(step: Step, projection: Projection, balances: Sequence[LockedAccount]) -> list[Frame]:
+def _account_frames(
+    step: Step,
+    projection: Projection,
+    balances: Sequence[LockedAccount],
+    correlation_ids: Mapping[int, Sequence[str]],
+) -> list[Frame]:
     bodies: dict[int, dict[str, Any]] = {}
 
     def body_of(account_id: int) -> dict[str, Any]:
@@ -149,6 +158,7 @@ def _account_frames(step: Step, projection: Projection, balances: Sequence[Locke
             "account": account_id,
             "shard": step.shard_id,
             "position": step.position,
+            "correlation_ids": correlation_ids.get(account_id, []),
             "orders": [],
             "fills": [],
             "balances": [],

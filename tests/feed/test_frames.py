@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 
 from accounts.models import TradingAccount
 from orders.models import Order
@@ -111,3 +112,14 @@ def test_a_drain_with_nothing_to_do_says_nothing(
 ) -> None:
     market.drain()
     assert [content for _channel, content in published] == []
+
+
+def test_an_account_is_told_the_correlation_ids_of_its_requests(
+    market: Market, alice: TradingAccount, published: list[tuple[str, dict[str, Any]]]
+) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="desk:7"):
+        market.sell(alice, 2, 50000)
+    market.drain()
+
+    (mine,) = [frame for channel, frame in published if channel == f"acct:{alice.pk}"]
+    assert mine["correlation_ids"] == ["desk:7"]
