@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.browser import ARGUMENTS, chromium
+from tests.factories import WORKER
 from tests.running import Platform
 from tests.servers import platform_key, wants_platform
 
@@ -26,7 +27,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Also close the reader's connection at the end: it is to the same database, which is then dropped."""
+    """Number accounts apart in parallel runs; close the reader's connection at the end, before the drop.
+
+    Parallel runs have a database each but share Valkey, whose channels are named by account and shard.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("SELECT setval('accounts_tradingaccount_id_seq', %s)", [1 + 10_000_000 * WORKER])
     yield
     with django_db_blocker.unblock():
         connections["readonly"].close()

@@ -7,6 +7,7 @@ of a running platform.
 from __future__ import annotations
 
 import itertools
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +45,9 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ACTOR = Actor.system("test")
 
 # Engines are cached by shard id for the life of a process, so a test run never gives one id twice.
-_shard_ids = itertools.count(1_000)
+# Parallel runs have a database each but share Valkey, whose channels are named by id: each has its own range.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_shard_ids = itertools.count(1_000 + 2_000 * WORKER)
 
 
 class How(TypedDict, total=False):
