@@ -17,7 +17,7 @@ class Engine:
 
     def __new__(cls) -> Engine: ...
     def add_book(
-        self, instrument: int, *, seq: int = 0, last_time: int = 0, last_price: int = 0, halted: bool = False
+        self, instrument: int, *, seq: int = 0, last_time: int = 0, last_price: int = 0, phase: int = 1
     ) -> None:
         """Open an empty book. Instrument ids run from 1 to 8191. Raises EngineError if it is open."""
 
@@ -25,12 +25,12 @@ class Engine:
         """Forget a book and its orders."""
 
     def restore(
-        self, instrument: int, orders: bytes, *, seq: int, last_time: int, last_price: int, halted: bool
+        self, instrument: int, orders: bytes, *, seq: int, last_time: int, last_price: int, phase: int
     ) -> None:
-        """Replace or open a book with RESTING records (any order). Nothing is matched or reported.
+        """Replace or open a book with OPEN records (any order). Nothing is matched or reported.
 
-        Raises EngineError, and leaves the old book as it was, if the records are malformed, crossed,
-        repeat an order id or a priority, or hold a priority above `seq`.
+        Raises EngineError, and leaves the old book as it was, if the records are malformed, of another
+        version, crossed in phase OPEN, repeat an order id or a priority, or hold a priority above `seq`.
         """
 
     def apply(self, commands: bytes) -> bytes:
@@ -49,12 +49,12 @@ class Engine:
         """LEVEL records: at most `limit` bids from the best, then at most `limit` asks from the best."""
 
     def open_orders(self, instrument: int) -> bytes:
-        """RESTING records by priority: what `restore` takes."""
+        """OPEN records, with their TERMS, by priority, parked orders too: what `restore` takes."""
 
     def state_hash(self, instrument: int) -> str:
         """32 hex digits that two books share exactly when their states are equal. O(1).
 
-        Covers seq, last time, last price, halted, and every field of every resting order but its time.
+        Covers seq, last time, last price, phase, and every field of every open order.
         """
 
     def seq(self, instrument: int) -> int:
@@ -66,11 +66,14 @@ class Engine:
     def last_price(self, instrument: int) -> int:
         """Ticks of the last trade; 0 before the first."""
 
-    def halted(self, instrument: int) -> bool:
-        """Whether new orders and amendments are refused."""
+    def phase(self, instrument: int) -> int:
+        """The phase the book is in; see `tradeengine.codec.Phase`."""
+
+    def indicative(self, instrument: int) -> tuple[int, int, int]:
+        """(price, executable lots, surplus of bids over asks) an uncross would have now; zeros if not crossed."""
 
     def order_count(self, instrument: int) -> int:
-        """The number of resting orders."""
+        """The number of open orders, resting and parked."""
 
     def books(self) -> list[int]:
         """Instruments with a book, ascending."""

@@ -7,12 +7,17 @@ little endian. Ids and `seq` fit in 63 bits, so they fit a PostgreSQL bigint.
 from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 COMMAND: Final = Struct("<8B2I4Q3q")
+TERMS: Final = Struct("<5B3x10q56x")
 EVENT: Final = Struct("<4BI6Q6q")
-RESTING: Final = Struct("<8B9q")
+OPEN: Final = Struct("<8B8q8x")
 LEVEL: Final = Struct("<IB3xqq")
+
+# Terms after an open order fill two of its records.
+_TERMS_IN_OPEN: Final = 2 * OPEN.size - TERMS.size
+_OPEN_VERSION: Final = 2
 
 
 class CommandKind(IntEnum):
@@ -21,8 +26,24 @@ class CommandKind(IntEnum):
     NEW = 1
     CANCEL = 2
     AMEND = 3
-    HALT = 4
-    RESUME = 5
+    PHASE = 4
+    TIME = 5
+    MASS_CANCEL = 6
+
+
+# The kind of the record that follows a NEW with CommandFlag.TERMS.
+TERMS_KIND: Final = 7
+
+
+class Phase(IntEnum):
+    """What a book does with orders; see docs/engine.md."""
+
+    OPEN = 1
+    HALTED = 2
+    PRE_OPEN = 3
+    AUCTION = 4
+    CANCEL_ONLY = 5
+    CLOSED = 6
 
 
 class Side(IntEnum):
@@ -40,11 +61,52 @@ class OrderType(IntEnum):
 
 
 class TimeInForce(IntEnum):
-    """Rest until cancelled; cancel what does not trade now; trade all now or be rejected."""
+    """Rest until cancelled; cancel what does not trade now; trade all now or be rejected; rest until CLOSED."""
 
     GTC = 1
     IOC = 2
     FOK = 3
+    DAY = 4
+
+
+class TriggerKind(IntEnum):
+    """What makes a parked order go live; TRAILING follows by ticks, TRAILING_BPS by basis points."""
+
+    NONE = 0
+    STOP = 1
+    TAKE_PROFIT = 2
+    TRAILING = 3
+    TRAILING_BPS = 4
+
+
+class TriggerSource(IntEnum):
+    """Which price is watched: trades, or the displayed touch an order of that side would meet (buy: ask)."""
+
+    LAST = 0
+    QUOTE = 1
+
+
+class Link(IntEnum):
+    """How an order depends on others; see docs/engine.md."""
+
+    NONE = 0
+    OCO = 1
+    OTO = 2
+    ATTACHED = 3
+
+
+class TermsFlag(IntFlag):
+    """HAS_DISPLAY: `display` is stated; 0 then hides the order."""
+
+    HAS_DISPLAY = 1
+
+
+class Place(IntEnum):
+    """Where an open order is: in a queue, waiting for its trigger, waiting for its parent."""
+
+    RESTING = 0
+    ARMED = 1
+    WAITING = 2
 
 
 class StpMode(IntEnum):
@@ -58,10 +120,12 @@ class StpMode(IntEnum):
 
 
 class CommandFlag(IntFlag):
-    """POST_ONLY belongs to NEW (a GTC limit), CANCEL_RESTING to HALT."""
+    """POST_ONLY, TERMS and REDUCE_ONLY belong to NEW, CANCEL_RESTING to PHASE."""
 
     POST_ONLY = 1
     CANCEL_RESTING = 2
+    TERMS = 4
+    REDUCE_ONLY = 8
 
 
 class EventKind(IntEnum):
@@ -75,15 +139,25 @@ class EventKind(IntEnum):
     CANCEL_REJECTED = 6
     AMEND_REJECTED = 7
     REDUCED = 8
-    HALTED = 9
-    RESUMED = 10
+    PHASE_CHANGED = 9
+    MASS_CANCELLED = 10
+    TRIGGERED = 11
+    ACTIVATED = 12
+    TRAILED = 13
+    DISPLAYED = 14
+    TIME = 15
 
 
 class EventFlag(IntFlag):
-    """RESTS: once the whole command is done, `order_id` is in the book (unused on ACCEPTED, AMENDED)."""
+    """AUCTION on TRADE, KEPT_PLACE on AMENDED, ARMED on ACCEPTED and ACTIVATED, WAITING on ACCEPTED.
 
-    RESTS = 1
+    On PHASE_CHANGED `flags` is the phase.
+    """
+
+    AUCTION = 1
     KEPT_PLACE = 2
+    ARMED = 4
+    WAITING = 8
 
 
 class Reason(IntEnum):
@@ -107,20 +181,25 @@ class Reason(IntEnum):
     MASS_CANCEL = 15
     HALT_CANCEL = 16
     NO_CHANGE = 17
-    ALREADY_HALTED = 18
-    NOT_HALTED = 19
+    ALREADY_IN_PHASE = 18
+    WRONG_PHASE = 19
     MAINTENANCE = 20
     DELISTED = 21
+    EXPIRED = 22
+    SESSION_END = 23
+    LINKED = 24
+    PARENT_ENDED = 25
+    EXIT_TRIGGERED = 26
+    AMOUNT_SPENT = 27
+    MIN_QUANTITY = 28
+    REDUCE_ONLY = 29
 
 
 class EngineEvent(NamedTuple):
     """One EVENT record. The integer codes compare equal to the enumerations above; 0 = does not apply.
 
     On REJECTED, CANCEL_REJECTED and AMEND_REJECTED `account` is who asked, and `price` and `quantity` are
-    what was asked for; on the last two `side` and `leaves` are those of the order, if it rests. A HALT of a
-    halted book is HALTED again (its reason stands, CANCEL_RESTING is honoured), a RESUME of a running one
-    RESUMED; where the command gave no reason, it is ALREADY_HALTED or NOT_HALTED. REJECTED DUPLICATE_ORDER
-    has RESTS: the order of that id is another one, and it stays.
+    what was asked for; on the last two `side` and `leaves` are those of the order, if it is open.
     """
 
     kind: int
@@ -142,20 +221,57 @@ class EngineEvent(NamedTuple):
     time: int
 
 
-class RestingOrder(NamedTuple):
-    """One RESTING record.
+class Terms(NamedTuple):
+    """One TERMS record: everything about an order that most orders do without; 0 = not so.
 
-    `priority` is the seq of the event that gave the order its place: ACCEPTED, or the last AMENDED without
-    KEPT_PLACE. `time` is that event's; it only explains and is not part of the state hash, so a caller that
-    does not store it may restore with 0.
+    `distance` is ticks (TRAILING) or basis points (TRAILING_BPS); `budget` is ticks x lots; `expires` is
+    microseconds since the epoch; `parent` and `partner` are order ids.
+    """
 
-    `executed` counts the lots used up by trades and by self-trade prevention; `leaves + executed` is the
-    total that an amendment speaks of.
+    trigger: int = TriggerKind.NONE
+    source: int = TriggerSource.LAST
+    link: int = Link.NONE
+    flags: int = 0
+    trigger_price: int = 0
+    distance: int = 0
+    step: int = 0
+    display: int = 0
+    min_quantity: int = 0
+    expires: int = 0
+    budget: int = 0
+    position_limit: int = 0
+    parent: int = 0
+    partner: int = 0
+
+    def encode(self) -> bytes:
+        """The record. Raises struct.error if a number does not fit its field."""
+        return TERMS.pack(TERMS_KIND, *self)
+
+    @classmethod
+    def decode(cls, record: bytes) -> Self:
+        """The terms of a record."""
+        return cls._make(TERMS.unpack(record)[1:])
+
+
+NO_TERMS: Final = Terms()
+
+
+class OpenOrder(NamedTuple):
+    """One OPEN record, with the TERMS that may follow it: an order that is not final.
+
+    `priority` is the seq of the event that gave the order its place. `executed` counts the lots used up by
+    trades, by self-trade prevention and by the cut of a reduce-only order; `leaves + executed` is the total
+    that an amendment speaks of. `shown` is the slice a resting order shows: its leaves, unless it has a
+    display quantity; 0 for parked orders. `terms` are those that still matter: of a resting order its
+    display quantity, `expires` and partner.
     """
 
     side: int
     post_only: bool
     stp: int
+    place: int
+    order_type: int
+    tif: int
     order_id: int
     account: int
     stp_group: int
@@ -163,7 +279,8 @@ class RestingOrder(NamedTuple):
     leaves: int
     executed: int
     priority: int
-    time: int
+    shown: int
+    terms: Terms = NO_TERMS
 
 
 class Level(NamedTuple):
@@ -190,26 +307,39 @@ def encode_command(
     flags: CommandFlag | int = 0,
     stp: StpMode = StpMode.NONE,
     reason: Reason = Reason.NONE,
+    phase: Phase | int = 0,
     price: int = 0,
     quantity: int = 0,
+    terms: Terms = NO_TERMS,
 ) -> bytes:
-    """One COMMAND record; fields that do not apply to the kind stay 0.
+    """One COMMAND record, and the TERMS record of a NEW that has terms; what does not apply stays 0.
 
     NEW: `price` is the limit, or a market order's protection price (0 = none); `quantity` is the total.
-    AMEND: 0 keeps the price or the quantity; `quantity` is the new total including what is executed.
-    CANCEL, AMEND: `account` must own the order; 0 = the operator. `reason` goes onto the event (CANCEL,
-    HALT, RESUME). Raises struct.error if a number does not fit its field.
+    AMEND: 0 keeps the price or the quantity; `quantity` is the new total including what is executed;
+    `stp_group` is the new trigger price. CANCEL, AMEND: `account` must own the order; 0 = the operator.
+    MASS_CANCEL: `account` and `side` 0 = everybody's, both. PHASE: `phase`, and `price` as the reference
+    of an uncross. `reason` goes onto the event (CANCEL, MASS_CANCEL, PHASE).
+    Raises struct.error if a number does not fit its field.
     """
-    return COMMAND.pack(
-        kind, side, order_type, tif, flags, stp, reason, 0,
+    if terms != NO_TERMS:
+        flags |= CommandFlag.TERMS
+    command = COMMAND.pack(
+        kind, side, order_type, tif, flags, stp, reason, phase,
         instrument, 0, command_id, order_id, account, stp_group, price, quantity, time,
     )  # fmt: skip
+    return command + terms.encode() if flags & CommandFlag.TERMS else command
 
 
-def encode_resting(order: RestingOrder) -> bytes:
-    """One RESTING record, for `Engine.restore`. Raises struct.error if a number does not fit its field."""
-    side, post_only, stp, *numbers = order
-    return RESTING.pack(side, post_only, stp, 0, 0, 0, 0, 0, *numbers, 0)
+def encode_open(order: OpenOrder) -> bytes:
+    """The records of one open order, for `Engine.restore`.
+
+    Raises struct.error if a number does not fit its field.
+    """
+    side, post_only, stp, place, order_type, tif, *numbers, terms = order
+    has_terms = terms != NO_TERMS
+    flags = (CommandFlag.POST_ONLY if post_only else 0) | (CommandFlag.TERMS if has_terms else 0)
+    record = OPEN.pack(side, flags, stp, _OPEN_VERSION, place, order_type, tif, 0, *numbers)
+    return record + terms.encode() + bytes(_TERMS_IN_OPEN) if has_terms else record
 
 
 def iter_events(records: bytes) -> Iterator[EngineEvent]:
@@ -217,10 +347,18 @@ def iter_events(records: bytes) -> Iterator[EngineEvent]:
     return map(EngineEvent._make, EVENT.iter_unpack(records))
 
 
-def iter_resting(records: bytes) -> Iterator[RestingOrder]:
+def iter_open(records: bytes) -> Iterator[OpenOrder]:
     """The orders of `Engine.open_orders`, by priority."""
-    for side, post_only, stp, _3, _4, _5, _6, _7, *numbers, _zero in RESTING.iter_unpack(records):
-        yield RestingOrder(side, bool(post_only), stp, *numbers)
+    at = 0
+    while at < len(records):
+        side, flags, stp, _version, place, order_type, tif, _7, *numbers = OPEN.unpack_from(records, at)
+        at += OPEN.size
+        terms = NO_TERMS
+        if flags & CommandFlag.TERMS:
+            terms = Terms.decode(records[at : at + TERMS.size])
+            at += TERMS.size + _TERMS_IN_OPEN
+        post_only = bool(flags & CommandFlag.POST_ONLY)
+        yield OpenOrder(side, post_only, stp, place, order_type, tif, *numbers, terms)
 
 
 def iter_levels(records: bytes) -> Iterator[Level]:
