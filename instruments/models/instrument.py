@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from decimal import Decimal
 
 import pgtrigger
@@ -31,6 +32,10 @@ class InstrumentStatus(models.TextChoices):
     """Whether orders are taken. Moved only by orders.services.halting."""
 
     ACTIVE = "active", "Active"
+    PRE_OPEN = "pre_open", "Pre-open"
+    AUCTION = "auction", "Auction"
+    CANCEL_ONLY = "cancel_only", "Cancel only"
+    CLOSED = "closed", "Closed"
     HALTED = "halted", "Halted"
     MAINTENANCE = "maintenance", "Maintenance"
     DELISTED = "delisted", "Delisted"
@@ -77,6 +82,11 @@ class Instrument(models.Model):
     reference_price = PriceField(
         default=Decimal(0), help_text="Used for the price band until the first trade. 0 = none."
     )
+    auction_seconds = models.PositiveIntegerField(
+        default=0, help_text="Length of the call auction at the opening and after a halt; 0 = none."
+    )
+    auction_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
+    day_ends_at = models.TimeField(default=time(0), help_text="UTC; when DAY orders end.")
     max_open_orders = models.PositiveIntegerField(default=200, help_text="For each account.")
 
     maker_fee = RateField(default=Decimal("0.0005"))

@@ -1,12 +1,19 @@
 """Commands in, events out, and the projections of events: orders, trades, fills."""
 
-from orders.models.command import Book, Command, CommandKind, CommandStatus, Shard, ShardStatus
+from orders.models.command import Book, Command, CommandKind, CommandStatus, Phase, Shard, ShardStatus
 from orders.models.event import SEQ_BITS, Event, EventKind, event_id
 from orders.models.order import (
     CLIENT_ORDER_ID,
     FINAL,
+    IN_ENGINE,
+    LIMIT_PRICED,
     LIVE,
+    PARKED,
     RESTING,
+    TRAILING,
+    TRIGGERED,
+    WAITING_TIMES,
+    Link,
     Order,
     OrderIdentity,
     OrderStatus,
@@ -15,15 +22,22 @@ from orders.models.order import (
     Source,
     StpMode,
     TimeInForce,
+    TriggerBy,
 )
 from orders.models.trade import Fill, Liquidity, Trade
 
 __all__ = [
     "CLIENT_ORDER_ID",
     "FINAL",
+    "IN_ENGINE",
+    "LIMIT_PRICED",
     "LIVE",
+    "PARKED",
     "RESTING",
     "SEQ_BITS",
+    "TRAILING",
+    "TRIGGERED",
+    "WAITING_TIMES",
     "Book",
     "Command",
     "CommandKind",
@@ -31,11 +45,13 @@ __all__ = [
     "Event",
     "EventKind",
     "Fill",
+    "Link",
     "Liquidity",
     "Order",
     "OrderIdentity",
     "OrderStatus",
     "OrderType",
+    "Phase",
     "Shard",
     "ShardStatus",
     "Side",
@@ -43,5 +59,6 @@ __all__ = [
     "StpMode",
     "TimeInForce",
     "Trade",
+    "TriggerBy",
     "event_id",
 ]

@@ -47,6 +47,17 @@ class Shard(models.Model):
         return f"shard-{self.pk}"
 
 
+class Phase(models.IntegerChoices):
+    """What a book does with orders; the numbers are the engine's own, see docs/engine.md."""
+
+    OPEN = 1, "Open"
+    HALTED = 2, "Halted"
+    PRE_OPEN = 3, "Pre-open"
+    AUCTION = 4, "Auction"
+    CANCEL_ONLY = 5, "Cancel only"
+    CLOSED = 6, "Closed"
+
+
 class Book(models.Model):
     """The order book of one instrument, as of its last committed event.
 
@@ -61,11 +72,14 @@ class Book(models.Model):
         default=0, help_text="Time of the last event, microseconds since 1970."
     )
     last_price_ticks = models.BigIntegerField(default=0, help_text="Price of the last trade; 0 = none yet.")
-    halted = models.BooleanField(default=False)
+    phase = models.SmallIntegerField(choices=Phase, default=Phase.OPEN)
     state_hash = models.CharField(max_length=32, blank=True, default="")
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(seq__gte=0), name="book_seq_not_negative")]
+        constraints = [
+            models.CheckConstraint(condition=Q(seq__gte=0), name="book_seq_not_negative"),
+            models.CheckConstraint(condition=Q(phase__in=Phase.values), name="book_phase_known"),
+        ]
 
     def __str__(self) -> str:
         return f"book {self.pk}"
@@ -77,8 +91,9 @@ class CommandKind(models.IntegerChoices):
     NEW = 1, "New"
     CANCEL = 2, "Cancel"
     AMEND = 3, "Amend"
-    HALT = 4, "Halt"
-    RESUME = 5, "Resume"
+    PHASE = 4, "Phase"
+    TIME = 5, "Time"
+    MASS_CANCEL = 6, "Mass cancel"
 
 
 class CommandStatus(models.TextChoices):
@@ -93,6 +108,7 @@ class Command(PartitionedModel):
 
     Written by intake and halting; `status`, `position` and `last_seq` are moved by the drain alone.
     `held` is what an amend has reserved beyond the order's own hold, until it is applied.
+    `terms` is what most orders do without, by the names of the engine's record; what is left out is 0.
     """
 
     partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
@@ -114,6 +130,8 @@ class Command(PartitionedModel):
     reason_code = models.SmallIntegerField(default=0)
     price_ticks = models.BigIntegerField(default=0)
     quantity_lots = models.BigIntegerField(default=0)
+    phase = models.SmallIntegerField(default=0)
+    terms = models.JSONField(null=True)
     time_us = models.BigIntegerField(help_text="When it was accepted, microseconds since 1970.")
     held = AmountField(default=Decimal(0))
     actor_id = models.BigIntegerField(null=True)
@@ -133,6 +151,14 @@ class Command(PartitionedModel):
                 condition=Q(status=CommandStatus.PENDING, position__isnull=True)
                 | Q(status=CommandStatus.DONE, position__isnull=False),
                 name="command_done_has_position",
+            ),
+            models.CheckConstraint(
+                condition=Q(terms__isnull=True) | Q(kind=CommandKind.NEW), name="command_terms_of_new"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=CommandKind.PHASE, phase__in=Phase.values)
+                | Q(~Q(kind=CommandKind.PHASE), phase=0),
+                name="command_phase_of_phase",
             ),
         ]
         indexes = [

@@ -28,8 +28,13 @@ class EventKind(models.IntegerChoices):
     CANCEL_REJECTED = 6, "Cancel rejected"
     AMEND_REJECTED = 7, "Amend rejected"
     REDUCED = 8, "Reduced"
-    HALTED = 9, "Halted"
-    RESUMED = 10, "Resumed"
+    PHASE_CHANGED = 9, "Phase changed"
+    MASS_CANCELLED = 10, "Mass cancelled"
+    TRIGGERED = 11, "Triggered"
+    ACTIVATED = 12, "Activated"
+    TRAILED = 13, "Trailed"
+    DISPLAYED = 14, "Displayed"
+    TIME = 15, "Time"
 
 
 class Event(PartitionedModel):

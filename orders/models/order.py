@@ -24,18 +24,71 @@ class Side(models.TextChoices):
 
 
 class OrderType(models.TextChoices):
-    """Limit orders name their worst price; market orders take what is there within the price band."""
+    """Limit orders name their worst price; market orders take what is there within the price band.
+
+    The other types wait for their trigger, then become a market order (a limit order where the name says so).
+    """
 
     LIMIT = "limit", "Limit"
     MARKET = "market", "Market"
+    STOP = "stop", "Stop"
+    STOP_LIMIT = "stop_limit", "Stop limit"
+    TAKE_PROFIT = "take_profit", "Take profit"
+    TAKE_PROFIT_LIMIT = "take_profit_limit", "Take profit limit"
+    TRAILING_STOP = "trailing_stop", "Trailing stop"
+    TRAILING_STOP_LIMIT = "trailing_stop_limit", "Trailing stop limit"
+
+    @property
+    def is_limit_priced(self) -> bool:
+        """Whether it names a limit (`price`); the others have a `protection_price`."""
+        return self in LIMIT_PRICED
+
+    @property
+    def is_triggered(self) -> bool:
+        """Whether it waits for a trigger price."""
+        return self in TRIGGERED
+
+    @property
+    def is_trailing(self) -> bool:
+        """Whether its trigger follows the market."""
+        return self in TRAILING
+
+
+LIMIT_PRICED = frozenset(
+    {OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT, OrderType.TRAILING_STOP_LIMIT}
+)
+TRAILING = frozenset({OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT})
+TRIGGERED = frozenset(OrderType) - {OrderType.LIMIT, OrderType.MARKET}
 
 
 class TimeInForce(models.TextChoices):
-    """How long an order may wait."""
+    """How long an order may wait. `gtd` waits until its `expires_at`, `day` until the trading day is over."""
 
     GTC = "gtc", "Good till cancelled"
     IOC = "ioc", "Immediate or cancel"
     FOK = "fok", "Fill or kill"
+    DAY = "day", "Day"
+    GTD = "gtd", "Good till date"
+
+
+# What may stay in a book, and what of it says until when.
+WAITING_TIMES = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
+_DATED = [TimeInForce.DAY, TimeInForce.GTD]
+
+
+class TriggerBy(models.TextChoices):
+    """Which price a trigger watches: trades, or the best price this order would meet (a buy: the ask)."""
+
+    LAST = "last", "Last trade"
+    QUOTE = "quote", "Best price"
+
+
+class Link(models.TextChoices):
+    """How an order depends on others of its list; see docs/engine.md."""
+
+    OCO = "oco", "One cancels the other"
+    OTO = "oto", "One triggers the other"
+    ATTACHED = "attached", "Attached to its parent's fills"
 
 
 class StpMode(models.TextChoices):
@@ -48,9 +101,15 @@ class StpMode(models.TextChoices):
 
 
 class OrderStatus(models.TextChoices):
-    """Where an order stands. `pending` is accepted and durable, but not yet seen by the book."""
+    """Where an order stands. `pending` is accepted and durable, but not yet seen by the book.
+
+    `waiting` is in the book's hands until its parent order has filled, `pending_trigger` until its trigger
+    price has come.
+    """
 
     PENDING = "pending", "Pending"
+    WAITING = "waiting", "Waiting for its parent"
+    PENDING_TRIGGER = "pending_trigger", "Waiting for its trigger"
     OPEN = "open", "Open"
     PARTIALLY_FILLED = "partially_filled", "Partially filled"
     FILLED = "filled", "Filled"
@@ -60,7 +119,10 @@ class OrderStatus(models.TextChoices):
 
 
 RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
-LIVE = (OrderStatus.PENDING, *RESTING)
+PARKED = (OrderStatus.WAITING, OrderStatus.PENDING_TRIGGER)
+# What the engine knows of: a rebuilt book is made of these.
+IN_ENGINE = (*RESTING, *PARKED)
+LIVE = (OrderStatus.PENDING, *IN_ENGINE)
 FINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 
@@ -78,24 +140,38 @@ class OrderQuerySet(QuerySet["Order"]):
     """Spoken filters."""
 
     def live(self) -> OrderQuerySet:
-        """Pending or resting: not final."""
+        """Pending, parked or resting: not final."""
         return self.filter(status__in=LIVE)
 
     def resting(self) -> OrderQuerySet:
-        """In the book."""
+        """In a queue of the book, where others can meet it."""
         return self.filter(status__in=RESTING)
+
+    def in_engine(self) -> OrderQuerySet:
+        """Resting or parked: what a rebuilt book is made of."""
+        return self.filter(status__in=IN_ENGINE)
 
     def for_account(self, account_id: int) -> OrderQuerySet:
         """One account's."""
         return self.filter(account_id=account_id)
 
 
+# Orders whose leaves are 0 while they live: one for an amount, one attached to a parent without a fill.
+_FOLLOWS = Q(quote_quantity__isnull=False) | Q(
+    link=Link.ATTACHED, status__in=[OrderStatus.PENDING, OrderStatus.WAITING]
+)
+
+
 class Order(PartitionedModel):
     """A client's order. Inserted by intake; from then on its state is written by the drain alone.
 
-    quantity = filled + leaves + prevented + (what was cancelled, once final). `held` is the part of the
-    buyer's quote (seller's base) balance reserved for `leaves`; a final order holds nothing.
-    `fee_accrued` is the exact fee so far; what has been charged is that, rounded up once.
+    quantity = filled + leaves + prevented + (what was cancelled, once final), but for two kinds: the leaves
+    of an attached order are what its parent has filled (0 before that), and an order for an amount
+    (`quote_quantity`) has leaves 0 throughout and quantity = filled.
+
+    `held` is the part of the buyer's quote (seller's base) balance reserved for the order, see
+    orders/services/holding.py; a final order holds nothing. `fee_accrued` is the exact fee so far; what has
+    been charged is that, rounded up once.
     """
 
     partitioning = PartitionPolicy(key="created_at", period=Period.MONTH, ahead=3)
@@ -109,17 +185,19 @@ class Order(PartitionedModel):
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+", db_index=False)
     client_order_id = models.CharField(max_length=36)
     side = models.CharField(max_length=4, choices=Side)
-    type = models.CharField(max_length=8, choices=OrderType)
+    type = models.CharField(max_length=20, choices=OrderType)
     time_in_force = models.CharField(max_length=4, choices=TimeInForce)
     post_only = models.BooleanField(default=False)
     stp_mode = models.CharField(max_length=12, choices=StpMode, default=StpMode.EXPIRE_TAKER)
     stp_group = models.BigIntegerField(default=0)
-    price = PriceField(null=True, help_text="Limit price; empty for a market order.")
+    price = PriceField(null=True, help_text="Limit price; empty for a market order, triggered or not.")
     protection_price = PriceField(null=True, help_text="Worst price a market order may trade at.")
     quantity = QuantityField()
     filled = QuantityField(default=Decimal(0))
     leaves = QuantityField()
-    prevented = QuantityField(default=Decimal(0), help_text="Taken off by self-trade prevention.")
+    prevented = QuantityField(
+        default=Decimal(0), help_text="Taken off by self-trade prevention, or beyond the position."
+    )
     filled_notional = AmountField(default=Decimal(0))
     maker_fee_rate = RateField()
     taker_fee_rate = RateField()
@@ -129,6 +207,25 @@ class Order(PartitionedModel):
     reason = models.CharField(max_length=32, default="", help_text="Why it ended, where it was not filled.")
     priority = models.BigIntegerField(default=0, help_text="Seq at which it got its place in the queue.")
     last_seq = models.BigIntegerField(default=0, help_text="Seq of the last event that touched it.")
+    trigger_price = PriceField(null=True, help_text="Where it goes live; a trailing order's present one.")
+    trigger_by = models.CharField(max_length=5, choices=TriggerBy, blank=True, default="")
+    triggered_at = models.DateTimeField(null=True)
+    trail_amount = PriceField(null=True, help_text="How far a trailing trigger stays behind the price.")
+    trail_bps = models.PositiveSmallIntegerField(null=True, help_text="The same in 1/100 of a percent.")
+    trail_step = PriceField(null=True, help_text="A trailing trigger moves by whole steps of this.")
+    display_quantity = QuantityField(
+        null=True, help_text="The slice it shows; 0 = hidden, empty = all of it."
+    )
+    shown = QuantityField(default=Decimal(0), help_text="Left of the slice that an iceberg shows now.")
+    min_quantity = QuantityField(null=True, help_text="It ends unless so much trades when it goes live.")
+    quote_quantity = AmountField(null=True, help_text="A market order for this amount of quote.")
+    reduce_only = models.BooleanField(default=False)
+    expires_at = models.DateTimeField(null=True)
+    link = models.CharField(max_length=8, choices=Link, blank=True, default="")
+    parent_id = models.BigIntegerField(default=0)
+    partner_id = models.BigIntegerField(default=0, help_text="The order that ends with this one; 0 once cut.")
+    list_id = models.BigIntegerField(default=0, help_text="First order of the list it came in; 0 = alone.")
+    credential = models.CharField(max_length=64, default="", help_text="The key or session that placed it.")
     source = models.CharField(max_length=12, choices=Source)
     actor_id = models.BigIntegerField(null=True)
     actor_label = models.CharField(max_length=150, default="")
@@ -137,8 +234,22 @@ class Order(PartitionedModel):
     objects = OrderQuerySet.as_manager()
 
     class Meta:
+        # A CHECK that is neither true nor false passes: what is compared must first be known not to be NULL.
         constraints = [
-            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(quote_quantity__isnull=True, quantity__gt=0)
+                | Q(
+                    quote_quantity__isnull=False,
+                    quote_quantity__gt=0,
+                    type=OrderType.MARKET,
+                    time_in_force=TimeInForce.IOC,
+                    quantity=F("filled"),
+                    min_quantity__isnull=True,
+                    reduce_only=False,
+                    link="",
+                ),
+                name="order_has_quantity_or_amount",
+            ),
             models.CheckConstraint(
                 condition=Q(filled__gte=0, leaves__gte=0, prevented__gte=0, held__gte=0),
                 name="order_parts_not_negative",
@@ -148,16 +259,132 @@ class Order(PartitionedModel):
                 name="order_parts_within_quantity",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=LIVE, leaves__gt=0) | Q(status__in=FINAL, leaves=0, held=0),
+                condition=Q(status__in=FINAL, leaves=0, held=0)
+                | Q(_FOLLOWS, status__in=LIVE, leaves=0)
+                | Q(~_FOLLOWS, status__in=LIVE, leaves__gt=0),
                 name="order_final_has_and_holds_nothing",
             ),
             models.CheckConstraint(
-                condition=Q(type=OrderType.LIMIT, price__isnull=False, price__gt=0)
-                | Q(type=OrderType.MARKET, price__isnull=True),
-                name="order_limit_has_price",
+                condition=Q(
+                    type__in=sorted(LIMIT_PRICED),
+                    price__isnull=False,
+                    price__gt=0,
+                    protection_price__isnull=True,
+                )
+                | Q(
+                    ~Q(type__in=sorted(LIMIT_PRICED)),
+                    price__isnull=True,
+                    protection_price__isnull=False,
+                    protection_price__gt=0,
+                ),
+                name="order_has_limit_or_protection",
             ),
             models.CheckConstraint(
                 condition=~Q(status=OrderStatus.FILLED) | Q(filled__gt=0), name="order_filled_has_fills"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    type__in=sorted(TRIGGERED),
+                    trigger_price__isnull=False,
+                    trigger_price__gt=0,
+                    trigger_by__in=TriggerBy.values,
+                )
+                | Q(
+                    ~Q(type__in=sorted(TRIGGERED)),
+                    ~Q(status=OrderStatus.PENDING_TRIGGER),
+                    trigger_price__isnull=True,
+                    trigger_by="",
+                    triggered_at__isnull=True,
+                ),
+                name="order_triggered_has_trigger",
+            ),
+            models.CheckConstraint(
+                condition=~Q(type__in=sorted(TRIGGERED))
+                | Q(status__in=(*RESTING, OrderStatus.FILLED), triggered_at__isnull=False)
+                | Q(status__in=(OrderStatus.PENDING, *PARKED), triggered_at__isnull=True)
+                | Q(status__in=[OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED]),
+                name="order_waits_for_its_trigger",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    Q(trail_amount__isnull=False, trail_amount__gt=0, trail_bps__isnull=True)
+                    | Q(
+                        trail_amount__isnull=True,
+                        trail_bps__isnull=False,
+                        trail_bps__gte=1,
+                        trail_bps__lt=10_000,
+                    ),
+                    type__in=sorted(TRAILING),
+                    trail_step__isnull=False,
+                    trail_step__gt=0,
+                    trigger_by=TriggerBy.LAST,
+                )
+                | Q(
+                    ~Q(type__in=sorted(TRAILING)),
+                    trail_amount__isnull=True,
+                    trail_bps__isnull=True,
+                    trail_step__isnull=True,
+                ),
+                name="order_trailing_has_distance",
+            ),
+            models.CheckConstraint(
+                condition=Q(post_only=False, display_quantity__isnull=True)
+                | Q(
+                    type__in=sorted(LIMIT_PRICED),
+                    time_in_force__in=sorted(WAITING_TIMES),
+                ),
+                name="order_hides_or_waits_as_limit",
+            ),
+            models.CheckConstraint(
+                condition=Q(shown=0)
+                | Q(
+                    display_quantity__isnull=False,
+                    display_quantity__gt=0,
+                    shown__gt=0,
+                    shown__lte=F("leaves"),
+                ),
+                name="order_shows_within_leaves",
+            ),
+            models.CheckConstraint(
+                condition=Q(display_quantity__isnull=True) | Q(display_quantity__gte=0),
+                name="order_display_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(min_quantity__isnull=True) | Q(min_quantity__gt=0, post_only=False),
+                name="order_min_quantity_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(time_in_force__in=_DATED, expires_at__isnull=False)
+                | Q(~Q(time_in_force__in=_DATED), expires_at__isnull=True)
+                | Q(
+                    Q(type__in=sorted(TRIGGERED)) | Q(parent_id__gt=0),
+                    time_in_force__in=[TimeInForce.FOK, TimeInForce.IOC],
+                ),
+                name="order_expires_as_it_says",
+            ),
+            models.CheckConstraint(
+                condition=Q(link="", parent_id=0, partner_id=0)
+                | Q(link=Link.OCO, parent_id=0, partner_id__gte=0)
+                | Q(link=Link.OTO, parent_id__gt=0, partner_id__gte=0)
+                | Q(
+                    link=Link.ATTACHED,
+                    parent_id__gt=0,
+                    partner_id__gte=0,
+                    type__in=sorted(TRIGGERED),
+                    display_quantity__isnull=True,
+                    min_quantity__isnull=True,
+                    reduce_only=False,
+                ),
+                name="order_link_names_its_orders",
+            ),
+            models.CheckConstraint(
+                condition=~Q(parent_id=F("id")) & ~Q(partner_id=F("id")), name="order_not_linked_to_itself"
+            ),
+            models.CheckConstraint(
+                condition=Q(list_id__gt=0) | Q(list_id=0, link=""), name="order_linked_is_in_a_list"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=OrderStatus.WAITING) | Q(parent_id__gt=0), name="order_waits_for_parent"
             ),
         ]
         indexes = [
@@ -166,11 +393,17 @@ class Order(PartitionedModel):
             models.Index(fields=["id"], condition=Q(status__in=LIVE), name="order_live_by_id"),
             models.Index(
                 fields=["instrument", "priority"],
-                condition=Q(status__in=RESTING),
+                condition=Q(status__in=IN_ENGINE),
                 name="order_resting",
             ),
             models.Index(
                 fields=["account", "instrument"], condition=Q(status__in=LIVE), name="order_live_by_account"
+            ),
+            models.Index(fields=["list_id"], condition=Q(list_id__gt=0), name="order_of_list"),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(status__in=LIVE, expires_at__isnull=False),
+                name="order_expiring",
             ),
         ]
 
@@ -181,6 +414,11 @@ class Order(PartitionedModel):
     def average_price(self) -> Decimal | None:
         """Notional filled over quantity filled; None before the first fill."""
         return self.filled_notional / self.filled if self.filled else None
+
+    @property
+    def trail_percent(self) -> Decimal | None:
+        """A trailing order's distance in percent, exactly; None where it is an amount."""
+        return None if self.trail_bps is None else Decimal(self.trail_bps).scaleb(-2)
 
     @property
     def is_final(self) -> bool:

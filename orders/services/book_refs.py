@@ -57,8 +57,8 @@ def _open(ids: list[int]) -> None:
             FROM orders_shard s LEFT JOIN orders_book b ON b.shard_id = s.id GROUP BY s.id
         )
         INSERT INTO orders_book
-            (instrument_id, shard_id, seq, last_time, last_price_ticks, halted, state_hash)
-        SELECT i.id, r.id, 0, 0, 0, false, ''
+            (instrument_id, shard_id, seq, last_time, last_price_ticks, phase, state_hash)
+        SELECT i.id, r.id, 0, 0, 0, 1, ''
         FROM unnest(%s::int[]) WITH ORDINALITY AS i(id, place)
         JOIN ranked r ON r.place = (i.place - 1) %% r.shards
         ON CONFLICT DO NOTHING

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import orjson
+from tradeengine.codec import NO_TERMS, Terms
+
 from audit.actor import Actor
 from orders.models import CommandKind, CommandStatus
 from tradeplatform.common.correlation import correlation_id
@@ -16,13 +19,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = (
     "id", "at", "shard_id", "instrument_id", "kind", "status", "order_id", "account_id", "side", "order_type",
     "time_in_force", "flags", "stp_mode", "stp_group", "reason_code", "price_ticks", "quantity_lots",
-    "time_us", "held", "actor_id", "actor_label", "reason", "correlation_id",
+    "phase", "terms", "time_us", "held", "actor_id", "actor_label", "reason", "correlation_id",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRow:
-    """A command about to be written, in the engine's integers."""
+    """A command about to be written, in the engine's integers; `terms` only for a NEW that has some."""
 
     shard_id: int
     instrument_id: int
@@ -38,6 +41,8 @@ class CommandRow:
     reason_code: int = 0
     price_ticks: int = 0
     quantity_lots: int = 0
+    phase: int = 0
+    terms: Terms = NO_TERMS
     held: Decimal = Decimal(0)
     reason: str = ""
 
@@ -50,6 +55,18 @@ def microseconds(at: datetime) -> int:
 def moment(time_us: int) -> datetime:
     """Microseconds since 1970 as a moment, exactly."""
     return _EPOCH + timedelta(microseconds=time_us)
+
+
+def terms_text(terms: Terms) -> str | None:
+    """Terms as JSON by the names of their fields, zeros left out; None where there are none."""
+    if terms == NO_TERMS:
+        return None
+    return orjson.dumps({name: int(value) for name, value in terms._asdict().items() if value}).decode()
+
+
+def terms_of(stored: str | None) -> Terms:
+    """The terms of a stored command."""
+    return NO_TERMS if stored is None else Terms(**orjson.loads(stored))
 
 
 def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -> list[int]:
@@ -78,6 +95,8 @@ def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -
                 row.reason_code,
                 row.price_ticks,
                 row.quantity_lots,
+                row.phase,
+                terms_text(row.terms),
                 time_us,
                 row.held,
                 actor.user_id,

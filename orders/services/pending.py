@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tradeengine import codec
 
+from orders.services.journal import terms_of
 from tradeplatform.common.db import execute, fetch
 
 
@@ -30,22 +31,29 @@ class PendingCommand:
     reason_code: int
     price_ticks: int
     quantity_lots: int
+    phase: int
+    terms: str | None
     time_us: int
     held: Decimal
     correlation_id: str
 
     def encode(self) -> bytes:
-        """The engine's record of it."""
+        """The engine's record of it, and that of its terms."""
+        if self.terms is None:
+            return self._record(self.flags)
+        return self._record(self.flags | codec.CommandFlag.TERMS) + terms_of(self.terms).encode()
+
+    def _record(self, flags: int) -> bytes:
         return codec.COMMAND.pack(
-            self.kind, self.side, self.order_type, self.time_in_force, self.flags, self.stp_mode,
-            self.reason_code, 0, self.instrument_id, 0, self.id, self.order_id, self.account_id,
+            self.kind, self.side, self.order_type, self.time_in_force, flags, self.stp_mode,
+            self.reason_code, self.phase, self.instrument_id, 0, self.id, self.order_id, self.account_id,
             self.stp_group, self.price_ticks, self.quantity_lots, self.time_us,
         )  # fmt: skip
 
 
 COLUMNS = (
     "id, at, instrument_id, kind, order_id, account_id, side, order_type, time_in_force, flags, stp_mode,"
-    " stp_group, reason_code, price_ticks, quantity_lots, time_us, held, correlation_id"
+    " stp_group, reason_code, price_ticks, quantity_lots, phase, terms::text, time_us, held, correlation_id"
 )
 
 
