@@ -3,43 +3,58 @@
 use std::collections::BTreeSet;
 
 use crate::book::Book;
+use crate::codec::OpenOrder;
 use crate::engine::BookState;
 use crate::error::EngineError;
-use crate::hash::order_hash;
+use crate::hash::resting_hash;
 use crate::level::{Ladder, Level};
-use crate::orders::{NIL, Order};
-use crate::types::{InstrumentId, Lots, Seq, Side};
+use crate::orders::{NIL, Order, flag};
+use crate::types::{InstrumentId, Lots, Micros, OrderId, Phase, Place, Seq, Side};
 
 impl Book {
-    /// A book with these resting orders, or why there cannot be such a book.
+    /// A book with these open orders, or why there cannot be such a book.
     pub(crate) fn restored(
         instrument: InstrumentId,
-        orders: &[Order],
+        mut orders: Vec<OpenOrder>,
         state: BookState,
     ) -> Result<Self, EngineError> {
         let mut book = Self::new(instrument, state);
-        let mut by_priority: Vec<&Order> = orders.iter().collect();
-        by_priority.sort_unstable_by_key(|order| order.priority);
+        orders.sort_by_key(|order| order.order().priority);
         let mut last = Seq(0);
-        for order in by_priority {
-            if order.priority == last {
-                return Err(EngineError::DuplicatePriority(order.priority));
+        for open in orders {
+            let &Order { order_id, priority, side, leaves, executed, .. } = open.order();
+            if priority == last {
+                return Err(EngineError::DuplicatePriority(priority));
             }
-            if order.priority > state.seq {
-                return Err(EngineError::PriorityAhead(order.priority));
+            if priority > state.seq {
+                return Err(EngineError::PriorityAhead(priority));
             }
-            if book.find(order.order_id).is_some() {
-                return Err(EngineError::DuplicateOrder(order.order_id));
+            if book.is_open(order_id) {
+                return Err(EngineError::DuplicateOrder(order_id));
             }
-            let side_total = book.ladder(order.side).total;
-            if [side_total, order.executed].iter().any(|lots| lots.0.checked_add(order.leaves.0).is_none()) {
-                return Err(EngineError::QuantityOverflow(order.order_id));
+            if [book.ladder(side).total, executed].iter().any(|lots| lots.0.checked_add(leaves.0).is_none()) {
+                return Err(EngineError::QuantityOverflow(order_id));
             }
-            last = order.priority;
-            book.rest(*order);
+            last = priority;
+            match open {
+                OpenOrder::Resting(order, extra) => {
+                    let slot = book.rest(order, extra);
+                    if book.parked.has_children(order_id) {
+                        book.orders.node_mut(slot).order.flags |= flag::WATCHED;
+                    }
+                }
+                OpenOrder::Parked(parked) => {
+                    let armed = parked.place == Place::Armed;
+                    book.park(parked);
+                    if armed {
+                        book.watch(order_id);
+                    }
+                }
+            }
         }
         if let Some((bid, ask)) = book.bids.best_price().zip(book.asks.best_price())
             && bid >= ask
+            && state.phase == Phase::Open
         {
             return Err(EngineError::Crossed { bid, ask });
         }
@@ -53,6 +68,7 @@ impl Book {
     }
 
     fn verify(&self) -> Result<(), String> {
+        ensure(self.agenda.is_empty(), || format!("{:?} is left to do", self.agenda))?;
         let mut priorities = BTreeSet::new();
         let mut hash = 0_u128;
         for side in [Side::Buy, Side::Sell] {
@@ -62,55 +78,116 @@ impl Book {
             ensure(ladder.best() == best, || format!("{side:?}: the best level is stale"))?;
             for (level_id, level) in ladder.iter() {
                 total += self.verify_level(side, level_id, level)?;
-                for slot in self.queue(level.head) {
-                    let order = self.order(slot);
-                    hash = hash.wrapping_add(order_hash(order));
-                    ensure(priorities.insert(order.priority), || format!("{:?} repeats", order.priority))?;
-                    ensure(order.priority <= self.state.seq, || format!("{:?} is ahead", order.priority))?;
-                }
             }
             ensure(total == ladder.total, || {
                 format!("{side:?}: {total:?} open, {:?} counted", ladder.total)
             })?;
             ensure(ladder.is_sorted_and_complete(), || format!("{side:?}: ladder and levels disagree"))?;
         }
+        let (mut extras, mut expiries) = (0, 0);
+        for (_, order) in self.resting() {
+            let extra = self.extra(order);
+            hash = hash.wrapping_add(resting_hash(order, extra));
+            self.verify_priority(order, &mut priorities)?;
+            let end = extra.map_or(Micros(0), |extra| extra.expires);
+            extras += usize::from(extra.is_some());
+            expiries += self.verify_expiry(order.order_id, end)?;
+            ensure(
+                extra.map_or(0, |extra| extra.flags() & flag::EXTRA) == order.flags & flag::EXTRA,
+                || format!("{:?}: flags {} and {extra:?} disagree", order.order_id, order.flags),
+            )?;
+        }
+        let resting = priorities.len();
+        let (mut armed, mut children) = (0, 0);
+        for parked in self.parked.iter() {
+            let order = &parked.order;
+            hash = hash.wrapping_add(parked.share());
+            self.verify_priority(order, &mut priorities)?;
+            expiries += self.verify_expiry(order.order_id, parked.terms.expires)?;
+            children += usize::from(parked.terms.parent.is_some());
+            ensure(!parked.queued, || format!("{:?} is about to go live", order.order_id))?;
+            if parked.place == Place::Armed {
+                armed += 1;
+                ensure(self.parked.triggers.contains(parked), || {
+                    format!("{:?} is not watched", order.order_id)
+                })?;
+            }
+        }
         let uncrossed = self.bids.best_price().zip(self.asks.best_price()).is_none_or(|(bid, ask)| bid < ask);
-        ensure(uncrossed, || "bids and asks are crossed".to_owned())?;
+        ensure(uncrossed || self.state.phase != Phase::Open, || "bids and asks are crossed".to_owned())?;
         ensure(hash == self.orders_hash, || "the hash of the orders is stale".to_owned())?;
-        let found = priorities.len();
-        ensure(found == self.index.len(), || format!("{found} queued, {} indexed", self.index.len()))?;
-        ensure(found == self.orders.len(), || format!("{found} queued, {} in the slab", self.orders.len()))?;
         let (slots, free) = self.orders.capacity();
-        ensure(found + free == slots, || format!("{slots} slots for {found} orders and {free} free"))
+        for (what, found, counted) in [
+            ("indexed", resting, self.index.len()),
+            ("in the slab", resting, self.orders.len()),
+            ("slots", resting + free, slots),
+            ("extras", extras, self.extras.len()),
+            ("expiries", expiries, self.expiries.len()),
+            ("watched", armed, self.parked.triggers.len()),
+            ("children", children, self.parked.children_count()),
+        ] {
+            ensure(found == counted, || format!("{found} found, {counted} {what}"))?;
+        }
+        Ok(())
+    }
+
+    fn verify_priority(&self, order: &Order, seen: &mut BTreeSet<Seq>) -> Result<(), String> {
+        ensure(seen.insert(order.priority), || format!("{:?} repeats", order.priority))?;
+        ensure(order.priority <= self.state.seq, || format!("{:?} is ahead", order.priority))
+    }
+
+    fn verify_expiry(&self, order_id: OrderId, expires: Micros) -> Result<usize, String> {
+        let noted = expires.0 == 0 || self.expiries.contains(expires, order_id);
+        ensure(noted && (expires.0 == 0 || self.expiries.next <= expires), || {
+            format!("the end of {order_id:?} is not noted")
+        })?;
+        Ok(usize::from(expires.0 != 0))
     }
 
     /// The links and sums of one level; returns its open lots.
     fn verify_level(&self, side: Side, level_id: u32, level: &Level) -> Result<Lots, String> {
         let place = || format!("{side:?} level {}", level.price.0);
-        let (mut total, mut previous, mut priority) = (Lots::ZERO, NIL, Seq(0));
+        let (mut total, mut shown, mut previous) = (Lots::ZERO, Lots::ZERO, NIL);
+        let (mut turn, mut first_hidden) = ((false, Seq(0)), NIL);
         for slot in self.queue(level.head) {
             let node = self.orders.node(slot);
             let order = &node.order;
             let linked = node.prev == previous && node.level == level_id;
             let placed = order.side == side && order.price == level.price;
             ensure(linked && placed, || format!("{}: {:?} is misplaced", place(), order.order_id))?;
-            ensure(order.leaves > Lots::ZERO && order.executed >= Lots::ZERO, || {
-                format!("{}: {order:?}", place())
-            })?;
-            ensure(order.priority > priority, || {
-                format!("{}: {:?} is out of turn", place(), order.order_id)
-            })?;
+            let slice = self.shown(order);
+            let sized = order.leaves > Lots::ZERO
+                && order.executed >= Lots::ZERO
+                && slice <= order.leaves
+                && (slice > Lots::ZERO) != order.is(flag::HIDDEN);
+            ensure(sized, || format!("{}: {order:?}", place()))?;
+            let next = (order.is(flag::HIDDEN), order.priority);
+            ensure(next > turn, || format!("{}: {:?} is out of turn", place(), order.order_id))?;
+            if next.0 && !turn.0 {
+                first_hidden = slot;
+            }
             ensure(self.find(order.order_id) == Some(slot), || {
                 format!("{:?} is not indexed", order.order_id)
             })?;
             total += order.leaves;
-            (previous, priority) = (slot, order.priority);
+            shown += slice;
+            (previous, turn) = (slot, next);
         }
         ensure(level.tail == previous && previous != NIL, || format!("{}: wrong tail", place()))?;
-        ensure(total == level.quantity, || {
-            format!("{}: {total:?} open, {:?} counted", place(), level.quantity)
+        ensure(level.hidden == first_hidden, || format!("{}: wrong first hidden order", place()))?;
+        ensure(shown == level.quantity, || {
+            format!("{}: {shown:?} shown, {:?} counted", place(), level.quantity)
         })?;
         Ok(total)
+    }
+}
+
+impl OpenOrder {
+    pub(crate) const fn order(&self) -> &Order {
+        match self {
+            Self::Resting(order, _) => order,
+            Self::Parked(parked) => &parked.order,
+        }
     }
 }
 
@@ -128,7 +205,8 @@ fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), String>
 mod tests {
     use super::*;
     use crate::hash::tests::sample;
-    use crate::types::{OrderId, Ticks};
+    use crate::orders::Extra;
+    use crate::types::Ticks;
 
     const STATE: BookState = BookState { seq: Seq(9), ..BookState::EMPTY };
 
@@ -140,14 +218,19 @@ mod tests {
         [bid, behind, ask]
     }
 
+    fn restored(orders: &[Order]) -> Result<Book, EngineError> {
+        let orders = orders.iter().map(|&order| OpenOrder::Resting(order, Extra::default()));
+        Book::restored(InstrumentId(1), orders.collect(), STATE)
+    }
+
     fn book() -> Book {
-        Book::restored(InstrumentId(1), &orders(), STATE).unwrap()
+        restored(&orders()).unwrap()
     }
 
     #[test]
     fn a_book_is_the_same_whatever_the_order_of_its_records() {
         let [bid, behind, ask] = orders();
-        let other = Book::restored(InstrumentId(1), &[ask, behind, bid], STATE).unwrap();
+        let other = restored(&[ask, behind, bid]).unwrap();
 
         assert_eq!(book().check(), Ok(()));
         assert_eq!(other.open_orders(), book().open_orders());
@@ -175,7 +258,7 @@ mod tests {
             ),
         ];
         for (orders, refusal) in refusals {
-            assert_eq!(Book::restored(InstrumentId(1), &orders, STATE).err(), Some(refusal));
+            assert_eq!(restored(&orders).err(), Some(refusal));
         }
     }
 
@@ -183,7 +266,7 @@ mod tests {
     fn every_kind_of_damage_is_found() {
         type Damage = fn(&mut Book);
         let damages: [(&str, Damage); 9] = [
-            ("open", |book| book.orders.node_mut(0).order.leaves += Lots(1)),
+            ("shown", |book| book.orders.node_mut(0).order.leaves += Lots(1)),
             ("hash", |book| book.orders.node_mut(0).order.executed += Lots(1)),
             ("out of turn", |book| book.orders.node_mut(0).order.priority = Seq(9)),
             ("misplaced", |book| book.orders.node_mut(1).prev = NIL),
@@ -192,8 +275,8 @@ mod tests {
             ("indexed", |book| book.index.clear()),
             ("ahead", |book| book.state.seq = Seq(8)),
             ("crossed", |book| {
-                let ask = book.remove(2);
-                book.rest(Order { price: Ticks(3), ..ask });
+                let (ask, extra) = book.remove(2);
+                book.rest(Order { price: Ticks(3), ..ask }, extra);
             }),
         ];
         for (complaint, damage) in damages {

@@ -1,83 +1,91 @@
-//! The byte layout of everything that crosses the boundary: packed, little endian, fixed size.
-//!
-//! ```text
-//! COMMAND 72   0 kind 1 side 2 type 3 tif 4 flags 5 stp 6 reason 7 zero   8 u32 instrument 12 u32 zero
-//!             16 u64 command_id 24 order_id 32 account 40 stp_group      48 i64 price 56 quantity 64 time
-//! EVENT  104   0 kind 1 reason 2 side 3 flags   4 u32 instrument         8 u64 seq 16 command_id 24 order_id
-//!             32 account 40 maker_order_id 48 maker_account              56 i64 price 64 quantity 72 leaves
-//!             80 maker_leaves 88 priority 96 time
-//! RESTING 80   0 side 1 flags 2 stp 3..8 zero   8 i64 order_id 16 account 24 stp_group 32 price 40 leaves
-//!             48 executed 56 priority 64 time 72 zero
-//! LEVEL   24   0 u32 instrument 4 side 5..8 zero   8 i64 price 16 quantity
-//! ```
+//! The byte layout of everything that crosses the boundary: packed, little endian, fixed size. It is written
+//! down in `docs/engine.md`; what has no meaning there must be zero here.
 
-use crate::command::{Action, Amendment, Command, CommandKind, NewOrder};
+use crate::command::{Action, Amendment, Command, CommandKind, NewOrder, PhaseChange, TERMS_KIND};
 use crate::engine::LevelTotal;
 use crate::error::EngineError;
-use crate::event::Event;
-use crate::orders::Order;
-use crate::record::{Record, records};
+use crate::orders::{Extra, Order, flag};
+use crate::parked::Parked;
+use crate::record::{Cursor, Record};
+use crate::terms::Terms;
 use crate::types::{
-    AccountId, CommandId, GroupId, InstrumentId, Lots, Micros, OrderId, OrderType, Reason, Seq, Side,
-    StpMode, Ticks, TimeInForce,
+    AccountId, CommandId, GroupId, InstrumentId, Link, Lots, Micros, OrderId, OrderType, Phase, Place,
+    Reason, Seq, Side, StpMode, Ticks, TimeInForce, TriggerKind, TriggerSource,
 };
 
 /// Bytes of one command.
 pub const COMMAND_SIZE: usize = 72;
+/// Bytes of the terms of a new order, which follow it.
+pub const TERMS_SIZE: usize = 144;
 /// Bytes of one event.
 pub const EVENT_SIZE: usize = 104;
-/// Bytes of one resting order.
-pub const RESTING_SIZE: usize = 80;
+/// Bytes of one open order.
+pub const OPEN_SIZE: usize = 80;
 /// Bytes of one level.
 pub const LEVEL_SIZE: usize = 24;
 
+/// Terms after an open order fill two of its records.
+const OPEN_TERMS_SIZE: usize = 2 * OPEN_SIZE;
+const OPEN_VERSION: u8 = 2;
+
 const POST_ONLY: u8 = 1;
 const CANCEL_RESTING: u8 = 2;
+const WITH_TERMS: u8 = 4;
+const REDUCE_ONLY: u8 = 8;
+const HAS_DISPLAY: u8 = 1;
 
 /// Decodes a whole batch into `commands`, replacing what was there.
 pub(crate) fn decode_commands(bytes: &[u8], commands: &mut Vec<Command>) -> Result<(), EngineError> {
     commands.clear();
-    for record in records(bytes, COMMAND_SIZE)? {
-        commands.push(decode_command(&record)?);
+    let mut cursor = Cursor::new(bytes, COMMAND_SIZE)?;
+    while let Some(record) = cursor.next(COMMAND_SIZE) {
+        commands.push(decode_command(&record, &mut cursor)?);
     }
     Ok(())
 }
 
-fn decode_command(record: &Record<'_>) -> Result<Command, EngineError> {
-    record.zero(7, 1, "byte 7")?;
-    record.zero(12, 4, "bytes 12 to 15")?;
+fn decode_command(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Command, EngineError> {
     let kind = record.code(0, "kind", CommandKind::from_code)?;
-    let allowed_flags = match kind {
-        CommandKind::New => POST_ONLY,
-        CommandKind::Halt => CANCEL_RESTING,
-        CommandKind::Cancel | CommandKind::Amend | CommandKind::Resume => 0,
-    };
-    let flags = record.u8(4);
-    if flags & !allowed_flags != 0 {
-        return Err(record.bad("flags", flags.into()));
-    }
-    let reason = record.code(6, "reason", Reason::from_code)?;
-    let account = AccountId(record.number(32, "account", i64::from(kind == CommandKind::New))?);
-    let order_id = || record.number(24, "order_id", 1).map(OrderId);
-    let price = Ticks(record.i64(48));
-    let quantity = Lots(record.i64(56));
+    record.zero(12, 4, "bytes 12 to 15")?;
     let action = match kind {
-        CommandKind::New => Action::New(NewOrder {
-            order_id: order_id()?,
-            account,
-            stp_group: GroupId(record.number(40, "stp_group", 0)?),
-            side: record.code(1, "side", Side::from_code)?,
-            order_type: record.code(2, "order_type", OrderType::from_code)?,
-            tif: record.code(3, "tif", TimeInForce::from_code)?,
-            post_only: flags & POST_ONLY != 0,
-            stp: record.code(5, "stp", StpMode::from_code)?,
-            price,
-            quantity,
-        }),
-        CommandKind::Cancel => Action::Cancel { order_id: order_id()?, account, reason },
-        CommandKind::Amend => Action::Amend(Amendment { order_id: order_id()?, account, price, quantity }),
-        CommandKind::Halt => Action::Halt { account, reason, cancel_resting: flags & CANCEL_RESTING != 0 },
-        CommandKind::Resume => Action::Resume { account, reason },
+        CommandKind::New => decode_new(record, cursor)?,
+        CommandKind::Cancel => {
+            record.zero(1, 5, "bytes 1 to 5")?;
+            record.zero(7, 1, "phase")?;
+            record.zero(40, 24, "bytes 40 to 63")?;
+            Action::Cancel {
+                order_id: OrderId(record.number(24, "order_id", 1)?),
+                account: AccountId(record.number(32, "account", 0)?),
+                reason: record.code(6, "reason", Reason::from_code)?,
+            }
+        }
+        CommandKind::Amend => {
+            record.zero(1, 7, "bytes 1 to 7")?;
+            Action::Amend(Amendment {
+                order_id: OrderId(record.number(24, "order_id", 1)?),
+                account: AccountId(record.number(32, "account", 0)?),
+                trigger: Ticks(record.i64(40)),
+                price: Ticks(record.i64(48)),
+                quantity: Lots(record.i64(56)),
+            })
+        }
+        CommandKind::Phase => decode_phase(record)?,
+        CommandKind::Time => {
+            record.zero(1, 7, "bytes 1 to 7")?;
+            record.zero(24, 40, "bytes 24 to 63")?;
+            Action::Time
+        }
+        CommandKind::MassCancel => {
+            record.zero(2, 4, "bytes 2 to 5")?;
+            record.zero(7, 1, "phase")?;
+            record.zero(24, 8, "order_id")?;
+            record.zero(40, 24, "bytes 40 to 63")?;
+            Action::MassCancel {
+                account: AccountId(record.number(32, "account", 0)?),
+                side: record.optional(1, "side", Side::from_code)?,
+                reason: record.code(6, "reason", Reason::from_code)?,
+            }
+        }
     };
     Ok(Command {
         instrument: InstrumentId(record.u32(8)),
@@ -87,129 +95,303 @@ fn decode_command(record: &Record<'_>) -> Result<Command, EngineError> {
     })
 }
 
-/// Decodes resting orders. Whether they fit together is the book's matter.
-pub(crate) fn decode_resting(bytes: &[u8]) -> Result<Vec<Order>, EngineError> {
-    records(bytes, RESTING_SIZE)?.map(|record| decode_order(&record)).collect()
+fn decode_new(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Action, EngineError> {
+    record.zero(6, 2, "bytes 6 to 7")?;
+    let flags = record.flags(4, POST_ONLY | WITH_TERMS | REDUCE_ONLY)?;
+    let new = NewOrder {
+        order_id: OrderId(record.number(24, "order_id", 1)?),
+        account: AccountId(record.number(32, "account", 1)?),
+        stp_group: GroupId(record.number(40, "stp_group", 0)?),
+        side: record.code(1, "side", Side::from_code)?,
+        order_type: record.code(2, "order_type", OrderType::from_code)?,
+        tif: record.code(3, "tif", TimeInForce::from_code)?,
+        post_only: flags & POST_ONLY != 0,
+        reduce_only: flags & REDUCE_ONLY != 0,
+        stp: record.code(5, "stp", StpMode::from_code)?,
+        price: Ticks(record.i64(48)),
+        quantity: Lots(record.i64(56)),
+    };
+    if flags & WITH_TERMS != 0 {
+        let terms = cursor.next(TERMS_SIZE).ok_or_else(|| record.bad("flags", flags.into()))?;
+        return Ok(Action::NewWithTerms(Box::new((new, decode_terms(&terms)?))));
+    }
+    if new.reduce_only {
+        return Ok(Action::NewWithTerms(Box::new((new, Terms::NONE))));
+    }
+    Ok(Action::New(new))
 }
 
-fn decode_order(record: &Record<'_>) -> Result<Order, EngineError> {
-    record.zero(3, 5, "bytes 3 to 7")?;
-    record.zero(72, 8, "bytes 72 to 79")?;
-    let flags = record.u8(1);
-    if flags & !POST_ONLY != 0 {
-        return Err(record.bad("flags", flags.into()));
+fn decode_phase(record: &Record<'_>) -> Result<Action, EngineError> {
+    record.zero(1, 3, "bytes 1 to 3")?;
+    record.zero(5, 1, "stp")?;
+    record.zero(24, 8, "order_id")?;
+    record.zero(40, 8, "stp_group")?;
+    record.zero(56, 8, "quantity")?;
+    Ok(Action::Phase(PhaseChange {
+        phase: record.code(7, "phase", Phase::from_code)?,
+        account: AccountId(record.number(32, "account", 0)?),
+        reason: record.code(6, "reason", Reason::from_code)?,
+        cancel_resting: record.flags(4, CANCEL_RESTING)? != 0,
+        reference: Ticks(record.number(48, "price", 0)?),
+    }))
+}
+
+fn decode_terms(record: &Record<'_>) -> Result<Terms, EngineError> {
+    if record.u8(0) != TERMS_KIND {
+        return Err(record.bad("kind", record.u8(0).into()));
     }
-    Ok(Order {
+    record.zero(5, 3, "bytes 5 to 7")?;
+    record.zero(88, 56, "bytes 88 to 143")?;
+    let has_display = record.flags(4, HAS_DISPLAY)? != 0;
+    if !has_display {
+        record.zero(32, 8, "display")?;
+    }
+    Ok(Terms {
+        trigger: record.code(1, "trigger", TriggerKind::from_code)?,
+        source: record.code(2, "source", TriggerSource::from_code)?,
+        link: record.code(3, "link", Link::from_code)?,
+        trigger_price: Ticks(record.i64(8)),
+        distance: record.i64(16),
+        step: Ticks(record.i64(24)),
+        display: has_display.then(|| Lots(record.i64(32))),
+        min_quantity: Lots(record.i64(40)),
+        expires: Micros(record.i64(48)),
+        budget: record.i64(56),
+        position_limit: Lots(record.i64(64)),
+        parent: OrderId(record.i64(72)),
+        partner: OrderId(record.i64(80)),
+    })
+}
+
+/// An open order, wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OpenOrder {
+    Resting(Order, Extra),
+    Parked(Parked),
+}
+
+/// Decodes open orders. Whether they fit together is the book's matter.
+pub(crate) fn decode_open(bytes: &[u8]) -> Result<Vec<OpenOrder>, EngineError> {
+    let mut orders = Vec::new();
+    let mut cursor = Cursor::new(bytes, OPEN_SIZE)?;
+    while let Some(record) = cursor.next(OPEN_SIZE) {
+        orders.push(decode_open_order(&record, &mut cursor)?);
+    }
+    Ok(orders)
+}
+
+fn decode_open_order(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<OpenOrder, EngineError> {
+    if record.u8(3) != OPEN_VERSION {
+        return Err(EngineError::Version { given: record.u8(3), known: OPEN_VERSION });
+    }
+    record.zero(7, 1, "byte 7")?;
+    record.zero(72, 8, "bytes 72 to 79")?;
+    let flags = record.flags(1, POST_ONLY | WITH_TERMS)?;
+    let place = record.code(4, "place", Place::from_code)?;
+    let order_type = record.code(5, "type", OrderType::from_code)?;
+    let tif = record.code(6, "tif", TimeInForce::from_code)?;
+    let terms = if flags & WITH_TERMS == 0 {
+        Terms::NONE
+    } else {
+        let terms = cursor.next(OPEN_TERMS_SIZE).ok_or_else(|| record.bad("flags", flags.into()))?;
+        terms.zero(TERMS_SIZE, OPEN_TERMS_SIZE - TERMS_SIZE, "bytes 144 to 159")?;
+        decode_terms(&terms)?
+    };
+    let resting = place == Place::Resting;
+    let order = Order {
         side: record.code(0, "side", Side::from_code)?,
-        post_only: flags & POST_ONLY != 0,
         stp: record.code(2, "stp", StpMode::from_code)?,
         order_id: OrderId(record.number(8, "order_id", 1)?),
         account: AccountId(record.number(16, "account", 1)?),
         stp_group: GroupId(record.number(24, "stp_group", 0)?),
-        price: Ticks(record.number(32, "price", 1)?),
-        leaves: Lots(record.number(40, "leaves", 1)?),
+        price: Ticks(record.number(32, "price", i64::from(order_type == OrderType::Limit))?),
+        leaves: Lots(record.number(40, "leaves", i64::from(resting))?),
         executed: Lots(record.number(48, "executed", 0)?),
         priority: Seq(record.number(56, "priority", 1)?),
-        time: Micros(record.i64(64)),
-    })
+        flags: (if flags & POST_ONLY == 0 { 0 } else { flag::POST_ONLY })
+            | (if tif == TimeInForce::Day { flag::DAY } else { 0 })
+            | (if terms.partner.is_some() { flag::WATCHED } else { 0 }),
+    };
+    let shown = Lots(record.i64(64));
+    let bad = |field, value: i64| record.bad(field, value.cast_unsigned());
+    for (field, number) in [
+        ("expires", terms.expires.0),
+        ("partner", terms.partner.0),
+        ("parent", terms.parent.0),
+        ("display", terms.display.map_or(0, |lots| lots.0)),
+        ("min_quantity", terms.min_quantity.0),
+    ] {
+        if number < 0 {
+            return Err(bad(field, number));
+        }
+    }
+    if !resting {
+        let armed = place == Place::Armed;
+        let reason_to_park = if armed { terms.trigger != TriggerKind::None } else { terms.parent.is_some() };
+        if !reason_to_park {
+            return Err(record.bad("place", place.code().into()));
+        }
+        if shown != Lots::ZERO {
+            return Err(bad("shown", shown.0));
+        }
+        if terms.trigger != TriggerKind::None && (terms.trigger_price.0 < 1 || terms.step.0 < 0) {
+            return Err(bad("trigger_price", terms.trigger_price.0));
+        }
+        return Ok(OpenOrder::Parked(Parked { order, order_type, tif, terms, place, queued: false }));
+    }
+    if order_type != OrderType::Limit || !tif.rests() || terms != terms.of_resting() {
+        return Err(record.bad("type", order_type.code().into()));
+    }
+    let fits = match terms.display {
+        None => shown == order.leaves,
+        Some(Lots::ZERO) => shown == Lots::ZERO,
+        Some(display) => Lots::ZERO < shown && shown <= display.min(order.leaves),
+    };
+    if !fits {
+        return Err(bad("shown", shown.0));
+    }
+    let shown = if terms.display.is_some() { shown } else { Lots::ZERO };
+    let extra = Extra { display: terms.display, shown, expires: terms.expires, partner: terms.partner };
+    Ok(OpenOrder::Resting(order, extra))
 }
 
 /// Encodes one command; what does not apply to its kind is zero.
 #[must_use]
-pub fn encode_command(command: &Command) -> [u8; COMMAND_SIZE] {
+pub fn encode_command(command: &Command) -> Vec<u8> {
     let mut record = [0; COMMAND_SIZE];
-    let (order_id, account) = match command.action {
-        Action::New(order) => {
-            record[..6].copy_from_slice(&[
-                CommandKind::New.code(),
-                order.side.code(),
-                order.order_type.code(),
-                order.tif.code(),
-                if order.post_only { POST_ONLY } else { 0 },
-                order.stp.code(),
-            ]);
-            put(&mut record, 40, [order.stp_group.0, order.price.0, order.quantity.0]);
-            (order.order_id, order.account)
+    record[8..12].copy_from_slice(&command.instrument.0.to_le_bytes());
+    put(&mut record, 16, [command.command_id.0]);
+    put(&mut record, 64, [command.time.0]);
+    let mut tail = Vec::new();
+    match &command.action {
+        Action::New(new) => put_new(&mut record, new),
+        Action::NewWithTerms(with_terms) => {
+            let (new, terms) = &**with_terms;
+            put_new(&mut record, new);
+            record[4] |= WITH_TERMS;
+            tail.extend_from_slice(&encode_terms(terms));
         }
         Action::Cancel { order_id, account, reason } => {
             (record[0], record[6]) = (CommandKind::Cancel.code(), reason.code());
-            (order_id, account)
+            put(&mut record, 24, [order_id.0, account.0]);
         }
-        Action::Amend(Amendment { order_id, account, price, quantity }) => {
+        Action::Amend(Amendment { order_id, account, price, quantity, trigger }) => {
             record[0] = CommandKind::Amend.code();
-            put(&mut record, 48, [price.0, quantity.0]);
-            (order_id, account)
+            put(&mut record, 24, [order_id.0, account.0, trigger.0, price.0, quantity.0]);
         }
-        Action::Halt { account, reason, cancel_resting } => {
-            (record[0], record[6]) = (CommandKind::Halt.code(), reason.code());
-            record[4] = if cancel_resting { CANCEL_RESTING } else { 0 };
-            (OrderId(0), account)
+        Action::Phase(change) => {
+            (record[0], record[6]) = (CommandKind::Phase.code(), change.reason.code());
+            record[4] = if change.cancel_resting { CANCEL_RESTING } else { 0 };
+            record[7] = change.phase.code();
+            put(&mut record, 32, [change.account.0]);
+            put(&mut record, 48, [change.reference.0]);
         }
-        Action::Resume { account, reason } => {
-            (record[0], record[6]) = (CommandKind::Resume.code(), reason.code());
-            (OrderId(0), account)
+        Action::Time => record[0] = CommandKind::Time.code(),
+        Action::MassCancel { account, side, reason } => {
+            (record[0], record[6]) = (CommandKind::MassCancel.code(), reason.code());
+            record[1] = side.map_or(0, Side::code);
+            put(&mut record, 32, [account.0]);
         }
-    };
-    record[8..12].copy_from_slice(&command.instrument.0.to_le_bytes());
-    put(&mut record, 16, [command.command_id.0, order_id.0, account.0]);
-    put(&mut record, 64, [command.time.0]);
+    }
+    [&record[..], &tail].concat()
+}
+
+fn put_new(record: &mut [u8], new: &NewOrder) {
+    let post_only = if new.post_only { POST_ONLY } else { 0 };
+    let reduce_only = if new.reduce_only { REDUCE_ONLY } else { 0 };
+    record[..6].copy_from_slice(&[
+        CommandKind::New.code(),
+        new.side.code(),
+        new.order_type.code(),
+        new.tif.code(),
+        post_only | reduce_only,
+        new.stp.code(),
+    ]);
+    put(record, 24, [new.order_id.0, new.account.0, new.stp_group.0, new.price.0, new.quantity.0]);
+}
+
+fn encode_terms(terms: &Terms) -> [u8; TERMS_SIZE] {
+    let mut record = [0; TERMS_SIZE];
+    let flags = if terms.display.is_some() { HAS_DISPLAY } else { 0 };
+    record[..5].copy_from_slice(&[
+        TERMS_KIND,
+        terms.trigger.code(),
+        terms.source.code(),
+        terms.link.code(),
+        flags,
+    ]);
+    put(
+        &mut record,
+        8,
+        [
+            terms.trigger_price.0,
+            terms.distance,
+            terms.step.0,
+            terms.display.map_or(0, |lots| lots.0),
+            terms.min_quantity.0,
+            terms.expires.0,
+            terms.budget,
+            terms.position_limit.0,
+            terms.parent.0,
+            terms.partner.0,
+        ],
+    );
     record
 }
 
-/// Encodes events one after another.
-#[must_use]
-pub fn encode_events(events: &[Event]) -> Vec<u8> {
-    encode(events, |event| {
-        let mut record = [0; EVENT_SIZE];
-        let side = event.side.map_or(0, Side::code);
-        record[..4].copy_from_slice(&[event.kind.code(), event.reason.code(), side, event.flags]);
-        record[4..8].copy_from_slice(&event.instrument.0.to_le_bytes());
-        put(&mut record, 8, [event.seq.0, event.command_id.0, event.order_id.0, event.account.0]);
-        put(
-            &mut record,
-            40,
-            [event.maker_order_id.0, event.maker_account.0, event.price.0, event.quantity.0],
-        );
-        put(&mut record, 72, [event.leaves.0, event.maker_leaves.0, event.priority.0, event.time.0]);
-        record
-    })
-}
-
-/// Encodes resting orders one after another.
-#[must_use]
-pub fn encode_resting(orders: &[Order]) -> Vec<u8> {
-    encode(orders, |order| {
-        let mut record = [0; RESTING_SIZE];
-        let flags = if order.post_only { POST_ONLY } else { 0 };
-        record[..3].copy_from_slice(&[order.side.code(), flags, order.stp.code()]);
-        put(&mut record, 8, [order.order_id.0, order.account.0, order.stp_group.0, order.price.0]);
-        put(&mut record, 40, [order.leaves.0, order.executed.0, order.priority.0, order.time.0]);
-        record
-    })
+/// Appends one open order.
+pub(crate) fn encode_open(open: &OpenOrder, bytes: &mut Vec<u8>) {
+    let (order, place, order_type, tif, shown, terms) = match open {
+        OpenOrder::Resting(order, extra) => {
+            let &Extra { display, shown, expires, partner } = extra;
+            let tif = if order.is(flag::DAY) { TimeInForce::Day } else { TimeInForce::Gtc };
+            let shown = if display.is_some() { shown } else { order.leaves };
+            let terms = Terms { display, expires, partner, ..Terms::NONE };
+            (order, Place::Resting, OrderType::Limit, tif, shown, terms)
+        }
+        OpenOrder::Parked(parked) => {
+            let &Parked { place, order_type, tif, terms, .. } = parked;
+            (&parked.order, place, order_type, tif, Lots::ZERO, terms)
+        }
+    };
+    let has_terms = terms != Terms::NONE;
+    let flags =
+        (if order.is(flag::POST_ONLY) { POST_ONLY } else { 0 }) | (if has_terms { WITH_TERMS } else { 0 });
+    let mut record = [0; OPEN_SIZE];
+    record[..7].copy_from_slice(&[
+        order.side.code(),
+        flags,
+        order.stp.code(),
+        OPEN_VERSION,
+        place.code(),
+        order_type.code(),
+        tif.code(),
+    ]);
+    put(&mut record, 8, [order.order_id.0, order.account.0, order.stp_group.0, order.price.0]);
+    put(&mut record, 40, [order.leaves.0, order.executed.0, order.priority.0, shown.0]);
+    bytes.extend_from_slice(&record);
+    if has_terms {
+        bytes.extend_from_slice(&encode_terms(&terms));
+        bytes.resize(bytes.len() + OPEN_TERMS_SIZE - TERMS_SIZE, 0);
+    }
 }
 
 /// Encodes levels one after another.
 #[must_use]
 pub fn encode_levels(levels: &[LevelTotal]) -> Vec<u8> {
-    encode(levels, |level| {
+    let mut bytes = Vec::with_capacity(levels.len() * LEVEL_SIZE);
+    for level in levels {
         let mut record = [0; LEVEL_SIZE];
         record[..4].copy_from_slice(&level.instrument.0.to_le_bytes());
         record[4] = level.side.code();
         put(&mut record, 8, [level.price.0, level.quantity.0]);
-        record
-    })
-}
-
-fn encode<T, const SIZE: usize>(items: &[T], record: impl Fn(&T) -> [u8; SIZE]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(items.len() * SIZE);
-    for item in items {
-        bytes.extend_from_slice(&record(item));
+        bytes.extend_from_slice(&record);
     }
     bytes
 }
 
-/// Writes consecutive 64-bit numbers. None is negative where the layout says u64: seq and ids are not.
-fn put<const COUNT: usize>(record: &mut [u8], at: usize, numbers: [i64; COUNT]) {
+/// Writes consecutive 64-bit numbers.
+pub(crate) fn put<const COUNT: usize>(record: &mut [u8], at: usize, numbers: [i64; COUNT]) {
     for (place, number) in record[at..].chunks_exact_mut(8).zip(numbers) {
         place.copy_from_slice(&number.to_le_bytes());
     }
@@ -233,11 +415,35 @@ mod tests {
                 order_type: OrderType::Market,
                 tif: TimeInForce::Fok,
                 post_only: true,
+                reduce_only: false,
                 stp: StpMode::Decrement,
                 price: Ticks(-9),
                 quantity: Lots(10),
             }),
         }
+    }
+
+    fn terms() -> Terms {
+        Terms {
+            trigger: TriggerKind::TrailingBps,
+            source: TriggerSource::Quote,
+            link: Link::Attached,
+            trigger_price: Ticks(1),
+            distance: 2,
+            step: Ticks(3),
+            display: Some(Lots(4)),
+            min_quantity: Lots(5),
+            expires: Micros(6),
+            budget: 7,
+            position_limit: Lots(8),
+            parent: OrderId(9),
+            partner: OrderId(10),
+        }
+    }
+
+    fn with_terms(terms: Terms) -> Command {
+        let Action::New(new) = new_order().action else { unreachable!("it is a plain order") };
+        Command { action: Action::NewWithTerms(Box::new((new, terms))), ..new_order() }
     }
 
     fn decode(record: &[u8]) -> Result<Vec<Command>, EngineError> {
@@ -248,40 +454,49 @@ mod tests {
     #[test]
     fn commands_survive_the_wire() {
         let (order_id, account, reason) = (OrderId(1), AccountId(2), Reason::MassCancel);
+        let (price, quantity, trigger) = (Ticks(3), Lots(4), Ticks(5));
+        let change =
+            PhaseChange { phase: Phase::Auction, account, reason, cancel_resting: true, reference: Ticks(6) };
         let actions = [
             new_order().action,
+            with_terms(terms()).action,
+            with_terms(Terms { display: None, ..terms() }).action,
             Action::Cancel { order_id, account, reason },
-            Action::Amend(Amendment { order_id, account, price: Ticks(3), quantity: Lots(4) }),
-            Action::Halt { account, reason, cancel_resting: true },
-            Action::Resume { account, reason },
+            Action::Amend(Amendment { order_id, account, price, quantity, trigger }),
+            Action::Phase(change),
+            Action::Time,
+            Action::MassCancel { account, side: Some(Side::Sell), reason },
+            Action::MassCancel { account, side: None, reason },
         ];
-        for action in actions {
-            let command = Command { action, ..new_order() };
-            assert_eq!(decode(&encode_command(&command)), Ok(vec![command]));
-        }
+        let commands = actions.map(|action| Command { action, ..new_order() });
+        let bytes: Vec<u8> = commands.iter().flat_map(encode_command).collect();
+        assert_eq!(decode(&bytes), Ok(commands.to_vec()));
     }
 
     #[test]
     fn every_byte_of_a_command_is_where_the_layout_says() {
-        let record = encode_command(&new_order());
-        assert_eq!(record[..16], [1, 2, 2, 3, 1, 4, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
-        let numbers: Vec<u8> = record[16..].chunks(8).map(|number| number[0]).collect();
+        let record = encode_command(&with_terms(terms()));
+        assert_eq!(record[..16], [1, 2, 2, 3, 5, 4, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        let numbers: Vec<u8> = record[16..72].chunks(8).map(|number| number[0]).collect();
         assert_eq!(numbers, [4, 6, 7, 8, 247, 10, 251]);
+        assert_eq!(record[72..80], [7, 4, 1, 3, 1, 0, 0, 0]);
+        let numbers: Vec<u8> = record[80..].chunks(8).map(|number| number[0]).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
     fn bytes_without_meaning_name_the_record_and_the_field() {
         let malformed = [
             (0, 0, "kind"),
-            (0, 6, "kind"),
+            (0, 7, "kind"),
             (1, 0, "side"),
             (1, 3, "side"),
             (2, 0, "order_type"),
-            (3, 4, "tif"),
+            (3, 5, "tif"),
             (4, 2, "flags"),
             (5, 5, "stp"),
-            (6, 22, "reason"),
-            (7, 1, "byte 7"),
+            (6, 1, "bytes 6 to 7"),
+            (7, 1, "bytes 6 to 7"),
             (15, 1, "bytes 12 to 15"),
             (23, 128, "command_id"),
             (24, 0, "order_id"),
@@ -302,18 +517,69 @@ mod tests {
     }
 
     #[test]
-    fn resting_orders_survive_the_wire_and_malformed_ones_do_not() {
-        let record = encode_resting(&[sample()]);
-        assert_eq!(decode_resting(&record), Ok(vec![sample()]));
-        for (at, byte) in [(0, 0), (1, 2), (2, 5), (3, 1), (8, 0), (16, 0), (31, 128), (32, 0), (40, 0)] {
+    fn terms_belong_to_their_order_and_to_nothing_else() {
+        let record = encode_command(&with_terms(terms()));
+        for (at, byte) in [(72, 6), (73, 5), (74, 2), (75, 4), (76, 2), (77, 1), (160, 1), (215, 1)] {
             let mut malformed = record.clone();
             malformed[at] = byte;
-            assert!(decode_resting(&malformed).is_err(), "byte {at}");
+            assert!(decode(&malformed).is_err(), "byte {at}");
         }
-        for (at, byte) in [(55, 128), (56, 0), (79, 1)] {
-            let mut malformed = record.clone();
+        let mut unsaid = encode_command(&with_terms(Terms { display: None, ..terms() }));
+        unsaid[104] = 1;
+        assert!(decode(&unsaid).is_err(), "a display quantity without its flag");
+        for cut in [72, 144] {
+            assert!(decode(&record[..cut]).is_err(), "{cut} bytes");
+        }
+        assert!(decode(&record[72..]).is_err(), "terms without an order");
+    }
+
+    #[test]
+    fn open_orders_survive_the_wire_and_malformed_ones_do_not() {
+        let extra = Extra::default();
+        let partner = Extra { partner: OrderId(5), ..extra };
+        let parked = Parked {
+            order: Order { flags: flag::POST_ONLY | flag::WATCHED, ..sample() },
+            order_type: OrderType::Limit,
+            tif: TimeInForce::Gtc,
+            terms: Terms { budget: 0, position_limit: Lots(0), ..terms() },
+            place: Place::Waiting,
+            queued: false,
+        };
+        let orders = [
+            OpenOrder::Resting(sample(), extra),
+            OpenOrder::Resting(Order { flags: flag::WATCHED | flag::DAY, ..sample() }, partner),
+            OpenOrder::Resting(sample(), Extra { display: Some(Lots(3)), shown: Lots(2), ..extra }),
+            OpenOrder::Parked(parked),
+        ];
+        let mut records = Vec::new();
+        orders.iter().for_each(|order| encode_open(order, &mut records));
+        assert_eq!(records.len(), 4 * OPEN_SIZE + 3 * OPEN_TERMS_SIZE);
+        assert_eq!(decode_open(&records), Ok(orders.to_vec()));
+
+        let plain = &records[..OPEN_SIZE];
+        let fields =
+            [(0, 0), (1, 2), (1, 4), (2, 5), (4, 1), (4, 3), (5, 2), (6, 2), (7, 1), (8, 0), (16, 0)];
+        for (at, byte) in
+            fields.into_iter().chain([(31, 128), (32, 0), (40, 0), (55, 128), (56, 0), (64, 4), (79, 1)])
+        {
+            let mut malformed = plain.to_vec();
             malformed[at] = byte;
-            assert!(decode_resting(&malformed).is_err(), "byte {at}");
+            assert!(decode_open(&malformed).is_err(), "byte {at}");
+        }
+        let mut old = plain.to_vec();
+        old[3] = 0;
+        assert_eq!(decode_open(&old), Err(EngineError::Version { given: 0, known: 2 }));
+        let iceberg = &records[2 * OPEN_SIZE + OPEN_TERMS_SIZE..][..OPEN_SIZE + OPEN_TERMS_SIZE];
+        for (at, byte) in [(64, 0), (64, 4), (84, 0), (96, 1), (239, 1)] {
+            let mut malformed = iceberg.to_vec();
+            malformed[at] = byte;
+            assert!(decode_open(&malformed).is_err(), "byte {at} of an iceberg order");
+        }
+        let parked = &records[3 * OPEN_SIZE + 2 * OPEN_TERMS_SIZE..];
+        for (at, byte) in [(64, 1), (152, 0), (135, 128), (88, 0)] {
+            let mut malformed = parked.to_vec();
+            malformed[at] = byte;
+            assert!(decode_open(&malformed).is_err(), "byte {at} of a parked order");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What may be asked of a book. A command that exists has passed the codec: its enumerations are
 //! known and its ids positive. Whether the book agrees is another matter, and answered by events.
 
+use crate::terms::Terms;
 use crate::types::{
-    AccountId, CommandId, GroupId, InstrumentId, Lots, Micros, OrderId, OrderType, Reason, Side, StpMode,
-    Ticks, TimeInForce, wire_enum,
+    AccountId, CommandId, GroupId, InstrumentId, Lots, Micros, OrderId, OrderType, Phase, Reason, Side,
+    StpMode, Ticks, TimeInForce, wire_enum,
 };
 
 wire_enum! {
@@ -13,17 +14,22 @@ wire_enum! {
         New = 1,
         /// Take an order out of the book.
         Cancel = 2,
-        /// Change a resting order.
+        /// Change an open order.
         Amend = 3,
-        /// Stop taking orders.
-        Halt = 4,
-        /// Take orders again.
-        Resume = 5,
+        /// Change the phase of the book.
+        Phase = 4,
+        /// Let time pass.
+        Time = 5,
+        /// Take many orders out of the book.
+        MassCancel = 6,
     }
 }
 
+/// The kind of the record that follows a new order with terms.
+pub(crate) const TERMS_KIND: u8 = 7;
+
 /// One request to one book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     /// The book.
     pub instrument: InstrumentId,
@@ -35,11 +41,13 @@ pub struct Command {
     pub action: Action,
 }
 
-/// The five things a book can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a book can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Trade and, if allowed, rest.
     New(NewOrder),
+    /// The same with terms; boxed, so that orders without terms do not carry their weight.
+    NewWithTerms(Box<(NewOrder, Terms)>),
     /// Take an order out of the book.
     Cancel {
         /// The order.
@@ -49,24 +57,36 @@ pub enum Action {
         /// The reason to put on the event.
         reason: Reason,
     },
-    /// Change the price or the total quantity of a resting order.
+    /// Change the price, the total quantity or the trigger price of an open order.
     Amend(Amendment),
-    /// Stop taking orders.
-    Halt {
-        /// Who asks.
+    /// Change the phase of the book.
+    Phase(PhaseChange),
+    /// Let time pass: what is due expires.
+    Time,
+    /// Take many orders out of the book.
+    MassCancel {
+        /// Whose; zero means everybody's.
         account: AccountId,
-        /// The reason to put on the event.
-        reason: Reason,
-        /// Whether every resting order is cancelled too.
-        cancel_resting: bool,
-    },
-    /// Take orders again.
-    Resume {
-        /// Who asks.
-        account: AccountId,
-        /// The reason to put on the event.
+        /// Of which side; none means both.
+        side: Option<Side>,
+        /// The reason to put on the events.
         reason: Reason,
     },
+}
+
+/// A change of phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseChange {
+    /// The phase to come.
+    pub phase: Phase,
+    /// Who asks.
+    pub account: AccountId,
+    /// The reason to put on the event.
+    pub reason: Reason,
+    /// Whether every open order is cancelled too.
+    pub cancel_resting: bool,
+    /// What an uncross stays near to; zero means the last trade price.
+    pub reference: Ticks,
 }
 
 /// An order as it arrives.
@@ -86,15 +106,17 @@ pub struct NewOrder {
     pub tif: TimeInForce,
     /// Whether it must only ever add liquidity.
     pub post_only: bool,
+    /// Whether it must only ever reduce a position; the limit is among its terms.
+    pub reduce_only: bool,
     /// What it does when it would take from its own group.
     pub stp: StpMode,
     /// Limit price, or the protection price of a market order (zero for none).
     pub price: Ticks,
-    /// Total quantity.
+    /// Total quantity; zero for an order by amount.
     pub quantity: Lots,
 }
 
-/// What a resting order should become.
+/// What an open order should become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amendment {
     /// The order.
@@ -105,4 +127,6 @@ pub struct Amendment {
     pub price: Ticks,
     /// New total, including what has been executed; zero keeps the old one.
     pub quantity: Lots,
+    /// New trigger price; zero keeps the old one.
+    pub trigger: Ticks,
 }

@@ -1,12 +1,11 @@
 //! Many books behind one door: batches are checked whole, then executed whole.
 
+use crate::auction::Indicative;
 use crate::book::Book;
-use crate::codec::{decode_commands, decode_resting};
+use crate::codec::{EVENT_SIZE, OpenOrder, decode_commands, decode_open, encode_open};
 use crate::command::Command;
 use crate::error::EngineError;
-use crate::event::Event;
-use crate::orders::Order;
-use crate::types::{InstrumentId, Lots, Micros, Seq, Side, Ticks};
+use crate::types::{InstrumentId, Lots, Micros, Phase, Seq, Side, Ticks};
 
 /// Instrument ids index a table; the bound keeps it small.
 const INSTRUMENT_MAX: u32 = 8191;
@@ -14,7 +13,7 @@ const INSTRUMENT_MAX: u32 = 8191;
 const SEQ_MAX: i64 = 1 << 62;
 
 /// What a book remembers besides its orders.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BookState {
     /// The last event's place.
     pub seq: Seq,
@@ -22,13 +21,14 @@ pub struct BookState {
     pub last_time: Micros,
     /// Price of the last trade; zero before the first.
     pub last_price: Ticks,
-    /// Whether the book refuses new orders.
-    pub halted: bool,
+    /// What the book does with orders.
+    pub phase: Phase,
 }
 
 impl BookState {
     /// A book to which nothing has happened.
-    pub const EMPTY: Self = Self { seq: Seq(0), last_time: Micros(0), last_price: Ticks(0), halted: false };
+    pub const EMPTY: Self =
+        Self { seq: Seq(0), last_time: Micros(0), last_price: Ticks(0), phase: Phase::Open };
 }
 
 /// The open lots of one side at one price; zero when the level is gone.
@@ -67,7 +67,7 @@ impl Engine {
         if self.book(instrument).is_ok() {
             return Err(EngineError::BookExists(instrument));
         }
-        self.install(instrument, &[], state)
+        self.install(instrument, Vec::new(), state)
     }
 
     /// Forgets a book and its orders.
@@ -80,24 +80,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Replaces a book, or opens it, with the resting orders of `records` in any order.
-    /// Nothing is matched, no event or level change is reported.
+    /// Replaces a book, or opens it, with the open orders of `records` in any order.
+    /// Nothing is matched or triggered, no event or level change is reported.
     ///
     /// # Errors
-    /// Malformed records, a crossed book, ids or priorities that repeat, or an impossible state.
+    /// Malformed records, records of another version, a crossed book in phase open, ids or priorities that
+    /// repeat, or an impossible state.
     pub fn restore(
         &mut self,
         instrument: InstrumentId,
         records: &[u8],
         state: BookState,
     ) -> Result<(), EngineError> {
-        self.install(instrument, &decode_resting(records)?, state)
+        self.install(instrument, decode_open(records)?, state)
     }
 
     fn install(
         &mut self,
         instrument: InstrumentId,
-        orders: &[Order],
+        orders: Vec<OpenOrder>,
         state: BookState,
     ) -> Result<(), EngineError> {
         if !(1..=INSTRUMENT_MAX).contains(&instrument.0) {
@@ -121,30 +122,30 @@ impl Engine {
         Ok(())
     }
 
-    /// Executes a batch of encoded commands and returns its events.
+    /// Executes a batch of encoded commands and appends the records of its events.
     ///
     /// # Errors
     /// A malformed record or an instrument without a book; then no command has been executed.
-    pub fn apply(&mut self, records: &[u8]) -> Result<Vec<Event>, EngineError> {
+    pub fn apply(&mut self, records: &[u8], events: &mut Vec<u8>) -> Result<(), EngineError> {
         let mut batch = std::mem::take(&mut self.batch);
-        let outcome = decode_commands(records, &mut batch).and_then(|()| self.execute(&batch));
+        let outcome = decode_commands(records, &mut batch).and_then(|()| self.execute(&batch, events));
         self.batch = batch;
         outcome
     }
 
-    /// Executes commands and returns their events.
+    /// Executes commands and appends the records of their events.
     ///
     /// # Errors
     /// An instrument without a book; then no command has been executed.
-    pub fn execute(&mut self, batch: &[Command]) -> Result<Vec<Event>, EngineError> {
+    pub fn execute(&mut self, batch: &[Command], events: &mut Vec<u8>) -> Result<(), EngineError> {
         for command in batch {
             self.book(command.instrument)?;
         }
-        let mut events = Vec::with_capacity(batch.len() * 2);
+        events.reserve(batch.len() * 2 * EVENT_SIZE);
         for command in batch {
-            self.book_mut(command.instrument)?.execute(command, &mut events);
+            self.book_mut(command.instrument)?.execute(command, events);
         }
-        Ok(events)
+        Ok(())
     }
 
     /// Levels changed since the last call, by instrument, side and price, with their totals now.
@@ -166,20 +167,32 @@ impl Engine {
         Ok(book.depth(Side::Buy, limit).chain(book.depth(Side::Sell, limit)).collect())
     }
 
-    /// Resting orders by priority: what `restore` needs.
+    /// The records of the open orders, resting and parked, by priority: what `restore` needs.
     ///
     /// # Errors
     /// The instrument has no book.
-    pub fn open_orders(&self, instrument: InstrumentId) -> Result<Vec<Order>, EngineError> {
-        Ok(self.book(instrument)?.open_orders())
+    pub fn open_orders(&self, instrument: InstrumentId) -> Result<Vec<u8>, EngineError> {
+        let mut records = Vec::new();
+        for order in self.book(instrument)?.open_orders() {
+            encode_open(&order, &mut records);
+        }
+        Ok(records)
     }
 
-    /// The number of resting orders.
+    /// The number of open orders.
     ///
     /// # Errors
     /// The instrument has no book.
     pub fn order_count(&self, instrument: InstrumentId) -> Result<usize, EngineError> {
-        Ok(self.book(instrument)?.orders.len())
+        Ok(self.book(instrument)?.order_count())
+    }
+
+    /// What an uncross would do now: nothing (all zero) while open, or where bids and asks do not cross.
+    ///
+    /// # Errors
+    /// The instrument has no book.
+    pub fn indicative(&self, instrument: InstrumentId) -> Result<Indicative, EngineError> {
+        Ok(self.book(instrument)?.indicative().unwrap_or_default())
     }
 
     /// One number for the whole state of a book; see `hash`.
@@ -225,10 +238,10 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::encode_resting;
     use crate::command::Action;
     use crate::hash::tests::sample;
-    use crate::types::{AccountId, CommandId, Reason};
+    use crate::orders::Extra;
+    use crate::types::CommandId;
 
     const FIRST: InstrumentId = InstrumentId(1);
 
@@ -260,17 +273,18 @@ mod tests {
         let mut engine = Engine::new();
         engine.add_book(FIRST, BookState::EMPTY).unwrap();
         let before = engine.state(FIRST);
-        let resume = |instrument| Command {
+        let tick = |instrument| Command {
             instrument,
             command_id: CommandId(1),
             time: Micros(1),
-            action: Action::Resume { account: AccountId(0), reason: Reason::None },
+            action: Action::Time,
         };
 
         let unknown = InstrumentId(2);
-        let refused = engine.execute(&[resume(FIRST), resume(unknown)]);
+        let mut events = Vec::new();
+        let refused = engine.execute(&[tick(FIRST), tick(unknown)], &mut events);
 
-        assert_eq!(refused, Err(EngineError::UnknownInstrument(unknown)));
+        assert_eq!((refused, events), (Err(EngineError::UnknownInstrument(unknown)), vec![]));
         assert_eq!(engine.state(FIRST), before);
     }
 
@@ -278,14 +292,16 @@ mod tests {
     fn a_refused_restore_leaves_the_old_book() {
         let mut engine = Engine::new();
         let state = BookState { seq: Seq(9), ..BookState::EMPTY };
-        engine.restore(FIRST, &encode_resting(&[sample()]), state).unwrap();
+        let mut once = Vec::new();
+        encode_open(&OpenOrder::Resting(sample(), Extra::default()), &mut once);
+        engine.restore(FIRST, &once, state).unwrap();
         let before = engine.state_hash(FIRST).unwrap();
 
-        let twice = encode_resting(&[sample(), sample()]);
+        let twice = once.repeat(2);
         for records in [&twice[..], &twice[1..]] {
             assert!(engine.restore(FIRST, records, state).is_err());
             assert_eq!(engine.state_hash(FIRST), Ok(before));
-            assert_eq!(engine.open_orders(FIRST), Ok(vec![sample()]));
+            assert_eq!(engine.open_orders(FIRST).as_ref(), Ok(&once));
         }
     }
 }

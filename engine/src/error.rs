@@ -26,6 +26,14 @@ pub enum EngineError {
         value: u64,
     },
 
+    /// An open order as another version of the engine wrote it.
+    Version {
+        /// Its version.
+        given: u8,
+        /// The version this engine reads.
+        known: u8,
+    },
+
     // The caller and the engine disagree about books.
     /// No book for the instrument.
     UnknownInstrument(InstrumentId),
@@ -71,6 +79,9 @@ impl fmt::Display for EngineError {
             }
             Self::Field { record, field, value } => {
                 write!(out, "record {record}: {field} may not be {value}")
+            }
+            Self::Version { given, known } => {
+                write!(out, "an open order of version {given}, but this engine reads version {known}")
             }
             Self::UnknownInstrument(instrument) => write!(out, "no book for instrument {}", instrument.0),
             Self::BookExists(instrument) => write!(out, "instrument {} has a book already", instrument.0),

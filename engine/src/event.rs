@@ -1,5 +1,6 @@
 //! What a book answers: every command yields at least one event, every event takes one `seq`.
 
+use crate::codec::{EVENT_SIZE, put};
 use crate::orders::Order;
 use crate::types::{
     AccountId, CommandId, InstrumentId, Lots, Micros, OrderId, Reason, Seq, Side, Ticks, wire_enum,
@@ -24,10 +25,20 @@ wire_enum! {
         AmendRejected = 7,
         /// Self-trade prevention took lots from an order.
         Reduced = 8,
-        /// The book stopped taking orders.
-        Halted = 9,
-        /// The book takes orders again.
-        Resumed = 10,
+        /// The book is in a new phase.
+        PhaseChanged = 9,
+        /// Many orders are about to be cancelled.
+        MassCancelled = 10,
+        /// An armed order's trigger was reached; it goes live.
+        Triggered = 11,
+        /// What a waiting order waited for has happened.
+        Activated = 12,
+        /// A trigger price moved.
+        Trailed = 13,
+        /// An iceberg order shows a new slice.
+        Displayed = 14,
+        /// Time passed.
+        Time = 15,
     }
 }
 
@@ -40,7 +51,7 @@ pub struct Event {
     pub reason: Reason,
     /// Side of `order_id`; on a trade, of the taker.
     pub side: Option<Side>,
-    /// `RESTS` and `KEPT_PLACE`.
+    /// `AUCTION`, `KEPT_PLACE`, `ARMED`, `WAITING`; on a change of phase, the phase.
     pub flags: u8,
     /// The book.
     pub instrument: InstrumentId,
@@ -56,7 +67,8 @@ pub struct Event {
     pub maker_order_id: OrderId,
     /// The maker's owner.
     pub maker_account: AccountId,
-    /// Price of the trade; otherwise the price of the order, or the price asked for.
+    /// Price of the trade or of the auction, or a trigger that moved; otherwise the price of the order, or
+    /// the price asked for.
     pub price: Ticks,
     /// Lots accepted, rejected, traded, removed or prevented; on an amendment, the new total.
     pub quantity: Lots,
@@ -64,17 +76,21 @@ pub struct Event {
     pub leaves: Lots,
     /// Open lots of the maker afterwards.
     pub maker_leaves: Lots,
-    /// The place the order got (accepted, amended).
+    /// The place the order got.
     pub priority: Seq,
     /// The book's time.
     pub time: Micros,
 }
 
 impl Event {
-    /// The order is in the book once the whole command is done.
-    pub const RESTS: u8 = 1;
+    /// The trade was made by an uncross.
+    pub const AUCTION: u8 = 1;
     /// The amended order kept its place in the queue.
     pub const KEPT_PLACE: u8 = 2;
+    /// The order waits for its trigger.
+    pub const ARMED: u8 = 4;
+    /// The order waits for its parent.
+    pub const WAITING: u8 = 8;
 
     /// An empty event of a kind; the book stamps seq, command, instrument and time.
     pub(crate) const fn of(kind: EventKind, reason: Reason) -> Self {
@@ -97,6 +113,34 @@ impl Event {
             priority: Seq(0),
             time: Micros(0),
         }
+    }
+
+    /// The record of the event; the layout is in `codec`.
+    #[must_use]
+    pub fn encode(&self) -> [u8; EVENT_SIZE] {
+        let mut record = [0; EVENT_SIZE];
+        let side = self.side.map_or(0, Side::code);
+        record[..4].copy_from_slice(&[self.kind.code(), self.reason.code(), side, self.flags]);
+        record[4..8].copy_from_slice(&self.instrument.0.to_le_bytes());
+        put(
+            &mut record,
+            8,
+            [
+                self.seq.0,
+                self.command_id.0,
+                self.order_id.0,
+                self.account.0,
+                self.maker_order_id.0,
+                self.maker_account.0,
+                self.price.0,
+                self.quantity.0,
+                self.leaves.0,
+                self.maker_leaves.0,
+                self.priority.0,
+                self.time.0,
+            ],
+        );
+        record
     }
 
     /// An event about an order as it stands now.

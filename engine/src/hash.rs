@@ -1,15 +1,16 @@
 //! The state hash: one number that two books share exactly when their states are the same.
 //!
-//! Every resting order is hashed to 128 bits over every field that can influence a later event, and the
-//! book keeps the wrapping sum of those hashes: a change to one order costs one addition and one
-//! subtraction, and the order of insertion does not matter (priority is a field). An order's time is left
-//! out: time explains, and nothing the book does later depends on it. `state_hash` then mixes the sum
-//! with the book's seq, last time, last price and halted flag.
+//! Every open order is hashed to 128 bits over every field that can influence a later event, and the book
+//! keeps the wrapping sum of those hashes: a change to one order costs one addition and one subtraction, and
+//! the order of insertion does not matter (priority is a field). `state_hash` then mixes the sum with the
+//! book's seq, last time, last price and phase.
 //!
 //! The hash is stored and compared after restarts and on other machines: it uses only wrapping 64-bit
 //! arithmetic, and the constants below must never change. It finds mistakes; it is not cryptographic.
 
-use crate::orders::Order;
+use crate::orders::{Extra, Order, flag};
+use crate::terms::Terms;
+use crate::types::{Lots, OrderType, Phase, Place, TimeInForce};
 
 /// Both halves of the 128-bit product, folded: a fast full-width mix.
 pub(crate) const fn fold(left: u64, right: u64) -> u64 {
@@ -39,11 +40,32 @@ fn digest<const PAIRS: usize>(words: [(u64, u64); PAIRS]) -> u128 {
     (u128::from(lane(LANES[0])) << 64) | u128::from(lane(LANES[1]))
 }
 
-/// The share of one order in the sum.
-pub(crate) fn order_hash(order: &Order) -> u128 {
+/// The share of a resting order in the sum.
+pub(crate) fn resting_hash(order: &Order, extra: Option<&Extra>) -> u128 {
+    let tif = if order.is(flag::DAY) { TimeInForce::Day } else { TimeInForce::Gtc };
+    let base = order_hash(order, Place::Resting, OrderType::Limit, tif);
+    let Some(&Extra { display, shown, expires, partner }) = extra else { return base };
+    base.wrapping_add(terms_hash(order, &Terms { display, expires, partner, ..Terms::NONE }, shown))
+}
+
+/// The share of a parked order in the sum.
+pub(crate) fn parked_hash(
+    order: &Order,
+    place: Place,
+    order_type: OrderType,
+    tif: TimeInForce,
+    terms: &Terms,
+) -> u128 {
+    order_hash(order, place, order_type, tif).wrapping_add(terms_hash(order, terms, Lots::ZERO))
+}
+
+fn order_hash(order: &Order, place: Place, order_type: OrderType, tif: TimeInForce) -> u128 {
     let shape = u64::from(order.side.code())
-        | (u64::from(order.post_only) << 8)
-        | (u64::from(order.stp.code()) << 16);
+        | (u64::from(order.flags & flag::POST_ONLY) << 8)
+        | (u64::from(order.stp.code()) << 16)
+        | (u64::from(place.code()) << 24)
+        | (u64::from(order_type.code()) << 32)
+        | (u64::from(tif.code()) << 40);
     digest([
         (shape, order.order_id.0.cast_unsigned()),
         (order.account.0.cast_unsigned(), order.stp_group.0.cast_unsigned()),
@@ -52,19 +74,38 @@ pub(crate) fn order_hash(order: &Order) -> u128 {
     ])
 }
 
+fn terms_hash(order: &Order, terms: &Terms, shown: Lots) -> u128 {
+    let shape = u64::from(terms.trigger.code())
+        | (u64::from(terms.source.code()) << 8)
+        | (u64::from(terms.link.code()) << 16)
+        | (u64::from(terms.display.is_some()) << 24);
+    let display = terms.display.unwrap_or(Lots::ZERO);
+    digest([
+        (shape, order.order_id.0.cast_unsigned()),
+        (terms.trigger_price.0.cast_unsigned(), terms.distance.cast_unsigned()),
+        (terms.step.0.cast_unsigned(), display.0.cast_unsigned()),
+        (terms.min_quantity.0.cast_unsigned(), terms.expires.0.cast_unsigned()),
+        (terms.parent.0.cast_unsigned(), terms.partner.0.cast_unsigned()),
+        (shown.0.cast_unsigned(), order.priority.0.cast_unsigned()),
+    ])
+}
+
 /// The hash of a whole book.
-pub(crate) fn state_hash(orders: u128, seq: i64, last_time: i64, last_price: i64, halted: bool) -> u128 {
+pub(crate) fn state_hash(orders: u128, seq: i64, last_time: i64, last_price: i64, phase: Phase) -> u128 {
     digest([
         halves(orders),
         (seq.cast_unsigned(), last_time.cast_unsigned()),
-        (last_price.cast_unsigned(), u64::from(halted)),
+        (last_price.cast_unsigned(), u64::from(phase.code())),
     ])
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::types::{AccountId, GroupId, Lots, Micros, OrderId, Seq, Side, StpMode, Ticks};
+    use crate::types::{
+        AccountId, GroupId, Link, Micros, OrderId, Seq, Side, StpMode, Ticks, TriggerKind, TriggerSource,
+    };
+    use std::collections::BTreeSet;
 
     pub(crate) fn sample() -> Order {
         Order {
@@ -72,13 +113,12 @@ pub(crate) mod tests {
             account: AccountId(2),
             stp_group: GroupId(3),
             side: Side::Buy,
-            post_only: false,
             stp: StpMode::None,
             price: Ticks(4),
             leaves: Lots(5),
             executed: Lots(6),
             priority: Seq(7),
-            time: Micros(8),
+            flags: 0,
         }
     }
 
@@ -91,28 +131,68 @@ pub(crate) mod tests {
             Order { account: AccountId(9), ..order },
             Order { stp_group: GroupId(9), ..order },
             Order { side: Side::Sell, ..order },
-            Order { post_only: true, ..order },
+            Order { flags: flag::POST_ONLY, ..order },
+            Order { flags: flag::DAY, ..order },
             Order { stp: StpMode::Decrement, ..order },
             Order { price: Ticks(9), ..order },
             Order { leaves: Lots(9), ..order },
             Order { executed: Lots(9), ..order },
             Order { priority: Seq(9), ..order },
         ];
-        let hashes: std::collections::BTreeSet<u128> = variants.iter().map(order_hash).collect();
+        let mut hashes: BTreeSet<u128> = variants.iter().map(|order| resting_hash(order, None)).collect();
         assert_eq!(hashes.len(), variants.len());
-        assert_eq!(order_hash(&Order { time: Micros(9), ..order }), order_hash(&order));
+
+        let extra = Extra::default();
+        let extras = [
+            extra,
+            Extra { display: Some(Lots(0)), ..extra },
+            Extra { display: Some(Lots(9)), ..extra },
+            Extra { shown: Lots(9), ..extra },
+            Extra { expires: Micros(9), ..extra },
+            Extra { partner: OrderId(9), ..extra },
+        ];
+        hashes.extend(extras.iter().map(|extra| resting_hash(&order, Some(extra))));
+        assert_eq!(hashes.len(), variants.len() + extras.len());
+    }
+
+    #[test]
+    fn every_term_of_a_parked_order_counts() {
+        let none = Terms::NONE;
+        let variants = [
+            none,
+            Terms { trigger: TriggerKind::Stop, ..none },
+            Terms { source: TriggerSource::Quote, ..none },
+            Terms { trigger_price: Ticks(9), ..none },
+            Terms { distance: 9, ..none },
+            Terms { step: Ticks(9), ..none },
+            Terms { display: Some(Lots(0)), ..none },
+            Terms { min_quantity: Lots(9), ..none },
+            Terms { expires: Micros(9), ..none },
+            Terms { link: Link::Oto, ..none },
+            Terms { parent: OrderId(9), ..none },
+            Terms { partner: OrderId(9), ..none },
+        ];
+        let hash = |place, order_type, tif, terms| parked_hash(&sample(), place, order_type, tif, terms);
+        let mut hashes: BTreeSet<u128> = variants
+            .iter()
+            .map(|terms| hash(Place::Armed, OrderType::Limit, TimeInForce::Gtc, terms))
+            .collect();
+        hashes.insert(hash(Place::Waiting, OrderType::Limit, TimeInForce::Gtc, &none));
+        hashes.insert(hash(Place::Armed, OrderType::Market, TimeInForce::Gtc, &none));
+        hashes.insert(hash(Place::Armed, OrderType::Limit, TimeInForce::Fok, &none));
+        assert_eq!(hashes.len(), variants.len() + 3);
     }
 
     #[test]
     fn every_number_of_a_book_counts() {
-        let hashes: std::collections::BTreeSet<u128> = [
-            state_hash(0, 0, 0, 0, false),
-            state_hash(1, 0, 0, 0, false),
-            state_hash(1 << 64, 0, 0, 0, false),
-            state_hash(0, 1, 0, 0, false),
-            state_hash(0, 0, 1, 0, false),
-            state_hash(0, 0, 0, 1, false),
-            state_hash(0, 0, 0, 0, true),
+        let hashes: BTreeSet<u128> = [
+            state_hash(0, 0, 0, 0, Phase::Open),
+            state_hash(1, 0, 0, 0, Phase::Open),
+            state_hash(1 << 64, 0, 0, 0, Phase::Open),
+            state_hash(0, 1, 0, 0, Phase::Open),
+            state_hash(0, 0, 1, 0, Phase::Open),
+            state_hash(0, 0, 0, 1, Phase::Open),
+            state_hash(0, 0, 0, 0, Phase::Halted),
         ]
         .into();
         assert_eq!(hashes.len(), 7);

@@ -13,12 +13,14 @@ use crate::types::{Lots, Side, Ticks};
 #[derive(Clone, Debug)]
 pub(crate) struct Level {
     pub(crate) price: Ticks,
-    /// Sum of the open lots of the queue; never zero between commands.
+    /// Sum of the lots shown: what depth says.
     pub(crate) quantity: Lots,
-    /// The oldest order, first to trade.
+    /// The first to trade.
     pub(crate) head: u32,
-    /// The youngest order.
+    /// The last.
     pub(crate) tail: u32,
+    /// The first hidden order: they stand behind all that show something. `NIL` where there is none.
+    pub(crate) hidden: u32,
     /// Already listed as changed since the last report.
     pub(crate) touched: bool,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Ladder {
     by_rank: BTreeMap<i64, u32>,
     /// The best level, or `NIL`; re-seated whenever a level opens or closes.
     best: u32,
-    /// Open lots of the whole side; bounds every level and every sum over levels.
+    /// Open lots of the whole side, shown or not; bounds every level and every sum over levels.
     pub(crate) total: Lots,
 }
 
@@ -57,6 +59,11 @@ impl Ladder {
         self.best().map(|id| self.level(id).price)
     }
 
+    /// The best price at which something is shown.
+    pub(crate) fn displayed_price(&self) -> Option<Ticks> {
+        self.iter().find(|(_, level)| !level.quantity.is_zero()).map(|(_, level)| level.price)
+    }
+
     pub(crate) fn level(&self, id: u32) -> &Level {
         &self.levels[id as usize]
     }
@@ -75,7 +82,7 @@ impl Ladder {
         if let Some(&id) = self.by_rank.get(&rank) {
             return id;
         }
-        let level = Level { price, quantity: Lots::ZERO, head: NIL, tail: NIL, touched: false };
+        let level = Level { price, quantity: Lots::ZERO, head: NIL, tail: NIL, hidden: NIL, touched: false };
         let id = if let Some(id) = self.free.pop() {
             *self.level_mut(id) = level;
             id

@@ -2,8 +2,8 @@
 
 use crate::book::{Book, Step};
 use crate::event::{Event, EventKind};
-use crate::orders::Order;
-use crate::types::{Lots, Reason, Side, StpMode, Ticks};
+use crate::orders::{Order, flag};
+use crate::types::{Lots, OrderId, Reason, Side, StpMode, Ticks};
 
 /// Why a taker went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +14,33 @@ pub(crate) enum Stop {
     NoLiquidity,
     /// The next price is beyond its limit.
     PriceLimit,
+    /// What is left of its amount does not pay for a lot at the next price.
+    AmountSpent,
+}
+
+/// An order on its way through the other side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taker {
+    pub(crate) order: Order,
+    /// The worst price it may trade at; none for a market order without protection.
+    pub(crate) limit: Option<Ticks>,
+    /// What an order by amount may still spend or must still raise, in ticks times lots. Such an order has
+    /// as many lots as there can be, and says that it has none.
+    pub(crate) budget: Option<i64>,
+    pub(crate) partner: OrderId,
+}
+
+impl Taker {
+    /// The order as its events show it.
+    pub(crate) fn visible(&self) -> Order {
+        let leaves = if self.budget.is_some() { Lots::ZERO } else { self.order.leaves };
+        Order { leaves, ..self.order }
+    }
 }
 
 /// What happens when a taker meets a maker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meeting {
+pub(crate) enum Meeting {
     Trade,
     ExpireTaker,
     ExpireMaker,
@@ -28,7 +50,7 @@ enum Meeting {
 
 /// Two orders belong together when they share the account, or the group; a group number is never
 /// compared with an account number. The taker's mode decides what happens then.
-fn meeting(taker: &Order, maker: &Order) -> Meeting {
+pub(crate) fn meeting(taker: &Order, maker: &Order) -> Meeting {
     let same_account = taker.account == maker.account;
     let same_group = taker.stp_group == maker.stp_group && taker.stp_group.0 != 0;
     match taker.stp {
@@ -49,41 +71,59 @@ fn crosses(side: Side, limit: Option<Ticks>, price: Ticks) -> bool {
 
 impl Book {
     /// Matches `taker` against the other side until it is done or may go no further.
-    pub(crate) fn take(&mut self, taker: &mut Order, limit: Option<Ticks>, step: &mut Step<'_>) -> Stop {
-        let makers = taker.side.opposite();
-        while !taker.leaves.is_zero() {
+    pub(crate) fn take(&mut self, taker: &mut Taker, step: &mut Step<'_>) -> Stop {
+        let makers = taker.order.side.opposite();
+        while !taker.order.leaves.is_zero() {
+            if taker.budget == Some(0) {
+                return Stop::AmountSpent;
+            }
             let Some(level_id) = self.ladder(makers).best() else { return Stop::NoLiquidity };
             let level = self.ladder(makers).level(level_id);
-            if !crosses(taker.side, limit, level.price) {
+            if !crosses(taker.order.side, taker.limit, level.price) {
                 return Stop::PriceLimit;
             }
+            let affordable = Lots(taker.budget.map_or(i64::MAX, |budget| budget / level.price.0));
+            if affordable.is_zero() {
+                return Stop::AmountSpent;
+            }
             let slot = level.head;
-            match meeting(taker, self.order(slot)) {
-                Meeting::Trade => self.trade(taker, slot, step),
-                Meeting::ExpireTaker => self.expire_taker(taker, step),
+            match meeting(&taker.order, self.order(slot)) {
+                Meeting::Trade => self.trade(taker, slot, affordable, step),
+                Meeting::Decrement if taker.budget.is_none() => self.decrement(taker, slot, step),
+                Meeting::ExpireTaker | Meeting::Decrement => self.expire_taker(taker, step),
                 Meeting::ExpireMaker => self.expire_maker(slot, step),
                 Meeting::ExpireBoth => {
                     self.expire_maker(slot, step);
                     self.expire_taker(taker, step);
                 }
-                Meeting::Decrement => self.decrement(taker, slot, step),
             }
         }
         Stop::Done
     }
 
-    /// Whether `take` would trade all of `taker`, without changing anything.
-    pub(crate) fn can_fill(&self, taker: &Order, limit: Option<Ticks>) -> bool {
-        let mut missing = taker.leaves;
+    /// Whether `take` would trade at least `wanted` lots of `taker`, without changing anything.
+    pub(crate) fn can_fill(&self, taker: &Order, limit: Option<Ticks>, wanted: Lots) -> bool {
+        if wanted > taker.leaves {
+            return false;
+        }
+        let mut missing = wanted;
         for (_, level) in self.ladder(taker.side.opposite()).iter() {
             if !crosses(taker.side, limit, level.price) {
                 return false;
             }
-            for slot in self.queue(level.head) {
-                let maker = self.order(slot);
+            // In turn: what is shown, the further slices of what was shown, what is hidden.
+            let shows = |slot: &u32| !self.order(*slot).is(flag::HIDDEN);
+            let displayed = || self.queue(level.head).take_while(shows);
+            let slices = displayed().map(|slot| self.order(slot)).map(|order| (order, self.available(order)));
+            let further = displayed()
+                .map(|slot| self.order(slot))
+                .filter(|order| order.is(flag::ICEBERG))
+                .map(|order| (order, order.leaves - self.available(order)));
+            let hidden = self.queue(level.hidden).map(|slot| self.order(slot)).map(|o| (o, o.leaves));
+            for (maker, lots) in slices.chain(further).chain(hidden) {
                 match meeting(taker, maker) {
-                    Meeting::Trade if maker.leaves >= missing => return true,
-                    Meeting::Trade => missing -= maker.leaves,
+                    Meeting::Trade if lots >= missing => return true,
+                    Meeting::Trade => missing -= lots,
                     Meeting::ExpireMaker => {}
                     Meeting::ExpireTaker | Meeting::ExpireBoth | Meeting::Decrement => return false,
                 }
@@ -92,11 +132,14 @@ impl Book {
         false
     }
 
-    fn trade(&mut self, taker: &mut Order, slot: u32, step: &mut Step<'_>) {
-        let quantity = taker.leaves.min(self.order(slot).leaves);
-        let maker = self.consume(slot, quantity);
-        taker.leaves -= quantity;
-        taker.executed += quantity;
+    fn trade(&mut self, taker: &mut Taker, slot: u32, most: Lots, step: &mut Step<'_>) {
+        let quantity = taker.order.leaves.min(self.available(self.order(slot))).min(most);
+        let (maker, partner) = self.consume(slot, quantity);
+        taker.order.leaves -= quantity;
+        taker.order.executed += quantity;
+        if let Some(budget) = &mut taker.budget {
+            *budget -= quantity.0 * maker.price.0;
+        }
         self.state.last_price = maker.price;
         let trade = Event {
             price: maker.price,
@@ -104,50 +147,81 @@ impl Book {
             maker_order_id: maker.order_id,
             maker_account: maker.account,
             maker_leaves: maker.leaves,
-            ..Event::about(taker, EventKind::Trade, Reason::None)
+            ..Event::about(&taker.visible(), EventKind::Trade, Reason::None)
         };
         self.emit(step, trade);
+        self.note_price(maker.price);
+        self.report_fill(&maker, partner, quantity, maker.leaves.is_zero());
+        self.report_fill(&taker.order, taker.partner, quantity, taker.order.leaves.is_zero());
+        self.refill(slot, &maker, step);
     }
 
-    fn expire_taker(&mut self, taker: &mut Order, step: &mut Step<'_>) {
-        self.emit(step, Event::cancelled(taker, taker.leaves, Reason::SelfTradePrevention));
-        taker.leaves = Lots::ZERO;
+    /// Tells those who depend on an order that it traded.
+    pub(crate) fn report_fill(&mut self, order: &Order, partner: OrderId, lots: Lots, whole: bool) {
+        if order.is(flag::WATCHED) {
+            self.agenda.filled(order.order_id, partner, lots, whole);
+        }
     }
 
-    fn expire_maker(&mut self, slot: u32, step: &mut Step<'_>) {
-        let maker = self.remove(slot);
-        self.emit(step, Event::cancelled(&maker, maker.leaves, Reason::SelfTradePrevention));
+    fn expire_taker(&mut self, taker: &mut Taker, step: &mut Step<'_>) {
+        self.emit_end(&taker.visible(), taker.partner, Reason::SelfTradePrevention, step);
+        taker.order.leaves = Lots::ZERO;
     }
 
-    /// Both shrink by the smaller open quantity; whoever reaches zero ends with a cancellation of nothing.
-    fn decrement(&mut self, taker: &mut Order, slot: u32, step: &mut Step<'_>) {
-        let prevented = taker.leaves.min(self.order(slot).leaves);
-        let maker = self.consume(slot, prevented);
-        taker.leaves -= prevented;
-        taker.executed += prevented;
-        let reduced = |order: &Order, flags: u8| Event {
-            quantity: prevented,
-            flags,
-            ..Event::about(order, EventKind::Reduced, Reason::SelfTradePrevention)
-        };
-        self.emit(step, reduced(&maker, if maker.leaves.is_zero() { 0 } else { Event::RESTS }));
-        self.emit(step, reduced(taker, 0));
-        for order in [&maker, taker] {
+    pub(crate) fn expire_maker(&mut self, slot: u32, step: &mut Step<'_>) {
+        let (maker, extra) = self.remove(slot);
+        self.emit_end(&maker, extra.partner, Reason::SelfTradePrevention, step);
+    }
+
+    fn decrement(&mut self, taker: &mut Taker, slot: u32, step: &mut Step<'_>) {
+        let prevented = taker.order.leaves.min(self.available(self.order(slot)));
+        let (maker, partner) = self.consume(slot, prevented);
+        taker.order.leaves -= prevented;
+        taker.order.executed += prevented;
+        self.emit_decrement((&maker, partner), (&taker.order, taker.partner), prevented, step);
+        self.refill(slot, &maker, step);
+    }
+
+    /// Both shrink by the same lots; whoever reaches zero ends with a cancellation of nothing.
+    pub(crate) fn emit_decrement(
+        &mut self,
+        maker: (&Order, OrderId),
+        taker: (&Order, OrderId),
+        prevented: Lots,
+        step: &mut Step<'_>,
+    ) {
+        let reason = Reason::SelfTradePrevention;
+        for (order, _) in [maker, taker] {
+            let reduced = Event::about(order, EventKind::Reduced, reason);
+            self.emit(step, Event { quantity: prevented, ..reduced });
+            self.report_reduction(order);
+        }
+        for (order, partner) in [maker, taker] {
             if order.leaves.is_zero() {
-                self.emit(step, Event::cancelled(order, Lots::ZERO, Reason::SelfTradePrevention));
+                self.emit_end(order, partner, reason, step);
             }
         }
     }
 
-    /// Takes lots from a maker, and the maker from the book with its last lot; returns it as it is now.
-    fn consume(&mut self, slot: u32, lots: Lots) -> Order {
-        if lots < self.order(slot).leaves {
-            return self.shrink(slot, lots, Lots::ZERO);
+    /// Takes lots from a resting order, and the order from the book with its last lot; returns it as it is
+    /// now, and its partner.
+    pub(crate) fn consume(&mut self, slot: u32, lots: Lots) -> (Order, OrderId) {
+        let before = *self.order(slot);
+        if lots < before.leaves {
+            let partner = self.partner(&before);
+            return (self.shrink(slot, lots, Lots::ZERO), partner);
         }
-        let mut maker = self.remove(slot);
+        let (mut maker, extra) = self.remove(slot);
         maker.leaves -= lots;
         maker.executed += lots;
-        maker
+        (maker, extra.partner)
+    }
+
+    /// Shows the next slice of an iceberg order whose slice was used up.
+    pub(crate) fn refill(&mut self, slot: u32, order: &Order, step: &mut Step<'_>) {
+        if order.is(flag::ICEBERG) && !order.leaves.is_zero() && self.shown(order).is_zero() {
+            self.display_next(slot, step);
+        }
     }
 }
 

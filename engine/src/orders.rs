@@ -9,32 +9,72 @@ use crate::types::{AccountId, GroupId, Lots, Micros, OrderId, Seq, Side, StpMode
 /// The end of a list of slots.
 pub(crate) const NIL: u32 = u32::MAX;
 
-/// An order with open lots: everything the book must remember about it.
+/// Properties of an order, as bits. Those above `DAY` are about the table of extras and never leave the book.
+pub(crate) mod flag {
+    /// It must only ever add liquidity.
+    pub(crate) const POST_ONLY: u8 = 1;
+    /// It ends with the session.
+    pub(crate) const DAY: u8 = 2;
+    /// It shows a slice at a time.
+    pub(crate) const ICEBERG: u8 = 4;
+    /// It shows nothing.
+    pub(crate) const HIDDEN: u8 = 8;
+    /// It has extras that are not about display: an end or a partner.
+    pub(crate) const BOUND: u8 = 16;
+    /// Others depend on what happens to it: a partner or children.
+    pub(crate) const WATCHED: u8 = 32;
+    /// It has an entry in the table of extras.
+    pub(crate) const EXTRA: u8 = ICEBERG | HIDDEN | BOUND;
+}
+
+/// An order with open lots: what matching needs of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Its identity.
-    pub order_id: OrderId,
-    /// Its owner.
-    pub account: AccountId,
+#[expect(clippy::struct_field_names, reason = "`order_id` is what everybody calls it")]
+pub(crate) struct Order {
+    pub(crate) order_id: OrderId,
+    pub(crate) account: AccountId,
     /// Its self-trade prevention group; zero means the account itself.
-    pub stp_group: GroupId,
-    /// Buy or sell.
-    pub side: Side,
-    /// Whether it must only ever add liquidity.
-    pub post_only: bool,
+    pub(crate) stp_group: GroupId,
+    /// Limit price; of a market order the protection price.
+    pub(crate) price: Ticks,
+    pub(crate) leaves: Lots,
+    /// Lots used up: by trades, by self-trade prevention, by the cut of a reduce-only order; `leaves + executed` is the
+    /// total an amendment speaks of, whatever happened between its request and its arrival.
+    pub(crate) executed: Lots,
+    /// The `seq` at which it got its place.
+    pub(crate) priority: Seq,
+    pub(crate) side: Side,
     /// What it does when it would take from its own group.
-    pub stp: StpMode,
-    /// Limit price.
-    pub price: Ticks,
-    /// Open lots.
-    pub leaves: Lots,
-    /// Lots used up, by trades or by self-trade prevention; `leaves + executed` is the total an amendment
-    /// speaks of, whatever happened between its request and its arrival.
-    pub executed: Lots,
-    /// The `seq` at which it got its place in the queue.
-    pub priority: Seq,
-    /// The book's time at which it got that place.
-    pub time: Micros,
+    pub(crate) stp: StpMode,
+    pub(crate) flags: u8,
+}
+
+impl Order {
+    pub(crate) const fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// What a resting order has beyond an `Order`, where it has any of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extra {
+    /// The size of a slice, if the order has one; zero hides it.
+    pub(crate) display: Option<Lots>,
+    /// What is left of the slice.
+    pub(crate) shown: Lots,
+    /// When the order ends; zero for never.
+    pub(crate) expires: Micros,
+    pub(crate) partner: OrderId,
+}
+
+impl Extra {
+    /// The flags that say why an order needs this.
+    pub(crate) fn flags(&self) -> u8 {
+        let display =
+            self.display.map_or(0, |lots| if lots.is_zero() { flag::HIDDEN } else { flag::ICEBERG });
+        let partner = if self.partner.is_some() { flag::BOUND | flag::WATCHED } else { 0 };
+        display | partner | if self.expires.0 == 0 { 0 } else { flag::BOUND }
+    }
 }
 
 /// An order in its level's queue.
@@ -102,8 +142,8 @@ impl Slab {
     }
 }
 
-/// Order id to slot. Looked up, never iterated: hash order cannot be seen.
-pub(crate) type OrderIndex = HashMap<OrderId, u32, BuildHasherDefault<IdHasher>>;
+/// Something by order id. Looked up, never iterated: hash order cannot be seen.
+pub(crate) type ById<T> = HashMap<OrderId, T, BuildHasherDefault<IdHasher>>;
 
 /// Ids come from our own database, so speed matters and flooding does not.
 #[derive(Default)]

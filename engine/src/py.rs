@@ -8,9 +8,9 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::codec::{encode_events, encode_levels, encode_resting};
+use crate::codec::encode_levels;
 use crate::engine::{BookState, Engine};
-use crate::types::{InstrumentId, Micros, Seq, Ticks};
+use crate::types::{InstrumentId, Micros, Phase, Seq, Ticks};
 
 create_exception!(tradeengine, EngineError, PyValueError, "The engine was misused; nothing has changed.");
 
@@ -54,7 +54,7 @@ impl PyEngine {
         Self { engine: Mutex::new(Engine::new()) }
     }
 
-    #[pyo3(signature = (instrument, *, seq = 0, last_time = 0, last_price = 0, halted = false))]
+    #[pyo3(signature = (instrument, *, seq = 0, last_time = 0, last_price = 0, phase = 1))]
     fn add_book(
         &self,
         py: Python<'_>,
@@ -62,9 +62,9 @@ impl PyEngine {
         seq: i64,
         last_time: i64,
         last_price: i64,
-        halted: bool,
+        phase: u8,
     ) -> PyResult<()> {
-        let state = book_state(seq, last_time, last_price, halted);
+        let state = book_state(seq, last_time, last_price, phase)?;
         self.with(py, |engine| engine.add_book(InstrumentId(instrument), state))
     }
 
@@ -72,7 +72,7 @@ impl PyEngine {
         self.with(py, |engine| engine.remove_book(InstrumentId(instrument)))
     }
 
-    #[pyo3(signature = (instrument, orders, *, seq, last_time, last_price, halted))]
+    #[pyo3(signature = (instrument, orders, *, seq, last_time, last_price, phase))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of the Python signature")]
     fn restore(
         &self,
@@ -82,14 +82,17 @@ impl PyEngine {
         seq: i64,
         last_time: i64,
         last_price: i64,
-        halted: bool,
+        phase: u8,
     ) -> PyResult<()> {
-        let state = book_state(seq, last_time, last_price, halted);
+        let state = book_state(seq, last_time, last_price, phase)?;
         self.with(py, |engine| engine.restore(InstrumentId(instrument), orders, state))
     }
 
     fn apply<'py>(&self, py: Python<'py>, commands: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let events = self.with(py, |engine| engine.apply(commands).map(|events| encode_events(&events)))?;
+        let events = self.with(py, |engine| {
+            let mut events = Vec::new();
+            engine.apply(commands, &mut events).map(|()| events)
+        })?;
         Ok(PyBytes::new(py, &events))
     }
 
@@ -112,7 +115,7 @@ impl PyEngine {
 
     fn open_orders<'py>(&self, py: Python<'py>, instrument: u32) -> PyResult<Bound<'py, PyBytes>> {
         let orders = self.with(py, |engine| engine.open_orders(InstrumentId(instrument)))?;
-        Ok(PyBytes::new(py, &encode_resting(&orders)))
+        Ok(PyBytes::new(py, &orders))
     }
 
     fn state_hash(&self, py: Python<'_>, instrument: u32) -> PyResult<String> {
@@ -132,8 +135,13 @@ impl PyEngine {
         Ok(self.state(py, instrument)?.last_price.0)
     }
 
-    fn halted(&self, py: Python<'_>, instrument: u32) -> PyResult<bool> {
-        Ok(self.state(py, instrument)?.halted)
+    fn phase(&self, py: Python<'_>, instrument: u32) -> PyResult<u8> {
+        Ok(self.state(py, instrument)?.phase.code())
+    }
+
+    fn indicative(&self, py: Python<'_>, instrument: u32) -> PyResult<(i64, i64, i64)> {
+        let found = self.with(py, |engine| engine.indicative(InstrumentId(instrument)))?;
+        Ok((found.price.0, found.volume.0, found.surplus.0))
     }
 
     fn order_count(&self, py: Python<'_>, instrument: u32) -> PyResult<usize> {
@@ -149,8 +157,10 @@ impl PyEngine {
     }
 }
 
-const fn book_state(seq: i64, last_time: i64, last_price: i64, halted: bool) -> BookState {
-    BookState { seq: Seq(seq), last_time: Micros(last_time), last_price: Ticks(last_price), halted }
+fn book_state(seq: i64, last_time: i64, last_price: i64, phase: u8) -> PyResult<BookState> {
+    let unknown = || EngineError::new_err(format!("phase may not be {phase}"));
+    let phase = Phase::from_code(phase).ok_or_else(unknown)?;
+    Ok(BookState { seq: Seq(seq), last_time: Micros(last_time), last_price: Ticks(last_price), phase })
 }
 
 #[pymodule]

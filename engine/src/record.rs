@@ -1,4 +1,4 @@
-//! Reading fixed-size records: every field that has no meaning is an error that names it.
+//! Reading records: every field that has no meaning is an error that names it.
 
 use crate::error::EngineError;
 
@@ -8,12 +8,30 @@ pub(crate) struct Record<'a> {
     number: usize,
 }
 
-/// Cuts a buffer into records.
-pub(crate) fn records(bytes: &[u8], size: usize) -> Result<impl Iterator<Item = Record<'_>>, EngineError> {
-    if !bytes.len().is_multiple_of(size) {
-        return Err(EngineError::Length { given: bytes.len(), record: size });
+/// A buffer that is read record by record.
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+    number: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Every record takes a multiple of `size` bytes.
+    pub(crate) fn new(bytes: &'a [u8], size: usize) -> Result<Self, EngineError> {
+        if bytes.len().is_multiple_of(size) {
+            Ok(Self { rest: bytes, number: 0 })
+        } else {
+            Err(EngineError::Length { given: bytes.len(), record: size })
+        }
     }
-    Ok(bytes.chunks_exact(size).enumerate().map(|(number, bytes)| Record { bytes, number }))
+
+    /// The next `size` bytes, if there are so many.
+    pub(crate) fn next(&mut self, size: usize) -> Option<Record<'a>> {
+        let (bytes, rest) = self.rest.split_at_checked(size)?;
+        let record = Record { bytes, number: self.number };
+        self.rest = rest;
+        self.number += 1;
+        Some(record)
+    }
 }
 
 impl Record<'_> {
@@ -48,6 +66,21 @@ impl Record<'_> {
         from_code: impl Fn(u8) -> Option<T>,
     ) -> Result<T, EngineError> {
         from_code(self.u8(at)).ok_or_else(|| self.bad(field, self.u8(at).into()))
+    }
+
+    /// A code where zero means none.
+    pub(crate) fn optional<T>(
+        &self,
+        at: usize,
+        field: &'static str,
+        from_code: impl Fn(u8) -> Option<T>,
+    ) -> Result<Option<T>, EngineError> {
+        if self.u8(at) == 0 { Ok(None) } else { self.code(at, field, from_code).map(Some) }
+    }
+
+    pub(crate) fn flags(&self, at: usize, allowed: u8) -> Result<u8, EngineError> {
+        let flags = self.u8(at);
+        if flags & !allowed == 0 { Ok(flags) } else { Err(self.bad("flags", flags.into())) }
     }
 
     pub(crate) fn zero(&self, at: usize, size: usize, field: &'static str) -> Result<(), EngineError> {

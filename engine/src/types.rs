@@ -59,6 +59,17 @@ impl Lots {
     }
 }
 
+impl OrderId {
+    /// No order.
+    pub const NONE: Self = Self(0);
+
+    /// Whether an order is named.
+    #[must_use]
+    pub const fn is_some(self) -> bool {
+        self.0 != 0
+    }
+}
+
 // Overflow is impossible while a side's total fits in 64 bits (see `Book`), and checked in all builds.
 impl Add for Lots {
     type Output = Self;
@@ -167,6 +178,112 @@ wire_enum! {
         Ioc = 2,
         /// Trades all of it now, or is rejected.
         Fok = 3,
+        /// Rests until the session ends.
+        Day = 4,
+    }
+}
+
+impl TimeInForce {
+    /// Whether what is left of an order may rest.
+    #[must_use]
+    pub const fn rests(self) -> bool {
+        matches!(self, Self::Gtc | Self::Day)
+    }
+}
+
+wire_enum! {
+    /// What a book does with orders.
+    Phase {
+        /// Orders are taken and matched.
+        Open = 1,
+        /// Nothing but cancels.
+        Halted = 2,
+        /// Orders are collected for the opening.
+        PreOpen = 3,
+        /// Orders are collected, and the indicative price is published.
+        Auction = 4,
+        /// Nothing but cancels, by plan.
+        CancelOnly = 5,
+        /// The session is over; day orders have ended.
+        Closed = 6,
+    }
+}
+
+impl Phase {
+    /// Whether orders are collected without matching.
+    #[must_use]
+    pub const fn collects(self) -> bool {
+        matches!(self, Self::PreOpen | Self::Auction)
+    }
+
+    /// Why this phase takes neither orders nor amendments, if it does not.
+    #[must_use]
+    pub const fn refusal(self) -> Option<Reason> {
+        match self {
+            Self::Open | Self::PreOpen | Self::Auction => None,
+            Self::Halted => Some(Reason::Halted),
+            Self::CancelOnly | Self::Closed => Some(Reason::WrongPhase),
+        }
+    }
+}
+
+wire_enum! {
+    /// What makes a parked order go live.
+    TriggerKind {
+        /// Nothing: the order has no trigger.
+        None = 0,
+        /// The market has moved against the order's owner: buy above, sell below.
+        Stop = 1,
+        /// The market has moved in favour: buy below, sell above.
+        TakeProfit = 2,
+        /// A stop that follows the market at a distance in ticks.
+        Trailing = 3,
+        /// A stop that follows the market at a distance in basis points.
+        TrailingBps = 4,
+    }
+}
+
+impl TriggerKind {
+    /// Whether the trigger follows the market.
+    #[must_use]
+    pub const fn trails(self) -> bool {
+        matches!(self, Self::Trailing | Self::TrailingBps)
+    }
+}
+
+wire_enum! {
+    /// Which price a trigger watches.
+    TriggerSource {
+        /// The price of every trade.
+        Last = 0,
+        /// The displayed touch that an order of its side would meet.
+        Quote = 1,
+    }
+}
+
+wire_enum! {
+    /// How an order depends on others.
+    Link {
+        /// It stands alone.
+        None = 0,
+        /// One of two: what happens to one ends the other.
+        Oco = 1,
+        /// It goes live when its parent has been filled.
+        Oto = 2,
+        /// An exit of its parent: its quantity follows the parent's fills.
+        Attached = 3,
+    }
+}
+
+wire_enum! {
+    /// Where an open order is.
+    Place {
+        /// In the queue of a level.
+        Resting = 0,
+        /// Parked, waiting for its trigger.
+        Armed = 1,
+        /// Parked, waiting for its parent.
+        Waiting = 2,
     }
 }
 
@@ -225,14 +342,30 @@ wire_enum! {
         HaltCancel = 16,
         /// An amendment to what the order is already.
         NoChange = 17,
-        /// A halt, without a reason of its own, of a halted book.
-        AlreadyHalted = 18,
-        /// A resume, without a reason of its own, of a book that is not halted.
-        NotHalted = 19,
+        /// A change of phase, without a reason of its own, to the phase that is.
+        AlreadyInPhase = 18,
+        /// The phase does not take such an order.
+        WrongPhase = 19,
         /// Planned maintenance.
         Maintenance = 20,
         /// The instrument was delisted.
         Delisted = 21,
+        /// The order's time is over.
+        Expired = 22,
+        /// A day order, at the end of the session.
+        SessionEnd = 23,
+        /// The other of two linked orders was filled, was triggered or ended.
+        Linked = 24,
+        /// The order it waited for ended unfilled.
+        ParentEnded = 25,
+        /// An exit was triggered before its entry was filled whole.
+        ExitTriggered = 26,
+        /// What is left of the amount pays for no further lot.
+        AmountSpent = 27,
+        /// Less than the minimum quantity could trade at once.
+        MinQuantity = 28,
+        /// The order would open or turn a position.
+        ReduceOnly = 29,
     }
 }
 
@@ -256,7 +389,8 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(Side::from_code(code).is_some(), matches!(code, 1..=2));
             assert_eq!(StpMode::from_code(code).is_some(), code <= 4);
-            assert_eq!(Reason::from_code(code).map(Reason::code), (code <= 21).then_some(code));
+            assert_eq!(Phase::from_code(code).is_some(), matches!(code, 1..=6));
+            assert_eq!(Reason::from_code(code).map(Reason::code), (code <= 29).then_some(code));
         }
     }
 
