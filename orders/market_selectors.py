@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from instruments.selectors import Rules
+from orders.selectors import VISIBLE
 from tradeplatform.common.db import fetch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,19 +80,19 @@ class Candle:
 def tickers(instruments: Sequence[Rules], *, now: datetime) -> list[Ticker]:
     """Tickers in the order given, all from one snapshot. Reads the last day's trades of each instrument."""
     rows = fetch(
-        """
+        f"""
         SELECT book.last_price_ticks, bid.price, bid.quantity, ask.price, ask.quantity, day.*
         FROM unnest(%s::int[]) WITH ORDINALITY AS wanted(id, place)
         LEFT JOIN orders_book book ON book.instrument_id = wanted.id
         LEFT JOIN LATERAL (
-            SELECT price, sum(leaves) AS quantity FROM orders_order
+            SELECT price, sum({VISIBLE}) AS quantity FROM orders_order
             WHERE instrument_id = wanted.id AND side = 'buy' AND status IN ('open', 'partially_filled')
-            GROUP BY price ORDER BY price DESC LIMIT 1
+            GROUP BY price HAVING sum({VISIBLE}) > 0 ORDER BY price DESC LIMIT 1
         ) bid ON true
         LEFT JOIN LATERAL (
-            SELECT price, sum(leaves) AS quantity FROM orders_order
+            SELECT price, sum({VISIBLE}) AS quantity FROM orders_order
             WHERE instrument_id = wanted.id AND side = 'sell' AND status IN ('open', 'partially_filled')
-            GROUP BY price ORDER BY price LIMIT 1
+            GROUP BY price HAVING sum({VISIBLE}) > 0 ORDER BY price LIMIT 1
         ) ask ON true
         CROSS JOIN LATERAL (
             SELECT (array_agg(price ORDER BY seq))[1], max(price), min(price), coalesce(sum(quantity), 0),
@@ -99,7 +100,7 @@ def tickers(instruments: Sequence[Rules], *, now: datetime) -> list[Ticker]:
             FROM orders_trade WHERE instrument_id = wanted.id AND at > %s
         ) day
         ORDER BY wanted.place
-        """,
+        """,  # noqa: S608 - our own words
         [[rules.id for rules in instruments], now - _DAY],
     )
     return [

@@ -58,6 +58,23 @@ def order_json(order: Order | OrderState, rules: Rules) -> dict[str, Any]:
         "held": text(order.held, rules.quote_decimals if order.side == Side.BUY else rules.base_decimals),
         "status": str(order.status),
         "reason": order.reason,
+        "trigger_price": _price(order.trigger_price, rules),
+        "trigger_by": order.trigger_by or None,
+        "triggered_at": None if order.triggered_at is None else rfc3339(order.triggered_at),
+        "trail_amount": _price(order.trail_amount, rules),
+        "trail_percent": None if order.trail_bps is None else text(Decimal(order.trail_bps) / 100, 2),
+        "trail_step": _price(order.trail_step, rules),
+        "display_quantity": _quantity(order.display_quantity, rules),
+        "min_quantity": _quantity(order.min_quantity, rules),
+        "quote_quantity": None
+        if order.quote_quantity is None
+        else text(order.quote_quantity, rules.quote_decimals),
+        "reduce_only": order.reduce_only,
+        "expires_at": None if order.expires_at is None else rfc3339(order.expires_at),
+        "link": order.link or None,
+        "parent": _id(order.parent_id),
+        "partner": _id(order.partner_id),
+        "list_id": _id(order.list_id),
         "seq": order.last_seq,
         "created_at": rfc3339(order.created_at),
     }
@@ -217,6 +234,10 @@ def _digits(levels: list[tuple[Decimal, Decimal]], rules: Rules) -> list[tuple[i
         (int(price.scaleb(rules.price_decimals)), int(quantity.scaleb(rules.quantity_decimals)))
         for price, quantity in levels[:10]
     ]
+
+
+def _id(number: int) -> str | None:
+    return str(number) if number else None
 
 
 def _quantity(quantity: Decimal | None, rules: Rules) -> str | None:

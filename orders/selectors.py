@@ -26,10 +26,13 @@ from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
 
+# What everybody may see of a resting order: a slice of an iceberg, nothing of a hidden one.
+VISIBLE = "CASE WHEN display_quantity IS NULL THEN leaves ELSE shown END"
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """A book's levels at `seq`, best first: (price, open quantity)."""
+    """A book's levels at `seq`, best first: (price, quantity shown)."""
 
     seq: int
     bids: list[tuple[Decimal, Decimal]]
@@ -61,18 +64,18 @@ def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:
 def depth(rules: Rules, *, limit: int = 100) -> Depth:
     """The book as committed: levels and seq read in one snapshot, so that deltas after `seq` fit exactly."""
     rows = fetch(
-        """
+        f"""
         WITH book AS (SELECT coalesce(max(seq), 0) AS seq FROM orders_book WHERE instrument_id = %s),
         levels AS (
-            SELECT side, price, sum(leaves) AS quantity,
+            SELECT side, price, sum({VISIBLE}) AS quantity,
                    row_number() OVER (
                        PARTITION BY side ORDER BY CASE WHEN side = 'buy' THEN -price ELSE price END) AS place
             FROM orders_order
             WHERE instrument_id = %s AND status IN ('open', 'partially_filled')
-            GROUP BY side, price
+            GROUP BY side, price HAVING sum({VISIBLE}) > 0
         )
         SELECT book.seq, side, price, quantity FROM book LEFT JOIN levels ON place <= %s ORDER BY side, place
-        """,
+        """,  # noqa: S608 - our own words
         [rules.id, rules.id, limit],
     )
     levels: dict[str, list[tuple[Decimal, Decimal]]] = {Side.BUY: [], Side.SELL: []}

@@ -129,6 +129,7 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
     amends = [(c.order_id, c.held) for c in commands if c.kind == CommandKind.AMEND and c.held]
     touched = {e.order_id for e in events} | {e.maker_order_id for e in events} | {a[0] for a in amends}
     orders = OrderState.load(touched - {0})
+    orders |= OrderState.load_rest_of_lists(orders)
     rules = rules_by_id({command.instrument_id for command in commands})
     quotes = {found.quote_id for found in rules.values()}
     ledger = Ledger.lock(
@@ -165,30 +166,31 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
 
 
 def _correlation_ids(commands: list[PendingCommand], orders: dict[int, OrderState]) -> dict[int, list[str]]:
-    """The ids of the requests behind a batch, by the account whose order each was about."""
+    """The ids of the requests behind a batch, by the account whose orders each was about."""
     found: dict[int, set[str]] = {}
     for command in commands:
         order = orders.get(command.order_id)
-        if command.correlation_id and order is not None:
-            found.setdefault(order.account_id, set()).add(command.correlation_id)
+        account_id = order.account_id if order is not None else command.account_id
+        if command.correlation_id and account_id:
+            found.setdefault(account_id, set()).add(command.correlation_id)
     return {account_id: sorted(ids)[:_LOGGED_IDS] for account_id, ids in found.items()}
 
 
 def _move_books(cached: books.ShardEngine, instrument_ids: list[int]) -> None:
-    """Store where each touched book stands: seq, time, last price, halted, state hash."""
+    """Store where each touched book stands: seq, time, last price, phase, state hash."""
     engine = cached.engine
     execute(
         "UPDATE orders_book SET seq = n.seq, last_time = n.last_time, last_price_ticks = n.last_price,"
-        " halted = n.halted, state_hash = n.state_hash"
-        " FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bool[], %s::text[])"
-        " AS n(instrument_id, seq, last_time, last_price, halted, state_hash)"
+        " phase = n.phase, state_hash = n.state_hash"
+        " FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::text[])"
+        " AS n(instrument_id, seq, last_time, last_price, phase, state_hash)"
         " WHERE orders_book.instrument_id = n.instrument_id",
         [
             instrument_ids,
             [engine.seq(number) for number in instrument_ids],
             [engine.last_time(number) for number in instrument_ids],
             [engine.last_price(number) for number in instrument_ids],
-            [engine.halted(number) for number in instrument_ids],
+            [engine.phase(number) for number in instrument_ids],
             [engine.state_hash(number) for number in instrument_ids],
         ],
     )

@@ -23,7 +23,7 @@ from accounts.models import LedgerKind
 from accounts.services.posting import LockedAccount
 from instruments.scaling import book_checksum, steps, text
 from instruments.selectors import Rules
-from orders.models import Book
+from orders.models import Book, Phase
 from orders.rendering import fill_json, order_json, trade_json
 from orders.services.projecting import Projection
 from tradeplatform.common.valkey import account_channel, client
@@ -140,8 +140,23 @@ def _market_frames(
         }
         if number in projection.statuses:
             body["status"] = projection.statuses[number].value
+            body["phase"] = Phase(projection.phases[number]).name.lower()
+        if engine.phase(number) == Phase.AUCTION:
+            body["indicative"] = _indicative(engine, rules)
         frames.append(Frame(market_channel(rules.symbol), orjson.dumps(body)))
     return frames
+
+
+def _indicative(engine: Engine, rules: Rules) -> dict[str, str] | None:
+    """What the auction would do now: price, quantity, and how much more is bid than asked at that price."""
+    price, lots, surplus = engine.indicative(rules.id)
+    if not price:
+        return None
+    return {
+        "price": text(rules.price(price), rules.price_decimals),
+        "quantity": text(rules.quantity(lots), rules.quantity_decimals),
+        "surplus": text(rules.quantity(surplus), rules.quantity_decimals),
+    }
 
 
 def _account_frames(

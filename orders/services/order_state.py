@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from typing import Any
 
-from orders.models import OrderStatus, OrderType, Side
+from orders.models import LIVE, TRIGGERED, OrderStatus, OrderType, Side
 from tradeplatform.common.db import execute, fetch
 
 
 @dataclass(slots=True)
 class OrderState:
-    """The columns of an order that events read or write."""
+    """The columns of an order that events read or write, or that its owner is told."""
 
     id: int
     created_at: datetime
@@ -40,31 +42,71 @@ class OrderState:
     reason: str
     priority: int
     last_seq: int
+    trigger_price: Decimal | None
+    trigger_by: str
+    triggered_at: datetime | None
+    trail_amount: Decimal | None
+    trail_bps: int | None
+    trail_step: Decimal | None
+    display_quantity: Decimal | None
+    shown: Decimal
+    min_quantity: Decimal | None
+    quote_quantity: Decimal | None
+    reduce_only: bool
+    expires_at: datetime | None
+    link: str
+    parent_id: int
+    partner_id: int
+    list_id: int
     touched: bool = False
 
     @property
-    def worst_price(self) -> Decimal:
-        """The worst price a buyer can be made to pay: the limit, or a market order's protection."""
-        price = self.price if self.price is not None else self.protection_price
-        if price is None:
-            raise ValueError(f"order {self.id} has neither price nor protection price")
-        return price
+    def is_live(self) -> bool:
+        """Whether something can still happen to it."""
+        return self.status in LIVE
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether events may change more of it than of a plain order."""
+        return self.list_id != 0 or self.display_quantity is not None or self.type in TRIGGERED
 
     def touch(self, seq: int) -> None:
         """Note that the event at `seq` changed this order."""
         self.last_seq = seq
         self.touched = True
 
+    def take(self, quantity: Decimal, leaves: Decimal) -> None:
+        """Lots have gone, by a trade or by self-trade prevention; `leaves` are still open."""
+        self.leaves = leaves
+        if self.shown:
+            self.shown = max(Decimal(0), self.shown - quantity)
+
+    def move_price(self, change: Decimal) -> None:
+        """Move its limit or protection price, where it has one."""
+        if self.price is not None:
+            self.price += change
+        if self.protection_price is not None:
+            self.protection_price += change
+
     @classmethod
     def load(cls, ids: Iterable[int]) -> dict[int, OrderState]:
         """The orders with these ids. No lock: the shard's lock makes the caller their only writer."""
-        rows = fetch(
-            "SELECT id, created_at, account_id, instrument_id, client_order_id, side, type, time_in_force,"
-            " post_only, stp_mode, price, protection_price, quantity, filled, leaves, prevented,"
-            " filled_notional, maker_fee_rate, taker_fee_rate, fee_accrued, held, status, reason, priority,"
-            " last_seq FROM orders_order WHERE id = ANY(%s)",
-            [list(set(ids))],
+        return cls._read("id = ANY(%s)", [list(set(ids))])
+
+    @classmethod
+    def load_rest_of_lists(cls, known: Mapping[int, OrderState]) -> dict[int, OrderState]:
+        """The live orders that share a list with one of the known; asks nothing where none is in a list."""
+        lists = {order.list_id for order in known.values()} - {0}
+        if not lists:
+            return {}
+        return cls._read(
+            "list_id > 0 AND list_id = ANY(%s) AND status = ANY(%s) AND NOT id = ANY(%s)",
+            [list(lists), [status.value for status in LIVE], list(known)],
         )
+
+    @classmethod
+    def _read(cls, condition: str, params: Sequence[Any]) -> dict[int, OrderState]:
+        rows = fetch(f"SELECT {_READ} FROM orders_order WHERE {condition}", params)  # noqa: S608 - our words
         states = {}
         for row in rows:
             state = cls(*row)
@@ -78,37 +120,65 @@ class OrderState:
 
     @staticmethod
     def write(orders: Sequence[OrderState], *, now: datetime) -> None:
-        """Write changed orders back; the creation time finds their partition."""
-        if not orders:
-            return
-        execute(
-            """
-            UPDATE orders_order SET price = n.price, quantity = n.quantity, filled = n.filled,
-                leaves = n.leaves, prevented = n.prevented, filled_notional = n.filled_notional,
-                fee_accrued = n.fee_accrued, held = n.held, status = n.status, reason = n.reason,
-                priority = n.priority, last_seq = n.last_seq, updated_at = %s
-            FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::numeric[], %s::numeric[],
-                %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::text[],
-                %s::text[], %s::bigint[], %s::bigint[])
-                AS n(id, created_at, price, quantity, filled, leaves, prevented, filled_notional,
-                     fee_accrued, held, status, reason, priority, last_seq)
-            WHERE orders_order.id = n.id AND orders_order.created_at = n.created_at
-            """,
-            [
-                now,
-                [o.id for o in orders],
-                [o.created_at for o in orders],
-                [o.price for o in orders],
-                [o.quantity for o in orders],
-                [o.filled for o in orders],
-                [o.leaves for o in orders],
-                [o.prevented for o in orders],
-                [o.filled_notional for o in orders],
-                [o.fee_accrued for o in orders],
-                [o.held for o in orders],
-                [o.status.value for o in orders],
-                [o.reason for o in orders],
-                [o.priority for o in orders],
-                [o.last_seq for o in orders],
-            ],
-        )
+        """Write changed orders back; the creation time finds their partition.
+
+        What only conditions can change is written only for the orders that have some.
+        """
+        _write([order for order in orders if not order.has_conditions], _CHANGED, now)
+        _write([order for order in orders if order.has_conditions], _CHANGED | _CHANGED_BY_CONDITIONS, now)
+
+
+_READ = ", ".join(field.name for field in fields(OrderState) if field.name != "touched")
+
+# Columns that events change, with their types.
+_CHANGED = {
+    "price": "numeric",
+    "quantity": "numeric",
+    "filled": "numeric",
+    "leaves": "numeric",
+    "prevented": "numeric",
+    "filled_notional": "numeric",
+    "fee_accrued": "numeric",
+    "held": "numeric",
+    "status": "text",
+    "reason": "text",
+    "priority": "bigint",
+    "last_seq": "bigint",
+}
+_CHANGED_BY_CONDITIONS = {
+    "protection_price": "numeric",
+    "trigger_price": "numeric",
+    "triggered_at": "timestamptz",
+    "shown": "numeric",
+    "partner_id": "bigint",
+}
+
+
+def _write(orders: Sequence[OrderState], columns: Mapping[str, str], now: datetime) -> None:
+    if not orders:
+        return
+    execute(
+        _statement(tuple(columns.items())),
+        [
+            now,
+            [order.id for order in orders],
+            [order.created_at for order in orders],
+            *([_plain(getattr(order, name)) for order in orders] for name in columns),
+        ],
+    )
+
+
+@cache
+def _statement(columns: tuple[tuple[str, str], ...]) -> str:
+    changes = ", ".join(f"{name} = n.{name}" for name, _type in columns)
+    arrays = ", ".join(f"%s::{kind}[]" for _name, kind in columns)
+    names = ", ".join(name for name, _type in columns)
+    return (
+        f"UPDATE orders_order SET {changes}, updated_at = %s"  # noqa: S608 - our own words
+        f" FROM unnest(%s::bigint[], %s::timestamptz[], {arrays}) AS n(id, created_at, {names})"
+        " WHERE orders_order.id = n.id AND orders_order.created_at = n.created_at"
+    )
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, OrderStatus) else value

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from tradeengine.codec import EngineEvent
+from tradeengine.codec import EngineEvent, EventFlag
 
 from accounts.models import LedgerKind, TransferKind
 from accounts.services.posting import Cause, Ledger, LockedAccount
 from instruments.models import InstrumentStatus
 from instruments.scaling import product
 from instruments.selectors import Rules
-from orders.models import EventKind, Liquidity, OrderStatus, Side, event_id
+from orders.models import EventKind, Link, Liquidity, OrderStatus, Side, event_id
 from orders.services import engine_codes
-from orders.services.halting import settle_status
-from orders.services.holding import buyer_hold, fee_step
+from orders.services.holding import claim_of, fee_step, holds_of
 from orders.services.journal import moment
 from orders.services.order_state import OrderState
+from orders.services.phases import settle_status, status_of
 from tradeplatform.common.db import copy_rows
 
 _EVENT_COLUMNS = (
@@ -40,10 +40,10 @@ _FILL_COLUMNS = (
     "fee_rate", "fee", "fee_asset_id",
 )  # fmt: skip
 
-_STATUS_OF_HALT = {
-    engine_codes.REASON["maintenance"]: InstrumentStatus.MAINTENANCE,
-    engine_codes.REASON["delisted"]: InstrumentStatus.DELISTED,
-}
+_ZERO = Decimal(0)
+_RUN_OUT = frozenset({engine_codes.REASON["expired"], engine_codes.REASON["session_end"]})
+_REDUCE_ONLY = engine_codes.REASON["reduce_only"]
+_AMOUNT_SPENT = engine_codes.REASON["amount_spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Projection:
     now: datetime
     trades: list[TradeRow] = field(default_factory=list)
     fills: list[FillRow] = field(default_factory=list)
+    phases: dict[int, int] = field(default_factory=dict)
     statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
     status_commands: dict[int, int] = field(default_factory=dict)
 
@@ -97,24 +98,30 @@ class Projection:
             self.ledger.hold(self._holding_account(self.orders[order_id]), -amount)
 
     def settle_holds(self) -> None:
-        """Bring every touched order's hold to what its open quantity needs now."""
+        """Bring every touched order's hold, and those of its list, to what they need now."""
+        lists: dict[int, list[OrderState]] = {}
         for order in self.orders.values():
-            if not order.touched:
-                continue
-            needed = self._needed(order)
-            self.ledger.hold(self._holding_account(order), needed - order.held)
-            order.held = needed
+            if order.list_id:
+                lists.setdefault(order.list_id, []).append(order)
+            elif order.touched:
+                self._settle([order])
+        for members in lists.values():
+            if any(order.touched for order in members):
+                self._settle(members)
 
-    def _needed(self, order: OrderState) -> Decimal:
-        if order.side == Side.SELL:
-            return order.leaves
-        return buyer_hold(
-            leaves=order.leaves,
-            price=order.worst_price,
-            fee_rate=max(order.maker_fee_rate, order.taker_fee_rate),
-            fee_accrued=order.fee_accrued,
-            decimals=self.rules[order.instrument_id].quote_decimals,
+    def _settle(self, orders: Sequence[OrderState]) -> None:
+        """A hold may move from one order of a list to another: only their sum must be there."""
+        rules = self.rules[orders[0].instrument_id]
+        needs = holds_of(
+            claim_of(order, decimals=rules.quote_decimals, lot_size=rules.lot_size)
+            for order in orders
+            if order.is_live
         )
+        for order in orders:
+            needed = needs.get(order.id, _ZERO)
+            if needed != order.held:
+                self.ledger.hold(self._holding_account(order), needed - order.held)
+                order.held, order.touched = needed, True
 
     def _holding_account(self, order: OrderState) -> LockedAccount:
         rules = self.rules[order.instrument_id]
@@ -122,35 +129,95 @@ class Projection:
         return self.ledger.client(order.account_id, asset_id)
 
     def accepted(self, event: EngineEvent) -> None:
-        """The order is in the book's hands, with its place in the queue."""
+        """The order is in the book's hands: in a queue, or parked."""
         order = self.orders[event.order_id]
         order.status = OrderStatus.OPEN
+        if event.flags & EventFlag.WAITING:
+            order.status = OrderStatus.WAITING
+        elif event.flags & EventFlag.ARMED:
+            order.status = OrderStatus.PENDING_TRIGGER
         order.priority = event.priority
         order.touch(event.seq)
 
     def ended(self, event: EngineEvent) -> None:
         """Rejected by the book, or the open rest taken off it."""
         order = self.orders[event.order_id]
-        rejected = event.kind == EventKind.REJECTED
-        order.status = OrderStatus.REJECTED if rejected else OrderStatus.CANCELLED
         order.reason = engine_codes.REASON_WORD[event.reason]
-        order.leaves = Decimal(0)
+        if event.kind == EventKind.REJECTED:
+            order.status = OrderStatus.REJECTED
+        elif event.reason in _RUN_OUT:
+            order.status = OrderStatus.EXPIRED
+        elif event.reason == _AMOUNT_SPENT and order.filled:
+            order.status, order.reason = OrderStatus.FILLED, ""
+        else:
+            order.status = OrderStatus.CANCELLED
+        order.leaves = order.shown = _ZERO
         order.touch(event.seq)
 
     def amended(self, event: EngineEvent) -> None:
         """New price or quantity; the place is the event's."""
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
-        order.price = rules.price(event.price)
+        price = rules.price(event.price)
+        if order.price is not None:
+            order.price = price
+        elif price:
+            order.protection_price = price
         order.leaves = rules.quantity(event.leaves)
-        order.quantity = order.filled + order.prevented + order.leaves
+        if order.link != Link.ATTACHED:
+            order.quantity = order.filled + order.prevented + order.leaves
+        if order.shown:
+            # One that takes a new place shows nothing until it rests again, and says so.
+            kept = event.flags & EventFlag.KEPT_PLACE
+            order.shown = min(order.shown, order.leaves) if kept else _ZERO
         order.priority = event.priority
         order.touch(event.seq)
 
     def reduced(self, event: EngineEvent) -> None:
-        """Self-trade prevention took a part off."""
+        """Self-trade prevention, or the account's position, took a part off."""
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
-        order.prevented += rules.quantity(event.quantity)
+        quantity = rules.quantity(event.quantity)
+        order.take(quantity, rules.quantity(event.leaves))
+        if event.reason == _REDUCE_ONLY:
+            # Intake knew the position, has held for no more than that, and said so already.
+            order.prevented = order.quantity - order.filled - order.leaves
+        else:
+            order.prevented += quantity
+        order.touch(event.seq)
+
+    def triggered(self, event: EngineEvent) -> None:
+        """Its trigger price has come; it is nobody's partner any more."""
+        order = self.orders[event.order_id]
+        order.status = OrderStatus.OPEN
+        order.triggered_at = moment(event.time)
+        order.partner_id = 0
+        order.priority = event.priority
+        order.touch(event.seq)
+
+    def activated(self, event: EngineEvent) -> None:
+        """Its parent was filled: it goes live, or waits for its trigger from here on."""
+        order, rules = self.orders[event.order_id], self.rules[event.instrument]
+        armed = event.flags & EventFlag.ARMED
+        order.status = OrderStatus.PENDING_TRIGGER if armed else OrderStatus.OPEN
         order.leaves = rules.quantity(event.leaves)
+        # An attached order follows its parent, which may have been amended to more.
+        order.quantity = max(order.quantity, order.filled + order.prevented + order.leaves)
+        order.priority = event.priority
+        order.touch(event.seq)
+
+    def trailed(self, event: EngineEvent) -> None:
+        """Its trigger moved: with the market, and its price by as much; or because an amendment said so."""
+        order, rules = self.orders[event.order_id], self.rules[event.instrument]
+        trigger = rules.price(event.price)
+        if order.type.is_trailing and order.trigger_price is not None:
+            order.move_price(trigger - order.trigger_price)
+        order.trigger_price = trigger
+        order.touch(event.seq)
+
+    def displayed(self, event: EngineEvent) -> None:
+        """An iceberg shows a slice, at the end of its level's queue."""
+        order, rules = self.orders[event.order_id], self.rules[event.instrument]
+        order.shown = rules.quantity(event.quantity)
+        order.priority = event.priority
         order.touch(event.seq)
 
     def trade(self, event: EngineEvent) -> None:
@@ -175,8 +242,13 @@ class Projection:
         for order, leaves in ((taker, event.leaves), (maker, event.maker_leaves)):
             order.filled += quantity
             order.filled_notional += trade.notional
-            order.leaves = rules.quantity(leaves)
+            order.take(quantity, rules.quantity(leaves))
             order.status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
+            # A first fill ends the other leg of a pair.
+            order.partner_id = 0
+            if order.quote_quantity is not None:
+                # Nothing is open of an order for an amount; what ends it comes after its last trade.
+                order.quantity, order.status = order.filled, OrderStatus.PARTIALLY_FILLED
             order.touch(event.seq)
         self._pay(trade, rules)
         self._charge(trade, taker, Liquidity.TAKER, taker.taker_fee_rate, rules)
@@ -229,17 +301,13 @@ class Projection:
                 cause=cause,
             )
 
-    def refused(self, event: EngineEvent) -> None:
-        """A cancel or amend came too late: the event itself is the whole effect."""
+    def noted(self, event: EngineEvent) -> None:
+        """A cancel or amend that came too late, a mass cancel, the time: the event is the whole effect."""
 
-    def halted(self, event: EngineEvent) -> None:
-        """The book takes no orders from here on."""
-        self.statuses[event.instrument] = _STATUS_OF_HALT.get(event.reason, InstrumentStatus.HALTED)
-        self.status_commands[event.instrument] = event.command_id
-
-    def resumed(self, event: EngineEvent) -> None:
-        """The book takes orders again."""
-        self.statuses[event.instrument] = InstrumentStatus.ACTIVE
+    def phase_changed(self, event: EngineEvent) -> None:
+        """What the book does with orders from here on."""
+        self.phases[event.instrument] = event.flags
+        self.statuses[event.instrument] = status_of(event.flags, event.reason)
         self.status_commands[event.instrument] = event.command_id
 
     def write(self, events: Sequence[EngineEvent], epoch: int) -> None:
@@ -266,11 +334,16 @@ _EFFECT: dict[int, Callable[[Projection, EngineEvent], None]] = {
     EventKind.TRADE: Projection.trade,
     EventKind.CANCELLED: Projection.ended,
     EventKind.AMENDED: Projection.amended,
-    EventKind.CANCEL_REJECTED: Projection.refused,
-    EventKind.AMEND_REJECTED: Projection.refused,
+    EventKind.CANCEL_REJECTED: Projection.noted,
+    EventKind.AMEND_REJECTED: Projection.noted,
     EventKind.REDUCED: Projection.reduced,
-    EventKind.HALTED: Projection.halted,
-    EventKind.RESUMED: Projection.resumed,
+    EventKind.PHASE_CHANGED: Projection.phase_changed,
+    EventKind.MASS_CANCELLED: Projection.noted,
+    EventKind.TRIGGERED: Projection.triggered,
+    EventKind.ACTIVATED: Projection.activated,
+    EventKind.TRAILED: Projection.trailed,
+    EventKind.DISPLAYED: Projection.displayed,
+    EventKind.TIME: Projection.noted,
 }
 
 
