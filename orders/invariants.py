@@ -4,20 +4,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
+from tradeengine import Engine, codec
+
 from instruments.scaling import round_up
-from orders.models import Book
-from orders.services import books
-from orders.services.holding import buyer_hold
+from instruments.selectors import Rules, rules_by_id
+from orders.models import IN_ENGINE, LIMIT_PRICED, LIVE, PARKED, RESTING, Book, Phase, Side
+from orders.selectors import VISIBLE
+from orders.services import books, engine_codes
+from orders.services.holding import Claim, holds_of
+from orders.services.phases import status_of
 from orders.services.replaying import replay_differences
 from tradeplatform.common.invariants import READ_ONLY, invariant, read, sql_invariant
 
 _ORDERS = "SELECT count(*) FROM orders_order"
 _TRADES = "SELECT count(*) FROM orders_trade"
 _EVENTS = "SELECT count(*) FROM orders_event"
-_LIVE = "('pending', 'open', 'partially_filled')"
+
+
+def _words(values: Iterable[str]) -> str:
+    """A list of words for IN."""
+    return f"({', '.join(sorted(repr(str(value)) for value in values))})"
+
+
+_LIVE = _words(LIVE)
+_IN_ENGINE = _words(IN_ENGINE)
+_RESTING = _words(RESTING)
+_PARKED = _words(PARKED)
+_STATUS_OF_PHASE = " ".join(f"WHEN {int(phase)} THEN '{status_of(phase, 0)}'" for phase in Phase)
+_OPEN_PHASE, _AUCTION_FLAG = int(Phase.OPEN), int(codec.EventFlag.AUCTION)
 
 sql_invariant(
     "iM4-held",
@@ -42,29 +61,30 @@ sql_invariant(
 
 
 @invariant(
-    "iM4-required", "Every live order holds exactly what its open quantity may still cost, fees included"
+    "iM4-required", "Every live order holds exactly what it may still cost, fees included; lists together"
 )
 def _required_holds() -> tuple[int, Sequence[dict[str, Any]]]:
     rows = read(
         f"""
-        SELECT o.id, o.side, o.leaves, coalesce(o.price, o.protection_price) AS price, o.held, o.fee_accrued,
-               greatest(o.maker_fee_rate, o.taker_fee_rate) AS rate, q.decimals
+        SELECT o.id, o.side = 'buy' AS buy, o.leaves, coalesce(o.price, o.protection_price) AS price,
+               greatest(o.maker_fee_rate, o.taker_fee_rate) AS fee_rate, o.fee_accrued, q.decimals,
+               i.lot_size, o.quote_quantity AS amount, o.link = 'attached' AS attached, o.parent_id,
+               o.partner_id, o.held, o.list_id
         FROM orders_order o JOIN instruments_instrument i ON i.id = o.instrument_id
         JOIN instruments_asset q ON q.id = i.quote_id WHERE o.status IN {_LIVE}"""
     )
-    breaches = []
+    lists: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        needed = row["leaves"]
-        if row["side"] == "buy":
-            needed = buyer_hold(
-                leaves=row["leaves"],
-                price=row["price"],
-                fee_rate=row["rate"],
-                fee_accrued=row["fee_accrued"],
-                decimals=row["decimals"],
-            )
-        if needed != row["held"]:
-            breaches.append({"order": row["id"], "held": row["held"], "needed": needed})
+        alone = row["id"] if not row["list_id"] else 0
+        lists[row["list_id"], alone].append(row)
+    breaches = []
+    for members in lists.values():
+        needs = holds_of(Claim(*(row[name] for name in Claim._fields)) for row in members)
+        breaches += [
+            {"order": row["id"], "held": row["held"], "needed": needs[row["id"]]}
+            for row in members
+            if row["held"] != needs[row["id"]]
+        ]
     return len(rows), breaches[:10]
 
 
@@ -123,8 +143,19 @@ sql_invariant(
         FROM orders_order o
         LEFT JOIN (SELECT order_id, sum(quantity) FROM orders_fill GROUP BY order_id) f ON f.order_id = o.id
         WHERE o.filled <> coalesce(f.sum, 0) OR least(o.filled, o.leaves, o.prevented) < 0
-           OR (o.status IN {_LIVE} AND o.quantity <> o.filled + o.leaves + o.prevented)
-           OR (o.status NOT IN {_LIVE} AND (o.leaves <> 0 OR o.quantity < o.filled + o.prevented))""",
+           OR (o.status IN {_LIVE} AND o.link <> 'attached'
+               AND o.quantity <> o.filled + o.leaves + o.prevented)
+           OR o.quantity < o.filled + o.leaves + o.prevented
+           OR (o.status NOT IN {_LIVE} AND o.leaves <> 0)""",
+)
+
+sql_invariant(
+    "iQ1-amount",
+    "An order for an amount has the quantity it filled and spends no more than the amount",
+    examined=_ORDERS,
+    breaches="""
+        SELECT id AS "order", quote_quantity, filled_notional, quantity, filled FROM orders_order
+        WHERE quote_quantity IS NOT NULL AND (quantity <> filled OR filled_notional > quote_quantity)""",
 )
 
 sql_invariant(
@@ -173,12 +204,13 @@ sql_invariant(
 
 sql_invariant(
     "iB1",
-    "No book is crossed or locked: best bid < best ask",
+    "No book that matches is crossed or locked: best bid < best ask",
     examined="SELECT count(*) FROM orders_book",
-    breaches="""
+    breaches=f"""
         SELECT instrument_id AS instrument, max(price) FILTER (WHERE side = 'buy') AS best_bid,
                min(price) FILTER (WHERE side = 'sell') AS best_ask
-        FROM orders_order WHERE status IN ('open', 'partially_filled') GROUP BY instrument_id
+        FROM orders_order JOIN orders_book USING (instrument_id)
+        WHERE status IN {_RESTING} AND phase = {_OPEN_PHASE} GROUP BY instrument_id
         HAVING max(price) FILTER (WHERE side = 'buy') >= min(price) FILTER (WHERE side = 'sell')""",
 )
 
@@ -199,33 +231,107 @@ sql_invariant(
 
 sql_invariant(
     "iB4",
-    "Nobody trades with himself; market, IOC and FOK orders never rest; post-only never takes",
+    "Nobody trades with himself; market, IOC and FOK orders never rest; post-only takes in auctions only; "
+    "FOK and minimum quantities are met",
     examined=_TRADES,
-    breaches="""
+    breaches=f"""
         SELECT 'self-trade' AS what, id FROM orders_trade WHERE buyer_id = seller_id
         UNION ALL
         SELECT 'resting', id FROM orders_order
-        WHERE status IN ('open', 'partially_filled') AND (type = 'market' OR time_in_force <> 'gtc')
+        WHERE status IN {_RESTING} AND (type NOT IN {_words(LIMIT_PRICED)} OR time_in_force IN ('ioc', 'fok'))
         UNION ALL
         SELECT 'post-only took', f.trade_id FROM orders_fill f JOIN orders_order o ON o.id = f.order_id
-        WHERE o.post_only AND f.liquidity = 'taker'
+        JOIN orders_event e ON e.id = f.trade_id AND e.at = f.at
+        WHERE o.post_only AND f.liquidity = 'taker' AND e.flags & {_AUCTION_FLAG} = 0
         UNION ALL
         SELECT 'fok in part', id FROM orders_order
-        WHERE time_in_force = 'fok' AND filled > 0 AND filled + prevented < quantity""",
+        WHERE time_in_force = 'fok' AND filled > 0 AND filled + prevented < quantity
+        UNION ALL
+        SELECT 'below its minimum', id FROM orders_order WHERE filled > 0 AND filled < min_quantity""",
 )
 
 
-@invariant("iB5", "Open orders in the database rebuild every book to its stored state hash")
+@invariant("iB5", "Open orders in the database rebuild every book to its stored state hash, and to its depth")
 def _rebuilt_books() -> tuple[int, Sequence[dict[str, Any]]]:
     found = list(Book.objects.using(READ_ONLY).order_by("instrument_id"))
+    rules = rules_by_id((book.instrument_id for book in found), using=READ_ONLY)
     breaches = []
     for book in found:
+        number = book.instrument_id
         try:
-            books.rebuild([book], using=READ_ONLY).check()
+            engine = books.rebuild([book], using=READ_ONLY)
+            engine.check()
         except (books.StateMismatch, ValueError) as error:
-            breaches.append({"instrument": book.instrument_id, "error": str(error)})
+            breaches.append({"instrument": number, "error": str(error)})
+            continue
+        if wrong := set(_engine_depth(engine, rules[number])) ^ set(_visible_depth(number)):
+            breaches.append({"instrument": number, "levels": str(sorted(wrong)[:5])})
     return len(found), breaches[:10]
 
+
+_Level = tuple[str, Decimal, Decimal]  # side, price, quantity
+
+
+def _engine_depth(engine: Engine, rules: Rules) -> Iterator[_Level]:
+    for level in codec.iter_levels(engine.depth(rules.id)):
+        side = engine_codes.SIDE_WORD[level.side].value
+        yield side, rules.price(level.price), rules.quantity(level.quantity)
+
+
+def _visible_depth(instrument_id: int) -> Iterator[_Level]:
+    """What the stored orders show: slices of icebergs, nothing of hidden and parked ones."""
+    rows = read(
+        f"""
+        SELECT side, price, sum({VISIBLE}) AS quantity FROM orders_order
+        WHERE instrument_id = %s AND status IN {_RESTING} GROUP BY side, price HAVING sum({VISIBLE}) > 0""",
+        [instrument_id],
+    )
+    return ((Side(row["side"]).value, row["price"], row["quantity"]) for row in rows)
+
+
+sql_invariant(
+    "iB6",
+    "What is parked has not traded and shows nothing; what rests shows its slice",
+    examined=_ORDERS,
+    breaches=f"""
+        SELECT id AS "order", status, filled, shown, display_quantity FROM orders_order
+        WHERE (status IN {_PARKED} AND (filled > 0 OR shown > 0))
+           OR (status IN {_RESTING} AND display_quantity > 0 AND shown NOT BETWEEN 0 AND display_quantity)
+           OR (status IN {_RESTING} AND display_quantity > 0 AND shown = 0)""",
+)
+
+sql_invariant(
+    "iB7",
+    "No order outlives its time: what has expired by the book's time is not in the book",
+    examined=f"SELECT count(*) FROM orders_order WHERE status IN {_IN_ENGINE}",
+    breaches=f"""
+        SELECT o.id AS "order", o.expires_at, b.last_time FROM orders_order o
+        JOIN orders_book b USING (instrument_id)
+        WHERE o.status IN {_IN_ENGINE} AND extract(epoch FROM o.expires_at) * 1000000 <= b.last_time""",
+)
+
+sql_invariant(
+    "iL1",
+    "A waiting order has a live parent; of a pair each live order names the other",
+    examined=f"SELECT count(*) FROM orders_order WHERE list_id > 0 AND status IN {_IN_ENGINE}",
+    breaches=f"""
+        SELECT o.id AS "order", 'parent' AS what, o.parent_id AS other FROM orders_order o
+        LEFT JOIN orders_order p ON p.id = o.parent_id AND p.status IN {_LIVE}
+        WHERE o.status = 'waiting' AND p.id IS NULL
+        UNION ALL
+        SELECT o.id, 'partner', o.partner_id FROM orders_order o
+        LEFT JOIN orders_order p ON p.id = o.partner_id AND p.status IN {_LIVE} AND p.partner_id = o.id
+        WHERE o.status IN {_IN_ENGINE} AND o.partner_id > 0 AND p.id IS NULL""",
+)
+
+sql_invariant(
+    "iL2",
+    "The orders of a list are one account's, in one instrument",
+    examined="SELECT count(*) FROM orders_order WHERE list_id > 0",
+    breaches="""
+        SELECT list_id AS list FROM orders_order WHERE list_id > 0 GROUP BY list_id
+        HAVING count(DISTINCT (account_id, instrument_id)) > 1""",
+)
 
 sql_invariant(
     "iS1",
@@ -299,11 +405,25 @@ sql_invariant(
 
 sql_invariant(
     "iA2-trading",
-    "Every halt and resume has an audit record with who and why",
-    examined="SELECT count(*) FROM orders_command WHERE kind IN (4, 5)",
+    "Every change of phase has an audit record with who and why",
+    examined="SELECT count(*) FROM orders_command WHERE kind = 4",
     breaches="""
-        SELECT c.id AS command FROM orders_command c WHERE c.kind IN (4, 5) AND NOT EXISTS (
-            SELECT 1 FROM audit_auditrecord a WHERE a.action IN
-                ('instruments.trading.halt', 'instruments.trading.resume') AND a.at = c.at AND a.reason <> ''
-                AND (a.after ->> 'command')::bigint = c.id)""",
+        SELECT c.id AS command FROM orders_command c WHERE c.kind = 4 AND NOT EXISTS (
+            SELECT 1 FROM audit_auditrecord a WHERE starts_with(a.action, 'instruments.trading.')
+                AND a.at = c.at
+                AND a.reason <> '' AND (a.after ->> 'command')::bigint = c.id)""",
+)
+
+
+sql_invariant(
+    "iA3",
+    "Every instrument has a status of its book's phase, unless another is asked for",
+    examined="SELECT count(*) FROM orders_book",
+    breaches=f"""
+        SELECT i.symbol, i.status, b.phase FROM orders_book b
+        JOIN instruments_instrument i ON i.id = b.instrument_id
+        WHERE i.status <> CASE b.phase {_STATUS_OF_PHASE} END
+          AND (b.phase <> {int(Phase.HALTED)} OR i.status NOT IN ('maintenance', 'delisted'))
+          AND NOT EXISTS (SELECT 1 FROM orders_command c WHERE c.shard_id = b.shard_id
+                          AND c.instrument_id = i.id AND c.kind = 4 AND c.status = 'pending')""",
 )
