@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from instruments.scaling import book_checksum, text
 from instruments.selectors import Rules
+from orders.indicative import Indicative
 from orders.market_selectors import Candle, Ticker
 from orders.models import Event, EventKind, Fill, Liquidity, Order, Side, Trade
 from orders.selectors import Depth
@@ -169,7 +170,8 @@ def ticker_json(ticker: Ticker) -> dict[str, Any]:
     """A ticker; null where there is nothing to say."""
     rules = ticker.rules
     spread = mid = None
-    if ticker.bid is not None and ticker.ask is not None:
+    # While an auction collects orders, bids and asks may cross: there is no spread, and nothing between them.
+    if ticker.bid is not None and ticker.ask is not None and ticker.bid < ticker.ask:
         spread, mid = ticker.ask - ticker.bid, (ticker.ask + ticker.bid) / 2
     return {
         "symbol": rules.symbol,
@@ -186,6 +188,15 @@ def ticker_json(ticker: Ticker) -> dict[str, Any]:
         "volume": text(ticker.volume, rules.quantity_decimals),
         "quote_volume": text(ticker.quote_volume, rules.quote_decimals),
         "trades": ticker.trades,
+    }
+
+
+def indicative_json(found: Indicative, rules: Rules) -> dict[str, str]:
+    """What an auction would do now: price, quantity, and how much more is bid than asked at that price."""
+    return {
+        "price": text(found.price, rules.price_decimals),
+        "quantity": text(found.quantity, rules.quantity_decimals),
+        "surplus": text(found.surplus, rules.quantity_decimals),
     }
 
 

@@ -1,4 +1,4 @@
-"""Celery's way into the drain. Tasks tolerate unknown arguments, so that old and new workers can coexist."""
+"""Celery's way in. Tasks tolerate unknown arguments, so that old and new workers can coexist."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from orders.selectors import waiting_shards
 from orders.services.drain import drain_all
+from orders.services.expiring import expire_due
+from orders.services.phases import end_due_auctions
 from orders.services.wake import wake
 
 _WAITED_TOO_LONG = timedelta(seconds=1)
@@ -25,3 +27,15 @@ def drain_shard(*, shard_id: int, **_extra: Any) -> None:
 def sweep_waiting_shards(**_extra: Any) -> None:
     """Wake the shards whose wake-up was lost."""
     wake(waiting_shards(now=timezone.now(), longer_than=_WAITED_TOO_LONG))
+
+
+@shared_task(name="orders.expire_due")
+def expire_due_orders(**_extra: Any) -> None:
+    """Let time pass in the books that hold orders whose time is over."""
+    expire_due(now=timezone.now())
+
+
+@shared_task(name="orders.end_due_auctions")
+def end_auctions_now(**_extra: Any) -> None:
+    """Open the instruments whose auction's time has come."""
+    end_due_auctions(now=timezone.now())

@@ -23,9 +23,11 @@ from accounts.models import LedgerKind
 from accounts.services.posting import LockedAccount
 from instruments.scaling import book_checksum, steps, text
 from instruments.selectors import Rules
+from orders.indicative import Indicative
 from orders.models import Book, Phase
-from orders.rendering import fill_json, order_json, trade_json
+from orders.rendering import fill_json, indicative_json, order_json, trade_json
 from orders.services.projecting import Projection
+from tradeplatform.common.times import rfc3339
 from tradeplatform.common.valkey import account_channel, client
 
 logger = structlog.get_logger(__name__)
@@ -138,8 +140,9 @@ def _market_frames(
             **changed[number],
             "trades": trades[number],
         }
-        if number in projection.statuses:
-            body["status"] = projection.statuses[number].value
+        if settled := projection.settled.get(number):
+            body["status"] = settled.status.value
+            body["auction_ends_at"] = settled.auction_ends_at and rfc3339(settled.auction_ends_at)
             body["phase"] = Phase(projection.phases[number]).name.lower()
         if engine.phase(number) == Phase.AUCTION:
             body["indicative"] = _indicative(engine, rules)
@@ -148,15 +151,12 @@ def _market_frames(
 
 
 def _indicative(engine: Engine, rules: Rules) -> dict[str, str] | None:
-    """What the auction would do now: price, quantity, and how much more is bid than asked at that price."""
+    """What the auction would do now, if bids and asks cross."""
     price, lots, surplus = engine.indicative(rules.id)
     if not price:
         return None
-    return {
-        "price": text(rules.price(price), rules.price_decimals),
-        "quantity": text(rules.quantity(lots), rules.quantity_decimals),
-        "surplus": text(rules.quantity(surplus), rules.quantity_decimals),
-    }
+    found = Indicative(rules.price(price), rules.quantity(lots), rules.quantity(surplus))
+    return indicative_json(found, rules)
 
 
 def _account_frames(

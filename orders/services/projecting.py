@@ -23,7 +23,7 @@ from orders.services import engine_codes
 from orders.services.holding import claim_of, fee_step, holds_of
 from orders.services.journal import moment
 from orders.services.order_state import OrderState
-from orders.services.phases import settle_status, status_of
+from orders.services.phases import Settled, settle_status, status_of
 from tradeplatform.common.db import copy_rows
 
 _EVENT_COLUMNS = (
@@ -85,6 +85,7 @@ class Projection:
     fills: list[FillRow] = field(default_factory=list)
     phases: dict[int, int] = field(default_factory=dict)
     statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
+    settled: dict[int, Settled] = field(default_factory=dict)
     status_commands: dict[int, int] = field(default_factory=dict)
 
     def apply(self, events: Iterable[EngineEvent]) -> None:
@@ -320,7 +321,7 @@ class Projection:
         OrderState.write([order for order in self.orders.values() if order.touched], now=self.now)
         self.ledger.flush()
         for instrument_id, status in self.statuses.items():
-            self.statuses[instrument_id] = settle_status(
+            self.settled[instrument_id] = settle_status(
                 instrument_id=instrument_id,
                 status=status,
                 command_id=self.status_commands[instrument_id],

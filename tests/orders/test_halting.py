@@ -10,8 +10,8 @@ import pytest
 from accounts.models import TradingAccount
 from audit.models import AuditRecord
 from instruments.models import HaltPolicy, Instrument, InstrumentStatus
-from orders.models import Command, EventKind, Side
-from orders.services.halting import halt_instrument, resume_instrument
+from orders.models import Command, EventKind, Phase, Side
+from orders.services.phases import halt_instrument, resume_instrument
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market, money, stored
 from tradeplatform.common.errors import Code, Refusal
 
@@ -63,7 +63,7 @@ def order_denied(market: Market, trader: TradingAccount) -> Code:
 def test_orders_are_denied_from_the_moment_it_is_asked_for(market: Market, trader: TradingAccount) -> None:
     halt(market)
 
-    assert (status_of(market), market.book().halted) == ("halted", False)
+    assert (status_of(market), market.book().phase) == ("halted", Phase.OPEN)
     assert order_denied(market, trader) == Code.INSTRUMENT_HALTED
 
 
@@ -75,8 +75,8 @@ def test_what_was_accepted_before_but_not_yet_seen_is_still_applied(
 
     market.drain()
 
-    assert market.events() == [EventKind.ACCEPTED, EventKind.HALTED]
-    assert (stored(order_id).status, market.book().halted) == ("open", True)
+    assert market.events() == [EventKind.ACCEPTED, EventKind.PHASE_CHANGED]
+    assert (stored(order_id).status, market.book().phase) == ("open", Phase.HALTED)
 
 
 def test_what_slips_in_behind_the_halt_is_rejected_by_the_book(
@@ -129,7 +129,7 @@ def test_a_resumed_book_trades_with_what_it_kept(market: Market, trader: Trading
     market.drain()
 
     assert (status_of(market), stored(order_id).status) == ("active", "filled")
-    assert market.events()[1:3] == [EventKind.HALTED, EventKind.RESUMED]
+    assert market.events()[1:3] == [EventKind.PHASE_CHANGED, EventKind.PHASE_CHANGED]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_status_survives_the_engines_own_event(
     halt(market, status)
     market.drain()
 
-    assert (status_of(market), market.book().halted) == (status, True)
+    assert (status_of(market), market.book().phase) == (status, Phase.HALTED)
 
 
 def test_delisting_always_cancels_and_is_for_good(market: Market, trader: TradingAccount) -> None:
@@ -200,8 +200,8 @@ class TestPressedInARow:
         halt(market)
         market.drain()
 
-        assert (status_of(market), market.book().halted) == ("halted", True)
-        assert market.events() == [EventKind.HALTED, EventKind.RESUMED, EventKind.HALTED]
+        assert (status_of(market), market.book().phase) == ("halted", Phase.HALTED)
+        assert market.events() == [EventKind.PHASE_CHANGED] * 3
 
     @pytest.mark.parametrize("status", [HALTED, MAINTENANCE, DELISTED])
     def test_a_resume_that_is_applied_late_does_not_open_what_was_closed_again(
@@ -217,7 +217,7 @@ class TestPressedInARow:
         assert status_of(market) == status
         assert order_denied(market, trader) != Code.INSUFFICIENT_FUNDS
         market.drain()
-        assert (status_of(market), market.book().halted) == (status, True)
+        assert (status_of(market), market.book().phase) == (status, Phase.HALTED)
 
 
 def test_each_act_is_recorded_with_its_reason(market: Market) -> None:

@@ -41,6 +41,17 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    # The engine has no clock: both only write commands, and none where one waits already.
+    "expire-orders": {
+        "task": "orders.expire_due",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
+    "end-auctions": {
+        "task": "orders.end_due_auctions",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
     "ensure-partitions": {
         "task": "django_partition.ensure_partitions",
         "schedule": crontab(minute="17"),
