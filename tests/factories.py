@@ -20,7 +20,7 @@ from django.db.models import Max
 from accounts.models import LedgerAccount, LedgerKind, Role, TradingAccount, User, UserRole
 from accounts.services.funding import deposit
 from audit.actor import Actor
-from instruments.models import Asset, Instrument, InstrumentKind
+from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
 from orders.models import (
     Book,
     Event,
@@ -34,11 +34,14 @@ from orders.models import (
     StpMode,
     TimeInForce,
     Trade,
+    TriggerBy,
 )
 from orders.services import changing
 from orders.services.drain import Drained, drain, drain_all
 from orders.services.intake import submit_order, submit_orders
-from orders.services.requests import Accepted, NewOrder, Outcome
+from orders.services.order_lists import submit_list
+from orders.services.phases import end_auction, request_phase, resume_instrument
+from orders.services.requests import Accepted, ListKind, NewList, NewOrder, Outcome
 from tradeplatform.common.errors import Refusal
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -51,12 +54,25 @@ _shard_ids = itertools.count(1_000 + 2_000 * WORKER)
 
 
 class How(TypedDict, total=False):
-    """What an order may say beside side, quantity and price."""
+    """What an order may say beside side, quantity and price. `amount` stands in for a quantity of 0."""
 
+    kind: OrderType
     tif: TimeInForce
     post_only: bool
     stp: StpMode
     client_order_id: str
+    trigger: str | int
+    by: TriggerBy
+    trail: str | int
+    trail_percent: str | int
+    step: str | int
+    offset: str | int
+    display: str | int
+    minimum: str | int
+    amount: str | int
+    protection: str | int
+    expires_at: datetime
+    reduce_only: bool
 
 
 def tag() -> str:
@@ -159,18 +175,30 @@ class Market:
         price: str | int | Decimal | None = None,
         **how: Unpack[How],
     ) -> NewOrder:
-        """What the account would send: a limit order where a price is given, else a market order."""
+        """What the account would send: of a `kind`, else a limit order with a price or a market order."""
         return NewOrder(
             account_id=account.id,
             symbol=self.symbol,
             side=side,
-            type=OrderType.MARKET if price is None else OrderType.LIMIT,
-            quantity=Decimal(quantity),
-            price=None if price is None else Decimal(price),
+            type=how.get("kind", OrderType.MARKET if price is None else OrderType.LIMIT),
+            quantity=None if "amount" in how else Decimal(quantity),
+            price=_number(price),
             time_in_force=how.get("tif"),
             post_only=how.get("post_only", False),
             stp_mode=how.get("stp", StpMode.EXPIRE_TAKER),
             client_order_id=how.get("client_order_id"),
+            trigger_price=_number(how.get("trigger")),
+            trigger_by=how.get("by"),
+            trail_amount=_number(how.get("trail")),
+            trail_percent=_number(how.get("trail_percent")),
+            trail_step=_number(how.get("step")),
+            limit_offset=_number(how.get("offset")),
+            display_quantity=_number(how.get("display")),
+            min_quantity=_number(how.get("minimum")),
+            quote_quantity=_number(how.get("amount")),
+            protection_price=_number(how.get("protection")),
+            expires_at=how.get("expires_at"),
+            reduce_only=how.get("reduce_only", False),
         )
 
     def send(self, order: NewOrder, *, now: datetime = NOW) -> Accepted:
@@ -180,6 +208,12 @@ class Market:
     def send_all(self, orders: Sequence[NewOrder], *, now: datetime = NOW) -> list[Outcome]:
         """Submit a list."""
         return submit_orders(orders=orders, actor=ACTOR, source=Source.API, now=now)
+
+    def send_list(self, kind: ListKind, *orders: NewOrder, now: datetime = NOW) -> list[int]:
+        """Submit orders that depend on each other; their ids, in the same order. Raises Refusal."""
+        asked = NewList(kind=kind, orders=orders)
+        taken = submit_list(asked=asked, actor=ACTOR, source=Source.API, now=now)
+        return [accepted.order_id for accepted in taken.orders]
 
     def buy(
         self, account: TradingAccount, quantity: str | int, price: str | int | None = None, **how: Unpack[How]
@@ -206,17 +240,27 @@ class Market:
         *,
         price: str | int | None = None,
         quantity: str | int | None = None,
+        trigger: str | int | None = None,
         now: datetime = NOW,
     ) -> int:
         """Ask for an amend; the command's id."""
         return changing.amend_order(
             order_id=order_id,
             account_id=account.id,
-            price=None if price is None else Decimal(price),
-            quantity=None if quantity is None else Decimal(quantity),
+            price=_number(price),
+            quantity=_number(quantity),
+            trigger_price=_number(trigger),
             actor=ACTOR,
             now=now,
         ).command_id
+
+    def phase(self, to: InstrumentStatus, *, now: datetime = NOW) -> int:
+        """Ask for another status of the instrument; the command's id."""
+        if to != InstrumentStatus.ACTIVE:
+            return request_phase(symbol=self.symbol, to=to, actor=ACTOR, now=now, reason="test")
+        status = Instrument.objects.values_list("status", flat=True).get(id=self.instrument.id)
+        opening = end_auction if status == InstrumentStatus.AUCTION else resume_instrument
+        return opening(symbol=self.symbol, actor=ACTOR, now=now, reason="test")
 
     def drain(self, *, now: datetime = NOW, batch: int = 1_000) -> Drained:
         """Apply everything pending."""
@@ -247,6 +291,10 @@ def make_market(*, shard: Shard | None = None, **changes: Any) -> Market:
     shard = shard or make_shard()
     Book.objects.create(instrument=instrument, shard=shard)
     return Market(instrument, shard)
+
+
+def _number(value: str | int | Decimal | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def stored(order_id: int) -> Order:
