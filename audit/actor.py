@@ -18,13 +18,15 @@ class Actor:
     """A person or a part of the platform that causes a change.
 
     `user_id` is set for people; `label` is the username or the name of the part ("drain", "seed");
-    `ip` is the address the request came from, where there was one.
+    `ip` is the address the request came from, where there was one; `credential` names what it was made
+    with (a login's session), without being a secret.
     """
 
     kind: ActorKind
     label: str
     user_id: int | None = None
     ip: str | None = None
+    credential: str = ""
 
     @classmethod
     def system(cls, label: str) -> Actor:
@@ -32,9 +34,9 @@ class Actor:
         return cls(kind=ActorKind.SYSTEM, label=label)
 
     @classmethod
-    def user(cls, *, user_id: int, label: str, ip: str | None = None) -> Actor:
+    def user(cls, *, user_id: int, label: str, ip: str | None = None, credential: str = "") -> Actor:
         """A person, known by their user row."""
-        return cls(kind=ActorKind.USER, label=label, user_id=user_id, ip=ip)
+        return cls(kind=ActorKind.USER, label=label, user_id=user_id, ip=ip, credential=credential)
 
     def __str__(self) -> str:
         return self.label

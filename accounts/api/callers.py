@@ -6,6 +6,7 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
 from accounts.models import User
+from accounts.services.sessions import session_of
 from audit.actor import Actor
 from tradeplatform.common.addresses import client_address
 
@@ -18,6 +19,12 @@ def caller(request: Request) -> User:
 
 
 def actor_of(request: Request) -> Actor:
-    """The signed-in person, with the address the request came from."""
+    """The signed-in person, with the address the request came from and the session it was made in."""
     user = caller(request)
-    return Actor.user(user_id=user.pk, label=user.username, ip=client_address(request._request))  # noqa: SLF001
+    session = session_of(request.auth) if request.auth is not None else ""
+    return Actor.user(
+        user_id=user.pk,
+        label=user.username,
+        ip=client_address(request._request),  # noqa: SLF001
+        credential=f"session:{session}" if session else "",
+    )

@@ -6,6 +6,7 @@ person's access or changing the password ends all of them at once.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,9 @@ from audit.services.recording import record
 from tradeplatform.common.errors import Code, Refusal
 
 _log = structlog.get_logger(__name__)
+
+# The claim that names the session: every token of a chain carries the one its login began with.
+_SESSION = "sid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,12 @@ def renew(*, refresh: str) -> Tokens:
         token, user = _use_up(refresh)
         if token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
             raise _refused("The password was changed: log in again.")
-        return _issue(user)
+        return _issue(user, session=token.get(_SESSION))
+
+
+def session_of(token: Any) -> str:
+    """The name of the session that a token belongs to; empty for a token issued before sessions had names."""
+    return str(token.get(_SESSION) or "")
 
 
 def log_out(*, refresh: str, ip: str | None, now: datetime) -> None:
@@ -96,8 +105,9 @@ def forget_expired(*, now: datetime) -> int:
     return deleted.get(OutstandingToken._meta.label, 0)
 
 
-def _issue(user: User) -> Tokens:
+def _issue(user: User, *, session: str | None = None) -> Tokens:
     refresh = RefreshToken.for_user(user)
+    refresh[_SESSION] = session or uuid.uuid4().hex
     lifetime = api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()
     return Tokens(access=str(refresh.access_token), refresh=str(refresh), expires_in=int(lifetime))
 
