@@ -12,6 +12,8 @@ from instruments.selectors import require_rules, rules_by_id
 from orders.models import Fill, Order, OrderStatus
 from orders.rendering import order_json, stored_fill_json
 from orders.selectors import orders_by_id
+from orders.services.order_lists import AcceptedList
+from orders.services.requests import ListKind
 
 
 def orders_json(orders: Iterable[Order]) -> list[dict[str, Any]]:
@@ -27,6 +29,15 @@ def order_answer(order: Order, *, done: int = status.HTTP_200_OK, waiting: bool 
         waiting = order.status == OrderStatus.PENDING
     (body,) = orders_json([order])
     return Response(body, status=status.HTTP_202_ACCEPTED if waiting else done)
+
+
+def list_answer(taken: AcceptedList, kind: ListKind, orders: Sequence[Order]) -> Response:
+    """A list with its orders in the order of the request; 202 while the book has not seen all of them."""
+    body = {"id": str(taken.list_id), "kind": kind.value, "orders": orders_json(orders)}
+    if taken.duplicate:
+        return Response(body)
+    waiting = any(order.status == OrderStatus.PENDING for order in orders)
+    return Response(body, status=status.HTTP_202_ACCEPTED if waiting else status.HTTP_201_CREATED)
 
 
 def cancelled_answer(order_ids: Iterable[int], *, done: bool) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -10,9 +11,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from orders.market_selectors import Interval
-from orders.models import OrderStatus, OrderType, Side, StpMode, TimeInForce
+from orders.models import OrderStatus, OrderType, Side, StpMode, TimeInForce, TriggerBy
 from orders.services.awaiting import MAX_WAIT_MS
-from orders.services.requests import NewOrder
+from orders.services.conditions import clash
+from orders.services.requests import ListKind, NewList, NewOrder
 from tradeplatform.common.api_input import (
     DecimalField,
     FlagField,
@@ -56,24 +58,31 @@ class WaitQuery(StrictSerializer):
     )
 
 
-class OrderInput(StrictSerializer):
-    """A new order."""
+class LegInput(StrictSerializer):
+    """A new order without its account and symbol. Which fields go together is said with the types."""
 
-    account = WholeNumberField(min_value=1, help_text="Id of one of your accounts.")
-    symbol = TextField(max_length=64, allow_blank=True)
     side = WordField(Side)
-    type = WordField(OrderType)
-    quantity = DecimalField(help_text="Units of the base asset, a multiple of the instrument's lot_size.")
+    type = WordField(
+        OrderType,
+        help_text="stop and trailing_stop sell when the price has fallen to the trigger (buy: risen), "
+        "take_profit when it has risen (buy: fallen); then they trade at market, with _limit at a limit.",
+    )
+    quantity = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="Units of the base asset, a multiple of the instrument's lot_size. Required but for "
+        "quote_quantity.",
+    )
     price = DecimalField(
         required=False,
         allow_null=True,
-        help_text="The limit, a multiple of tick_size; not for a market order.",
+        help_text="The limit of limit, stop_limit and take_profit_limit orders, a multiple of tick_size.",
     )
     time_in_force = WordField(
         TimeInForce,
         required=False,
         allow_null=True,
-        help_text="Default: gtc for limit, ioc for market orders.",
+        help_text="Default: ioc for market orders, gtc for all others.",
     )
     post_only = FlagField(default=False, help_text="Reject the order rather than let it take.")
     stp_mode = WordField(
@@ -84,6 +93,96 @@ class OrderInput(StrictSerializer):
         allow_null=True,
         help_text="Your own id, unique in the account for ever: the same order may be sent again with it.",
     )
+    trigger_price = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="Of stop and take_profit orders. Any price of the instrument, however far from the market; "
+        "where it is reached already the order goes live at once.",
+    )
+    trigger_by = WordField(
+        TriggerBy,
+        required=False,
+        allow_null=True,
+        help_text="What the trigger watches: last trades (the default), or the best quote that the order "
+        "would meet (buy: ask, sell: bid).",
+    )
+    trail_amount = DecimalField(
+        required=False, allow_null=True, help_text="How far a trailing stop stays behind the best price."
+    )
+    trail_percent = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="The same in percent, 0.01 to 99.99; instead of trail_amount.",
+    )
+    trail_step = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="A trailing stop moves by multiples of this. Default: a tick.",
+    )
+    limit_offset = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="How far the limit of a trailing_stop_limit lies beyond its stop; may be 0.",
+    )
+    display_quantity = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="What the book shows of a resting limit order at a time; 0 hides it.",
+    )
+    min_quantity = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="The order ends unless so much of it trades when it goes live.",
+    )
+    quote_quantity = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="Of a market order, instead of quantity: trade for so much of the quote asset, rounded "
+        "down to tick_size x lot_size; fees come on top.",
+    )
+    protection_price = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="The worst price an order may trade at that trades at market. Default: the edge of the "
+        "band around the trigger price or, without a trigger, around the reference price.",
+    )
+    reduce_only = FlagField(
+        default=False, help_text="Sell no more than what is available of the base asset when it is placed."
+    )
+    expires_at = MomentField(required=False, allow_null=True, help_text="When a gtd order ends.")
+
+
+class OrderInput(LegInput):
+    """A new order."""
+
+    account = WholeNumberField(min_value=1, help_text="Id of one of your accounts.")
+    symbol = TextField(max_length=64, allow_blank=True)
+
+
+class ExitInput(StrictSerializer):
+    """One of the two exits of a bracket: at market, or at a limit where a price is given."""
+
+    trigger_price = DecimalField()
+    price = DecimalField(required=False, allow_null=True)
+    trigger_by = WordField(TriggerBy, required=False, allow_null=True)
+    client_order_id = ClientOrderIdField(required=False, allow_null=True)
+
+
+class ListInput(StrictSerializer):
+    """Orders that depend on each other, taken or refused together."""
+
+    account = WholeNumberField(min_value=1, help_text="Id of one of your accounts.")
+    symbol = TextField(max_length=64, allow_blank=True)
+    kind = WordField(
+        ListKind,
+        help_text="oco: two orders of one side and quantity, one of which ends the other. oto: an order, "
+        "then one that goes live when it is filled, or two that are a pair. bracket: an entry and two exits.",
+    )
+    orders = serializers.ListField(
+        child=LegInput(), min_length=1, max_length=3, help_text="Of a bracket: the entry."
+    )
+    take_profit = ExitInput(required=False, allow_null=True, help_text="Of a bracket.")
+    stop_loss = ExitInput(required=False, allow_null=True, help_text="Of a bracket.")
 
 
 @extend_schema_field(
@@ -106,13 +205,29 @@ class AmendInput(StrictSerializer):
     quantity = DecimalField(
         required=False, allow_null=True, help_text="The new total, what is filled already included."
     )
+    trigger_price = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="Of an order that waits for its trigger; not of a trailing one.",
+    )
+
+
+class Credential(StrEnum):
+    """Which orders, by what they were placed with."""
+
+    CURRENT = "current"
 
 
 class CancelAllQuery(WaitQuery):
-    """Whose orders to cancel, and where."""
+    """Whose orders to cancel, and which of them."""
 
     account = WholeNumberField(min_value=1)
     symbol = TextField(required=False, max_length=64, help_text="Leave it out for every instrument.")
+    side = WordField(Side, required=False)
+    list = WholeNumberField(min_value=1, required=False, help_text="Only the orders of this list.")
+    credential = WordField(
+        Credential, required=False, help_text="Only the orders placed in the session of this request."
+    )
 
 
 class OrderListQuery(PageQuery):
@@ -121,7 +236,8 @@ class OrderListQuery(PageQuery):
     account = WholeNumberField(min_value=1, required=False, help_text="Leave it out for all your accounts.")
     symbol = TextField(required=False, max_length=64)
     status = WordField(OrderStatus, required=False)
-    open = FlagField(required=False, help_text="true: pending, open or partially filled; false: final.")
+    open = FlagField(required=False, help_text="true: everything that is not final; false: final.")
+    list = WholeNumberField(min_value=1, required=False, help_text="Only the orders of this list.")
 
 
 class FillListQuery(PageQuery):
@@ -160,17 +276,51 @@ class CandlesQuery(StrictSerializer):
     )
 
 
+_LEG_FIELDS = (
+    "side", "type", "quantity", "price", "time_in_force", "post_only", "stp_mode", "client_order_id",
+    "trigger_price", "trigger_by", "trail_amount", "trail_percent", "trail_step", "limit_offset",
+    "display_quantity", "min_quantity", "quote_quantity", "protection_price", "reduce_only", "expires_at",
+)  # fmt: skip
+
+
 def new_order(given: dict[str, Any]) -> NewOrder:
     """The validated body of an order, as intake takes it."""
+    return _leg(given, account_id=given["account"], symbol=given["symbol"])
+
+
+def new_list(given: dict[str, Any]) -> NewList:
+    """The validated body of a list. Raises invalid_combination where exits are missing or too many."""
+    where = {"account_id": given["account"], "symbol": given["symbol"]}
+    orders = [_leg(leg, **where) for leg in given["orders"]]
+    exits = {name: given.get(name) for name in ("take_profit", "stop_loss")}
+    if given["kind"] != ListKind.BRACKET:
+        if any(exits.values()):
+            raise clash("take_profit and stop_loss go with a bracket.", "kind", *exits)
+    elif len(orders) != 1 or not all(exits.values()):
+        raise clash("A bracket has one order, a take_profit and a stop_loss.", "orders", *exits)
+    else:
+        entry = orders[0]
+        orders += [
+            _exit(entry, exits["take_profit"], OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT),
+            _exit(entry, exits["stop_loss"], OrderType.STOP, OrderType.STOP_LIMIT),
+        ]
+    return NewList(kind=given["kind"], orders=orders)
+
+
+def _leg(given: dict[str, Any], **where: Any) -> NewOrder:
+    return NewOrder(**where, **{name: given[name] for name in _LEG_FIELDS if name in given})
+
+
+def _exit(entry: NewOrder, given: Any, at_market: OrderType, at_limit: OrderType) -> NewOrder:
     return NewOrder(
-        account_id=given["account"],
-        symbol=given["symbol"],
-        side=given["side"],
-        type=given["type"],
-        quantity=given["quantity"],
+        account_id=entry.account_id,
+        symbol=entry.symbol,
+        side=Side.SELL if entry.side == Side.BUY else Side.BUY,
+        type=at_market if given.get("price") is None else at_limit,
+        quantity=entry.quantity,
         price=given.get("price"),
-        time_in_force=given.get("time_in_force"),
-        post_only=given["post_only"],
-        stp_mode=given["stp_mode"],
+        stp_mode=entry.stp_mode,
         client_order_id=given.get("client_order_id"),
+        trigger_price=given["trigger_price"],
+        trigger_by=given.get("trigger_by"),
     )

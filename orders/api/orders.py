@@ -18,16 +18,18 @@ from rest_framework.views import APIView
 from accounts.api.callers import actor_of, caller
 from accounts.selectors import chosen_accounts, require_own_account
 from orders.api import examples, inputs, shapes
-from orders.api.answers import cancelled_answer, instrument_id_of, order_answer, orders_json
+from orders.api.answers import cancelled_answer, instrument_id_of, list_answer, order_answer, orders_json
 from orders.api.batch import place_batch
 from orders.models import Order, Source
 from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
 from orders.services import changing
 from orders.services.awaiting import await_commands, await_orders, require_done
 from orders.services.intake import submit_order
+from orders.services.order_lists import submit_list
 from orders.services.requests import Requested
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import list_of, page_of
+from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import newest_first
 
 _ORDER = shapes.OrderShape
@@ -51,6 +53,8 @@ class OrdersView(APIView):
             status=query.get("status"),
             live=query.get("open"),
         )
+        if "list" in query:
+            sources = [source.filter(list_id=query["list"]) for source in sources]
         page = newest_first(sources, cursor=query.get("cursor"), limit=query["limit"])
         return Response(page.render(orders_json(page.rows)))
 
@@ -84,15 +88,52 @@ class OrdersView(APIView):
         responses={200: list_of(shapes.CancelledShape), 202: list_of(shapes.CancelledShape)},
     )
     def delete(self, request: Request) -> Response:
-        """Cancel an account's open orders, in one instrument or in all. Works while trading is halted."""
+        """Cancel an account's orders: all, or those of a symbol, side, list or session.
+
+        Parked orders are cancelled too. Works while trading is halted.
+        """
         query, now = parse(inputs.CancelAllQuery, request.query_params), timezone.now()
         account = require_own_account(user_id=caller(request).pk, account_id=query["account"])
         instrument_id_of(query.get("symbol"))
+        actor = actor_of(request)
+        if "credential" in query and not actor.credential:
+            raise Refusal(Code.NOT_AUTHENTICATED, "This token does not say its session: log in again.")
         requested = changing.cancel_all_orders(
-            account_id=account, symbol=query.get("symbol"), actor=actor_of(request), now=now
+            account_id=account,
+            symbol=query.get("symbol"),
+            side=query.get("side"),
+            list_id=query.get("list"),
+            credential=actor.credential if "credential" in query else None,
+            actor=actor,
+            now=now,
         )
         done = await_commands(requested, at=now, wait_ms=query["wait"])
         return cancelled_answer([item.order_id for item in requested], done=done)
+
+
+class ListsView(APIView):
+    """POST /orders/lists."""
+
+    @extend_schema(
+        operation_id="orders_place_list",
+        tags=["orders"],
+        parameters=[inputs.WaitQuery],
+        request=inputs.ListInput,
+        responses={200: shapes.ListShape, 201: shapes.ListShape, 202: shapes.ListShape},
+        examples=examples.LISTS,
+    )
+    def post(self, request: Request) -> Response:
+        """Place orders that depend on each other: all of them, or none. Statuses as for one order.
+
+        With client_order_ids it is safe to send the same list again; a list that shares an id with anything
+        else is refused (409).
+        """
+        wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
+        asked = inputs.new_list(parse(inputs.ListInput, request.data))
+        require_own_account(user_id=caller(request).pk, account_id=asked.orders[0].account_id)
+        taken = submit_list(asked=asked, actor=actor_of(request), source=Source.API, now=timezone.now())
+        stored = await_orders(taken.orders, wait_ms=wait_ms)
+        return list_answer(taken, asked.kind, [stored[item.order_id] for item in taken.orders])
 
 
 class BatchView(APIView):
@@ -141,7 +182,10 @@ class OrderView(APIView):
         examples=examples.AMEND,
     )
     def patch(self, request: Request, order: int) -> Response:
-        """Change price, quantity or both. Less quantity at the same price keeps the place in the queue."""
+        """Change price, quantity or trigger price.
+
+        Less quantity at the same price keeps the place in the queue.
+        """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         given, now = parse(inputs.AmendInput, request.data), timezone.now()
         ref = own_order(order_id=order, user_id=caller(request).pk)
@@ -150,6 +194,7 @@ class OrderView(APIView):
             account_id=ref.account_id,
             price=given.get("price"),
             quantity=given.get("quantity"),
+            trigger_price=given.get("trigger_price"),
             actor=actor_of(request),
             now=now,
         )

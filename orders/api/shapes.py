@@ -7,14 +7,30 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from orders.models import EventKind, Liquidity, OrderStatus, OrderType, Side, StpMode, TimeInForce
+from orders.models import (
+    EventKind,
+    Link,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    Side,
+    StpMode,
+    TimeInForce,
+    TriggerBy,
+)
+from orders.services.requests import ListKind
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull, IdText, ProblemShape
 
 EVENT_KINDS = [(kind.name.lower(), kind.label) for kind in EventKind]
+LIST_KINDS = [(kind.value, kind.value) for kind in ListKind]
 
 
 class OrderShape(serializers.Serializer[Any]):
-    """An order: quantity = filled + leaves + prevented + what was cancelled."""
+    """An order: quantity = filled + leaves + prevented + what was cancelled.
+
+    Where an order is for a `quote_quantity`, its quantity is what it has filled. The leaves of an `attached`
+    order are what its parent has filled.
+    """
 
     id = IdText()
     client_order_id = serializers.CharField()
@@ -25,23 +41,54 @@ class OrderShape(serializers.Serializer[Any]):
     time_in_force = serializers.ChoiceField(choices=TimeInForce.choices)
     post_only = serializers.BooleanField()
     stp_mode = serializers.ChoiceField(choices=StpMode.choices)
-    price = DecimalTextOrNull(help_text="null for a market order.")
-    protection_price = DecimalTextOrNull(help_text="The worst price a market order may trade at.")
+    price = DecimalTextOrNull(help_text="The limit; null for an order that trades at market.")
+    protection_price = DecimalTextOrNull(
+        help_text="The worst price at which an order may trade that trades at market."
+    )
     quantity = DecimalText()
     filled = DecimalText()
     leaves = DecimalText(help_text="Still open.")
-    prevented = DecimalText(help_text="Taken off by self-trade prevention.")
+    prevented = DecimalText(help_text="Taken off by self-trade prevention, or beyond the position.")
     average_price = DecimalTextOrNull(help_text="null before the first fill.")
     filled_notional = DecimalText()
     held = DecimalText(
         help_text="Reserved for it: of the quote asset for a buy, of the base asset for a sell."
     )
     status = serializers.ChoiceField(
-        choices=OrderStatus.choices, help_text="`pending`: accepted and stored, not yet seen by the book."
+        choices=OrderStatus.choices,
+        help_text="`pending`: accepted and stored, not yet seen by the book. `waiting`: for its parent. "
+        "`pending_trigger`: for its trigger price.",
     )
     reason = serializers.CharField(help_text="Why it ended, where it was not filled; else empty.")
+    trigger_price = DecimalTextOrNull(help_text="Where it goes live; of a trailing stop: where it is now.")
+    trigger_by = serializers.ChoiceField(choices=TriggerBy.choices, allow_null=True)
+    triggered_at = serializers.DateTimeField(allow_null=True)
+    trail_amount = DecimalTextOrNull()
+    trail_percent = DecimalTextOrNull()
+    trail_step = DecimalTextOrNull()
+    display_quantity = DecimalTextOrNull(help_text="The slice it shows; 0: hidden; null: all of it.")
+    min_quantity = DecimalTextOrNull()
+    quote_quantity = DecimalTextOrNull()
+    reduce_only = serializers.BooleanField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    link = serializers.ChoiceField(
+        choices=Link.choices, allow_null=True, help_text="How it depends on the others of its list."
+    )
+    parent = IdText(  # type: ignore[assignment]  # a name that serializers give to something else
+        allow_null=True, help_text="The order whose fills it waits for."
+    )
+    partner = IdText(allow_null=True, help_text="The order that ends with it; null once it has fills.")
+    list_id = IdText(allow_null=True, help_text="The list it was placed in.")
     seq = serializers.IntegerField(help_text="The book's seq at the last event that changed it.")
     created_at = serializers.DateTimeField()
+
+
+class ListShape(serializers.Serializer[Any]):
+    """Orders that depend on each other, in the order of the request."""
+
+    id = IdText(help_text="GET /orders?list=... and DELETE /orders?list=... know the list by it.")
+    kind = serializers.ChoiceField(choices=LIST_KINDS)
+    orders = OrderShape(many=True)
 
 
 class BatchItemShape(serializers.Serializer[Any]):

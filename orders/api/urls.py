@@ -14,6 +14,7 @@ urlpatterns = [
     path("tickers", market.TickersView.as_view(), name="tickers"),
     path("orders", orders.OrdersView.as_view(), name="orders"),
     path("orders/batch", orders.BatchView.as_view(), name="orders-batch"),
+    path("orders/lists", orders.ListsView.as_view(), name="orders-lists"),
     path(
         "orders/by-client-id/<int:account>/<path:client_order_id>",
         orders.OrderByClientIdView.as_view(),

@@ -30,6 +30,8 @@ _CODE_OF_REASON = {
     "below_executed": Code.BELOW_EXECUTED,
     "would_take": Code.WOULD_TAKE,
     "halted": Code.INSTRUMENT_HALTED,
+    "wrong_phase": Code.INSTRUMENT_CANCEL_ONLY,
+    "invalid": Code.INVALID_COMBINATION,
     "no_change": Code.NO_CHANGE,
 }
 _SENTENCE = {
@@ -37,7 +39,9 @@ _SENTENCE = {
     Code.BELOW_EXECUTED: "The new quantity is not above what is filled by now: cancel the rest instead.",
     Code.WOULD_TAKE: "At this price the post-only order would trade at once: it stays as it was.",
     Code.INSTRUMENT_HALTED: "Trading was halted first: the order stays as it was.",
-    Code.NO_CHANGE: "The order has this price and quantity already.",
+    Code.INSTRUMENT_CANCEL_ONLY: "By then only cancels were taken: the order stays as it was.",
+    Code.INVALID_COMBINATION: "The order has gone live meanwhile and has no trigger price any more.",
+    Code.NO_CHANGE: "The order has these numbers already.",
 }
 
 

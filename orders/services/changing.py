@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
 
-from accounts.services.posting import Ledger
 from audit.actor import Actor
-from instruments.scaling import short_text, times
-from instruments.selectors import Rules, rules_by_id
-from orders.models import Book, Command, CommandKind, CommandStatus, Order, OrderType, Side
+from instruments.selectors import rules_by_id
+from orders.models import Book, Command, CommandKind, CommandStatus, Order, Side
 from orders.selectors import find_order
 from orders.services import engine_codes
+from orders.services.amending import Changes, amended
 from orders.services.book_refs import books_for
-from orders.services.holding import buyer_hold
-from orders.services.intake import insufficient_funds
 from orders.services.journal import CommandRow, write_commands
 from orders.services.owners import check_may_trade, lock_owners
 from orders.services.requests import Requested
+from orders.services.reserving import reserve_extra
 from orders.services.wake import wake_after_commit
 from risk.services import pretrade
 from tradeplatform.common.errors import Code, Refusal
@@ -46,10 +45,17 @@ def cancel_all_orders(
     actor: Actor,
     now: datetime,
     symbol: str | None = None,
+    side: Side | None = None,
+    list_id: int | None = None,
+    credential: str | None = None,
     by_operator: bool = False,
     reason: str = "",
 ) -> list[Requested]:
-    """Ask for all live orders of an account to be cancelled, in one instrument or in all."""
+    """Ask for all live orders of an account to be cancelled, or those of a symbol, side, list or credential.
+
+    By account, symbol and side each book gets one command, whatever the number of orders; by list or by
+    credential, which the books do not know, each order gets its own.
+    """
     with transaction.atomic():
         # The lock makes "all" mean all that were acknowledged before this call.
         lock_owners([account_id])
@@ -58,13 +64,25 @@ def cancel_all_orders(
             if not symbol.isprintable():
                 return []
             live = live.filter(instrument__symbol=symbol)
+        if side is not None:
+            live = live.filter(side=side)
+        if list_id is not None:
+            live = live.filter(list_id=list_id)
+        if credential is not None:
+            live = live.filter(credential=credential)
+        found = list(live.order_by("id"))
+        code = "operator" if by_operator else "mass_cancel"
+        if list_id is None and credential is None:
+            return _write_mass_cancels(
+                found, account_id=account_id, side=side, actor=actor, now=now, reason=reason, code=code
+            )
         return _write_cancels(
-            list(live.order_by("id")),
+            found,
             account_id=None if by_operator else account_id,
             actor=actor,
             now=now,
             reason=reason,
-            code="mass_cancel",
+            code=code,
         )
 
 
@@ -72,37 +90,35 @@ def amend_order(
     *,
     order_id: int,
     account_id: int,
-    price: Decimal | None,
-    quantity: Decimal | None,
+    price: Decimal | None = None,
+    quantity: Decimal | None = None,
+    trigger_price: Decimal | None = None,
     actor: Actor,
     now: datetime,
 ) -> Requested:
-    """Ask for a new price or a new total quantity (filled part included) of a resting limit order.
+    """Ask for a new price, a new total quantity (filled part included), or a new trigger price.
 
     Less quantity at the same price keeps the place in the queue; anything else loses it. What the amended
     order may need beyond its hold is reserved now. Raises Refusal; then nothing is reserved.
     """
-    if price is None and quantity is None:
-        raise Refusal(Code.NO_CHANGE, "Give a new price, a new quantity, or both.")
+    changes = Changes(price=price, quantity=quantity, trigger_price=trigger_price)
+    if not changes:
+        raise Refusal(Code.NO_CHANGE, "Give a new price, a new quantity, or a new trigger price.")
     with transaction.atomic():
         owners = lock_owners([account_id])
-        order = _amendable(order_id, account_id)
+        order, listed = _amendable(order_id, account_id)
         check_may_trade(owners[account_id])
         rules = rules_by_id([order.instrument_id])[order.instrument_id]
         book = books_for([rules])[rules.id]
         pretrade.check_open(rules)
-        ticks = pretrade.check_price(rules, price, book.reference(rules)) if price is not None else 0
-        lots = pretrade.check_quantity(rules, quantity) if quantity is not None else 0
-        new_price = times(ticks, rules.tick_size) if ticks else order.price or Decimal(0)
-        new_quantity = times(lots, rules.lot_size) if lots else order.quantity
-        if new_quantity <= order.filled + order.prevented:
-            raise Refusal(
-                Code.BELOW_EXECUTED,
-                "The new quantity is not above what has been filled: cancel the rest instead.",
-                filled=short_text(order.filled),
-            )
-        pretrade.check_notional(rules, price=new_price, quantity=new_quantity)
-        extra = _reserve_extra(order, rules, new_price, new_quantity)
+        new = amended(order, changes, rules=rules, book=book, listed=listed)
+        extra = reserve_extra(
+            order,
+            rules,
+            listed=listed,
+            price=new.worst_price,
+            quantity=rules.quantity(new.lots) if new.lots else None,
+        )
         (command_id,) = write_commands(
             [
                 CommandRow(
@@ -111,8 +127,9 @@ def amend_order(
                     kind=CommandKind.AMEND,
                     order_id=order.id,
                     account_id=account_id,
-                    price_ticks=ticks,
-                    quantity_lots=lots,
+                    stp_group=new.trigger_ticks,
+                    price_ticks=new.price_ticks,
+                    quantity_lots=new.lots,
                     held=extra,
                 )
             ],
@@ -123,19 +140,26 @@ def amend_order(
     return Requested(command_id, order.id)
 
 
-def _amendable(order_id: int, account_id: int) -> Order:
-    """The order as of a moment when no amend of it was pending; the account is locked, so none can follow."""
+def _amendable(order_id: int, account_id: int) -> tuple[Order, Sequence[Order]]:
+    """The order, and the live orders of its list, as of one moment when no amend of it was pending.
+
+    The account is locked, so no other amend can follow.
+    """
     order = find_order(order_id=order_id, account_id=account_id)
     if Command.objects.filter(
         order_id=order.id, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
     ).exists():
         raise Refusal(Code.AMEND_PENDING, "An earlier amend of this order is not yet applied: wait for it.")
     # Read again: an amend may have been applied, and what it held given back, since the first look.
-    order = find_order(order_id=order_id, account_id=account_id)
-    _require_open(order)
-    if order.type != OrderType.LIMIT:
-        raise Refusal(Code.INVALID_COMBINATION, "Only a limit order can be amended.")
-    return order
+    if not order.list_id:
+        order = find_order(order_id=order_id, account_id=account_id)
+        _require_open(order)
+        return order, ()
+    listed = list(Order.objects.live().filter(list_id=order.list_id, created_at=order.created_at))
+    found = next((other for other in listed if other.id == order.id), None)
+    if found is None:
+        _require_open(find_order(order_id=order_id, account_id=account_id))
+    return found or order, listed
 
 
 def _require_open(order: Order) -> None:
@@ -159,11 +183,7 @@ def _write_cancels(
 ) -> list[Requested]:
     if not orders:
         return []
-    shards = dict(
-        Book.objects.filter(instrument_id__in={order.instrument_id for order in orders}).values_list(
-            "instrument_id", "shard_id"
-        )
-    )
+    shards = _shards_of(orders)
     ids = write_commands(
         [
             CommandRow(
@@ -184,42 +204,44 @@ def _write_cancels(
     return [Requested(number, order.id) for number, order in zip(ids, orders, strict=True)]
 
 
-def _reserve_extra(order: Order, rules: Rules, price: Decimal, quantity: Decimal) -> Decimal:
-    """Hold what the amended order may need beyond the order's own hold, whatever fills come in between.
-
-    Fills at the old price before the amend is applied take their share of the old hold with them, so the
-    part of the quantity that is new must be covered at the new price by itself as well.
-    """
-    buy = order.side == Side.BUY
-    leaves = quantity - order.filled - order.prevented
-    grown = max(Decimal(0), leaves - order.leaves)
-    if buy:
-        rate = max(order.maker_fee_rate, order.taker_fee_rate)
-
-        def need(open_quantity: Decimal) -> Decimal:
-            return buyer_hold(
-                leaves=open_quantity,
-                price=price,
-                fee_rate=rate,
-                fee_accrued=order.fee_accrued,
-                decimals=rules.quote_decimals,
+def _write_mass_cancels(
+    orders: list[Order],
+    *,
+    account_id: int,
+    side: Side | None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+    code: str,
+) -> list[Requested]:
+    """One command for each book that holds some of these orders."""
+    shards = _shards_of(orders)
+    books = sorted(shards)
+    ids = write_commands(
+        [
+            CommandRow(
+                shard_id=shards[instrument_id],
+                instrument_id=instrument_id,
+                kind=CommandKind.MASS_CANCEL,
+                account_id=account_id,
+                side=engine_codes.SIDE[side] if side else 0,
+                reason_code=engine_codes.REASON[code],
+                reason=reason,
             )
+            for instrument_id in books
+        ],
+        actor=actor,
+        now=now,
+    )
+    if books:
+        wake_after_commit(shards.values())
+    command_of = dict(zip(books, ids, strict=True))
+    return [Requested(command_of[order.instrument_id], order.id) for order in orders]
 
-        # One unit covers the rounding of fees that fills in between may add.
-        unit = Decimal(1).scaleb(-rules.quote_decimals)
-        extra: Decimal = max(need(leaves) - order.held, need(grown))
-        extra = extra + unit if extra > 0 else Decimal(0)
-    else:
-        extra = grown
-    if not extra:
-        return extra
-    asset_id = rules.quote_id if buy else rules.base_id
-    ledger = Ledger.lock(clients=[(order.account_id, asset_id)])
-    account = ledger.client(order.account_id, asset_id)
-    if account.available < extra:
-        raise insufficient_funds(
-            asset=rules.quote_code if buy else rules.base_code, required=extra, available=account.available
-        )
-    ledger.hold(account, extra)
-    ledger.flush()
-    return extra
+
+def _shards_of(orders: Sequence[Order]) -> dict[int, int]:
+    """The shard of each instrument that some of the orders are in."""
+    wanted = {order.instrument_id for order in orders}
+    if not wanted:
+        return {}
+    return dict(Book.objects.filter(instrument_id__in=wanted).values_list("instrument_id", "shard_id"))

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import cast
 
 import uuid_utils
@@ -19,12 +18,11 @@ from django.db import transaction
 
 from accounts.services.posting import Ledger
 from audit.actor import Actor
-from instruments.scaling import short_text, times
 from instruments.selectors import Rules, rules_by_symbol
-from orders.models import CLIENT_ORDER_ID, CommandKind, OrderType, Side, Source, TimeInForce
+from orders.models import CLIENT_ORDER_ID, LIVE, CommandKind, Source
 from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
-from orders.services.holding import buyer_hold
+from orders.services.conditions import check_numbers, check_order, default_time_in_force
 from orders.services.journal import CommandRow, write_commands
 from orders.services.owners import Owner, check_may_trade, lock_owners
 from orders.services.requests import (
@@ -36,6 +34,7 @@ from orders.services.requests import (
     Requested,
     fingerprint,
 )
+from orders.services.reserving import reserve
 from orders.services.wake import wake_after_commit
 from orders.services.writing import Draft, new_order_command, number_orders, write_orders
 from risk.services import pretrade
@@ -43,6 +42,14 @@ from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
 MAX_BATCH = 1_000
+
+# The statuses are written out, so that the partial index of live orders serves it.
+_LIVE = ", ".join(repr(status.value) for status in LIVE)
+_COUNT_LIVE = f"""
+    SELECT o.account_id, o.instrument_id, count(*) FROM orders_order o
+    JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id) USING (account_id, instrument_id)
+    WHERE o.status IN ({_LIVE}) GROUP BY 1, 2
+"""  # noqa: S608 - our own words
 
 
 def submit_order(*, order: NewOrder, actor: Actor, source: Source, now: datetime) -> Accepted:
@@ -89,7 +96,7 @@ def submit_requests(
         books = books_for(rules.values())
         drafts = _resolve(orders, accounts, rules, books, outcomes)
         drafts = _unknown_identities(drafts, outcomes)
-        drafts = _checked(drafts, accounts, outcomes)
+        drafts = _checked(drafts, accounts, now, outcomes)
         ledger, drafts, repeats = _taken(drafts, outcomes)
         number_orders(drafts)
         commands = [(draft.index, new_order_command(draft)) for draft in drafts]
@@ -130,30 +137,37 @@ def _resolve(
     books: dict[int, BookRef],
     outcomes: list[Outcome | Requested | None],
 ) -> list[Draft]:
-    """Names to rows: account, instrument, book, client order id."""
     drafts = []
     for index, order in orders:
         try:
-            client_order_id = _client_order_id(order.client_order_id)
-            _check_known(order, accounts, rules)
-            _check_numbers(order)
-            default = TimeInForce.GTC if order.type == OrderType.LIMIT else TimeInForce.IOC
-            found = rules[order.symbol]
-            drafts.append(
-                Draft(
-                    index=index,
-                    order=order,
-                    client_order_id=client_order_id,
-                    fingerprint=fingerprint(order),
-                    rules=found,
-                    book=books[found.id],
-                    time_in_force=order.time_in_force or default,
-                    trade_group=accounts[order.account_id].trade_group,
-                )
-            )
+            drafts.append(draft_of(index, order, accounts, rules, books))
         except Refusal as refusal:
             outcomes[index] = Denied(refusal, order.client_order_id)
     return drafts
+
+
+def draft_of(
+    index: int,
+    order: NewOrder,
+    accounts: dict[int, Owner],
+    rules: dict[str, Rules],
+    books: dict[int, BookRef],
+) -> Draft:
+    """Names to rows: account, instrument, book, client order id. Raises Refusal."""
+    client_order_id = _client_order_id(order.client_order_id)
+    _check_known(order, accounts, rules)
+    check_numbers(order)
+    found = rules[order.symbol]
+    return Draft(
+        index=index,
+        order=order,
+        client_order_id=client_order_id,
+        fingerprint=fingerprint(order),
+        rules=found,
+        book=books[found.id],
+        time_in_force=order.time_in_force or default_time_in_force(order.type),
+        trade_group=accounts[order.account_id].trade_group,
+    )
 
 
 def _check_known(order: NewOrder, accounts: dict[int, Owner], rules: dict[str, Rules]) -> None:
@@ -166,13 +180,6 @@ def _check_known(order: NewOrder, accounts: dict[int, Owner], rules: dict[str, R
             # A lone surrogate could not be sent back.
             symbol=order.symbol[:32].encode(errors="backslashreplace").decode(),
         )
-
-
-def _check_numbers(order: NewOrder) -> None:
-    """Refuse what is no sensible number before anything is made of it: 1E+999999999 as text is a gigabyte."""
-    pretrade.check_number("quantity", order.quantity)
-    if order.price is not None:
-        pretrade.check_number("price", order.price)
 
 
 def _client_order_id(given: str | None) -> str:
@@ -189,28 +196,34 @@ def _client_order_id(given: str | None) -> str:
 
 def _unknown_identities(drafts: list[Draft], outcomes: list[Outcome | Requested | None]) -> list[Draft]:
     """Answer what was asked before this list; race-free because the account rows are locked."""
-    named = [draft for draft in drafts if draft.order.client_order_id is not None]
-    if not named:
-        return drafts
-    rows = fetch(
-        "SELECT i.account_id, i.client_order_id, i.order_id, i.order_created_at, i.fingerprint"
-        " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
-        " USING (account_id, client_order_id)",
-        [[d.order.account_id for d in named], [d.client_order_id for d in named]],
-    )
-    known = {(account, name): (order_id, at, print_) for account, name, order_id, at, print_ in rows}
+    known = known_identities(drafts)
     for draft in drafts:
         if draft.key in known:
             order_id, at, print_ = known[draft.key]
             outcomes[draft.index] = (
                 Accepted(order_id, at, draft.client_order_id, duplicate=True)
                 if print_ == draft.fingerprint
-                else Denied(_conflict(draft.client_order_id), draft.client_order_id)
+                else Denied(client_id_conflict(draft.client_order_id), draft.client_order_id)
             )
-    return [draft for draft in drafts if draft.key not in known]
+    return [draft for draft in drafts if draft.key not in known] if known else drafts
 
 
-def _conflict(client_order_id: str) -> Refusal:
+def known_identities(drafts: Sequence[Draft]) -> dict[tuple[int, str], tuple[int, datetime, str]]:
+    """(order id, creation time, fingerprint) of the orders that have these drafts' names already."""
+    named = [draft for draft in drafts if draft.order.client_order_id is not None]
+    if not named:
+        return {}
+    rows = fetch(
+        "SELECT i.account_id, i.client_order_id, i.order_id, i.order_created_at, i.fingerprint"
+        " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
+        " USING (account_id, client_order_id)",
+        [[d.order.account_id for d in named], [d.client_order_id for d in named]],
+    )
+    return {(account, name): (order_id, at, print_) for account, name, order_id, at, print_ in rows}
+
+
+def client_id_conflict(client_order_id: str) -> Refusal:
+    """The refusal of another request under a name that was used before."""
     return Refusal(
         Code.CLIENT_ORDER_ID_CONFLICT,
         "This client order id names another order: choose a new one, or ask for the order by it.",
@@ -219,59 +232,30 @@ def _conflict(client_order_id: str) -> Refusal:
 
 
 def _checked(
-    drafts: list[Draft], accounts: dict[int, Owner], outcomes: list[Outcome | Requested | None]
+    drafts: list[Draft],
+    accounts: dict[int, Owner],
+    now: datetime,
+    outcomes: list[Outcome | Requested | None],
 ) -> list[Draft]:
     """Every check of an order by itself."""
     passed: list[Draft] = []
     for draft in drafts:
         try:
             check_may_trade(accounts[draft.order.account_id])
-            _check_order(draft)
+            check_order(draft, now)
             passed.append(draft)
         except Refusal as refusal:
             outcomes[draft.index] = Denied(refusal, draft.order.client_order_id)
     return passed
 
 
-def _live_orders(drafts: list[Draft]) -> Counter[tuple[int, int]]:
+def live_orders(drafts: Sequence[Draft]) -> Counter[tuple[int, int]]:
     """How many live orders each account has in each instrument; read from a partial index of live orders."""
     keys = sorted({(draft.order.account_id, draft.rules.id) for draft in drafts})
     if not keys:
         return Counter()
-    rows = fetch(
-        "SELECT o.account_id, o.instrument_id, count(*) FROM orders_order o"
-        " JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id)"
-        " USING (account_id, instrument_id)"
-        " WHERE o.status IN ('pending', 'open', 'partially_filled') GROUP BY 1, 2",
-        [[key[0] for key in keys], [key[1] for key in keys]],
-    )
+    rows = fetch(_COUNT_LIVE, [[key[0] for key in keys], [key[1] for key in keys]])
     return Counter({(account, instrument): count for account, instrument, count in rows})
-
-
-def _check_order(draft: Draft) -> None:
-    """The instrument's filters; fills in ticks, lots and the market order's protection price."""
-    order, rules = draft.order, draft.rules
-    pretrade.check_open(rules)
-    market = order.type == OrderType.MARKET
-    if order.post_only and (market or draft.time_in_force != TimeInForce.GTC):
-        raise Refusal(Code.INVALID_COMBINATION, "post_only goes with a limit order good till cancelled.")
-    if market and draft.time_in_force == TimeInForce.GTC:
-        raise Refusal(Code.INVALID_COMBINATION, "A market order cannot wait: use ioc or fok.")
-    draft.lots = pretrade.check_quantity(rules, order.quantity)
-    draft.quantity = times(draft.lots, rules.lot_size)
-    reference = draft.book.reference(rules)
-    if market:
-        if order.price is not None:
-            raise Refusal(Code.PRICE_NOT_ALLOWED, "A market order has no price: leave it out.")
-        draft.price_ticks = pretrade.protection_ticks(rules, buy=order.side == Side.BUY, reference=reference)
-        draft.protection = rules.price(draft.price_ticks)
-    else:
-        if order.price is None:
-            raise Refusal(Code.PRICE_REQUIRED, "A limit order needs a price.")
-        draft.price_ticks = pretrade.check_price(rules, order.price, reference)
-    # A market order is valued at the reference: its protection price would wave small sells through.
-    price = reference if market else rules.price(draft.price_ticks)
-    pretrade.check_notional(rules, price=price, quantity=draft.quantity)
 
 
 def _taken(
@@ -281,7 +265,7 @@ def _taken(
 
     Returns the ledger with their holds, the orders taken, and which request repeats which taken one.
     """
-    live = _live_orders(drafts)
+    live = live_orders(drafts)
     ledger = Ledger.lock(
         clients={
             (draft.order.account_id, asset)
@@ -298,49 +282,12 @@ def _taken(
             continue
         try:
             if earlier:
-                raise _conflict(draft.client_order_id)
+                raise client_id_conflict(draft.client_order_id)
             place = (draft.order.account_id, draft.rules.id)
             pretrade.check_open_orders(draft.rules, live[place])
-            _hold(draft, ledger)
+            reserve(draft, ledger)
             live[place] += 1
             taken[draft.key] = draft
         except Refusal as refusal:
             outcomes[draft.index] = Denied(refusal, draft.order.client_order_id)
     return ledger, list(taken.values()), repeats
-
-
-def _hold(draft: Draft, ledger: Ledger) -> None:
-    """Reserve what the order may cost; refuse it when that is not available."""
-    order, rules = draft.order, draft.rules
-    buy = order.side == Side.BUY
-    draft.held = (
-        buyer_hold(
-            leaves=draft.quantity,
-            price=rules.price(draft.price_ticks),
-            fee_rate=max(rules.maker_fee, rules.taker_fee),
-            fee_accrued=Decimal(0),
-            decimals=rules.quote_decimals,
-        )
-        if buy
-        else draft.quantity
-    )
-    account = ledger.client(order.account_id, rules.quote_id if buy else rules.base_id)
-    if account.available < draft.held:
-        raise insufficient_funds(
-            asset=rules.quote_code if buy else rules.base_code,
-            required=draft.held,
-            available=account.available,
-        )
-    ledger.hold(account, draft.held)
-
-
-def insufficient_funds(*, asset: str, required: Decimal, available: Decimal) -> Refusal:
-    """The refusal of an order that needs more than is available, with both numbers."""
-    return Refusal(
-        Code.INSUFFICIENT_FUNDS,
-        f"This order needs {short_text(required)} {asset}, fees included; "
-        f"{short_text(available)} is available.",
-        asset=asset,
-        required=short_text(required),
-        available=short_text(available),
-    )

@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from instruments.scaling import short_text
-from orders.models import OrderType, Side, StpMode, TimeInForce
+from orders.models import OrderType, Side, StpMode, TimeInForce, TriggerBy
 from tradeplatform.common.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """What a client asks for. `quantity` and `price` are decimals in units of base and quote."""
+    """What a client asks for. Quantities and prices are decimals in units of base and quote.
+
+    Everything below `client_order_id` is a condition that most orders do without: None = not so. Which of
+    them go together is said in orders/services/conditions.py.
+    """
 
     account_id: int
     symbol: str
     side: Side
     type: OrderType
-    quantity: Decimal
+    quantity: Decimal | None = None
     price: Decimal | None = None
     time_in_force: TimeInForce | None = None
     post_only: bool = False
     stp_mode: StpMode = StpMode.EXPIRE_TAKER
     client_order_id: str | None = None
+
+    trigger_price: Decimal | None = None
+    trigger_by: TriggerBy | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    trail_step: Decimal | None = None
+    limit_offset: Decimal | None = None
+    display_quantity: Decimal | None = None
+    min_quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    protection_price: Decimal | None = None
+    expires_at: datetime | None = None
+    reduce_only: bool = False
+
+
+class ListKind(StrEnum):
+    """How the orders of a list depend on each other."""
+
+    OCO = "oco"
+    OTO = "oto"
+    BRACKET = "bracket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewList:
+    """Orders that are taken or denied together.
+
+    OCO: two legs, one cancels the other. OTO: a parent, then one child, or two that are a pair, which go
+    live when the parent is filled. BRACKET: an entry, its take-profit and its stop-loss.
+    """
+
+    kind: ListKind
+    orders: Sequence[NewOrder]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +103,49 @@ class Denied:
 
 Outcome = Accepted | Denied
 
+# In the order in which they enter a fingerprint, for ever.
+_CONDITIONS = (
+    "trigger_price", "trigger_by", "trail_amount", "trail_percent", "trail_step", "limit_offset",
+    "display_quantity", "min_quantity", "quote_quantity", "protection_price", "expires_at",
+)  # fmt: skip
 
-def fingerprint(order: NewOrder) -> str:
-    """SHA-256 of what was asked, numbers normalised: the same request gives the same text for ever."""
+
+def conditions(order: NewOrder) -> dict[str, Decimal | TriggerBy | datetime]:
+    """The conditions that an order states, by name."""
+    return {name: value for name in _CONDITIONS if (value := getattr(order, name)) is not None}
+
+
+def fingerprint(order: NewOrder, *, listed: str = "") -> str:
+    """SHA-256 of what was asked, numbers normalised: the same request gives the same text for ever.
+
+    `listed` is the place of the order in a list, so that the same order alone is another request.
+    """
     parts = [
         order.symbol,
         order.side,
         order.type,
-        short_text(order.quantity),
+        "" if order.quantity is None else short_text(order.quantity),
         "" if order.price is None else short_text(order.price),
         order.time_in_force or "",
         str(order.post_only),
         order.stp_mode,
     ]
+    parts += [f"{name}={_text(value)}" for name, value in conditions(order).items()]
+    if order.reduce_only:
+        parts.append("reduce_only")
+    if listed:
+        parts.append(listed)
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def list_fingerprints(asked: NewList) -> list[str]:
+    """One for each order of a list; each speaks for the whole list, the orders' own ids included."""
+    legs = [f"{fingerprint(order)}:{order.client_order_id or ''}" for order in asked.orders]
+    whole = hashlib.sha256("|".join([asked.kind, *legs]).encode()).hexdigest()
+    return [fingerprint(order, listed=f"{whole}:{place}") for place, order in enumerate(asked.orders)]
+
+
+def _text(value: Decimal | TriggerBy | datetime) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return short_text(value) if isinstance(value, Decimal) else str(value)

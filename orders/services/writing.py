@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from tradeengine.codec import NO_TERMS, Terms
+
 from audit.actor import Actor
 from instruments.selectors import Rules
-from orders.models import CommandKind, OrderStatus, OrderType, Source, TimeInForce
+from orders.models import CommandKind, Link, OrderStatus, Source, TimeInForce, TriggerBy
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
@@ -21,14 +23,22 @@ _ORDER_COLUMNS = (
     "id", "created_at", "updated_at", "account_id", "instrument_id", "client_order_id", "side", "type",
     "time_in_force", "post_only", "stp_mode", "stp_group", "price", "protection_price", "quantity", "filled",
     "leaves", "prevented", "filled_notional", "maker_fee_rate", "taker_fee_rate", "fee_accrued", "held",
-    "status", "reason", "priority", "last_seq", "source", "actor_id", "actor_label", "correlation_id",
+    "status", "reason", "priority", "last_seq", "trigger_price", "trigger_by", "trail_amount", "trail_bps",
+    "trail_step", "display_quantity", "shown", "min_quantity", "quote_quantity", "reduce_only", "expires_at",
+    "link", "parent_id", "partner_id", "list_id", "source", "credential", "actor_id", "actor_label",
+    "correlation_id",
 )  # fmt: skip
+_ZERO = Decimal(0)
 _IDENTITY_COLUMNS = ("order_id", "account_id", "client_order_id", "order_created_at", "fingerprint")
 
 
 @dataclass(slots=True)
 class Draft:
-    """An order on its way through the checks; `index` is its place in the request."""
+    """An order on its way through the checks; `index` is its place in the request.
+
+    `valued_at` is the price it is expected to trade at. `budget` is the amount of a market order without a
+    quantity. `parent` and `partner` are the drafts it is linked to.
+    """
 
     index: int
     order: NewOrder
@@ -42,13 +52,26 @@ class Draft:
     lots: int = 0
     quantity: Decimal = Decimal(0)
     protection: Decimal | None = None
+    valued_at: Decimal = Decimal(0)
+    budget: Decimal | None = None
+    terms: Terms = NO_TERMS
+    expires_at: datetime | None = None
     held: Decimal = Decimal(0)
     order_id: int = 0
+    link: Link | None = None
+    parent: Draft | None = None
+    partner: Draft | None = None
+    list_id: int = 0
 
     @property
     def key(self) -> tuple[int, str]:
         """What names the order for ever."""
         return self.order.account_id, self.client_order_id
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an order without any condition, in no list."""
+        return self.terms is NO_TERMS and not self.order.reduce_only and not self.list_id
 
 
 def number_orders(drafts: Sequence[Draft]) -> None:
@@ -61,7 +84,7 @@ def number_orders(drafts: Sequence[Draft]) -> None:
 def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: datetime) -> list[Accepted]:
     """Write checked, funded and numbered orders inside the caller's transaction, without their commands."""
     numbered = [(draft.order_id, draft) for draft in drafts]
-    by = (source.value, actor.user_id, actor.label, correlation_id())
+    by = (source.value, actor.credential, actor.user_id, actor.label, correlation_id())
     copy_rows("orders_order", _ORDER_COLUMNS, ((*_order(i, d, now), *by) for i, d in numbered))
     copy_rows(
         "orders_orderidentity",
@@ -73,19 +96,56 @@ def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: 
 
 def _order(number: int, draft: Draft, now: datetime) -> tuple[object, ...]:
     order, rules = draft.order, draft.rules
-    price = rules.price(draft.price_ticks) if order.type == OrderType.LIMIT else None
-    zero = Decimal(0)
+    price = rules.price(draft.price_ticks) if draft.protection is None else None
+    leaves = draft.quantity if draft.link != Link.ATTACHED else _ZERO
     return (
         number, now, now, order.account_id, rules.id, draft.client_order_id, order.side.value,
         order.type.value, draft.time_in_force.value, order.post_only, order.stp_mode.value,
-        draft.trade_group, price, draft.protection, draft.quantity, zero, draft.quantity, zero, zero,
-        rules.maker_fee, rules.taker_fee, zero, draft.held, OrderStatus.PENDING.value, "", 0, 0,
+        draft.trade_group, price, draft.protection, draft.quantity, _ZERO, leaves, _ZERO, _ZERO,
+        rules.maker_fee, rules.taker_fee, _ZERO, draft.held, OrderStatus.PENDING.value, "", 0, 0,
+        *(_NO_CONDITIONS if draft.is_plain else _conditions(draft)),
     )  # fmt: skip
+
+
+# What the columns from trigger_price to list_id say of an order without conditions.
+_NO_CONDITIONS = (None, "", None, None, None, None, _ZERO, None, None, False, None, "", 0, 0, 0)
+
+
+def _conditions(draft: Draft) -> tuple[object, ...]:
+    order, rules, terms = draft.order, draft.rules, draft.terms
+    triggered, trailing = order.type.is_triggered, order.type.is_trailing
+    by_percent = order.trail_percent is not None
+    return (
+        rules.price(terms.trigger_price) if triggered else None,
+        (order.trigger_by or TriggerBy.LAST).value if triggered else "",
+        rules.price(terms.distance) if trailing and not by_percent else None,
+        terms.distance if by_percent else None,
+        rules.price(terms.step) if trailing else None,
+        order.display_quantity,
+        _ZERO,
+        order.min_quantity,
+        draft.budget,
+        order.reduce_only,
+        draft.expires_at,
+        draft.link.value if draft.link else "",
+        draft.parent.order_id if draft.parent else 0,
+        draft.partner.order_id if draft.partner else 0,
+        draft.list_id,
+    )
 
 
 def new_order_command(draft: Draft) -> CommandRow:
     """The command that puts a numbered draft before the engine."""
-    order = draft.order
+    order, terms = draft.order, draft.terms
+    if draft.link:
+        terms = terms._replace(
+            link=engine_codes.LINK[draft.link],
+            parent=draft.parent.order_id if draft.parent else 0,
+            partner=draft.partner.order_id if draft.partner else 0,
+        )
+    flags = engine_codes.POST_ONLY if order.post_only else 0
+    if order.reduce_only:
+        flags |= engine_codes.REDUCE_ONLY
     return CommandRow(
         shard_id=draft.book.shard_id,
         instrument_id=draft.rules.id,
@@ -95,9 +155,10 @@ def new_order_command(draft: Draft) -> CommandRow:
         side=engine_codes.SIDE[order.side],
         order_type=engine_codes.ORDER_TYPE[order.type],
         time_in_force=engine_codes.TIME_IN_FORCE[draft.time_in_force],
-        flags=engine_codes.POST_ONLY if order.post_only else 0,
+        flags=flags,
         stp_mode=engine_codes.STP_MODE[order.stp_mode],
         stp_group=draft.trade_group,
         price_ticks=draft.price_ticks,
         quantity_lots=draft.lots,
+        terms=terms,
     )

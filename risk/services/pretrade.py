@@ -1,12 +1,12 @@
 """Pre-trade checks on plain values: what the platform must know before an order may hold money.
 
 Each check raises Refusal with its own code and the numbers that explain it; none touches the database.
-Limits follow the instrument's filters; the price band is the collar of RTS 6 article 15(1)(a).
+Limits follow the instrument's filters; the price band is the collar of RTS 6 article 15(1)(a). Checks of
+more than one field name the field in the refusal.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from instruments.models import InstrumentStatus
@@ -14,6 +14,8 @@ from instruments.scaling import EXACT, I64_MAX, product, short_text, steps
 from instruments.selectors import Rules
 from tradeplatform.common.errors import Code, Refusal
 
+# An iceberg shows itself in at most so many slices: each costs the book as much as an order.
+MAX_SLICES = 1_000
 # Beyond this a number is refused before anything is computed with it: NUMERIC(38, 18) holds 10**20.
 MAX_NUMBER = Decimal(10) ** 18
 _MAX_DECIMALS = 18
@@ -25,32 +27,39 @@ _CLOSED = {
         "{0} is under maintenance: only cancels are taken.",
     ),
     InstrumentStatus.DELISTED: (Code.INSTRUMENT_DELISTED, "{0} is delisted: only cancels are taken."),
+    InstrumentStatus.CANCEL_ONLY: (Code.INSTRUMENT_CANCEL_ONLY, "{0} takes only cancels for now."),
+    InstrumentStatus.CLOSED: (
+        Code.INSTRUMENT_CLOSED,
+        "{0} is closed: only cancels are taken until it opens.",
+    ),
 }
+_GATHERING = (InstrumentStatus.PRE_OPEN, InstrumentStatus.AUCTION)
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """An order in engine integers, and the worst price it may trade at (what it must be able to pay)."""
+def check_open(rules: Rules, *, waits: bool = True) -> None:
+    """Refuse unless the instrument takes new orders and amends.
 
-    price_ticks: int
-    quantity_lots: int
-    worst_price: Decimal | None
-    protection_price: Decimal | None
-
-
-def check_open(rules: Rules) -> None:
-    """Refuse unless the instrument takes new orders and amends."""
+    Before the opening and in auctions only orders are taken that can wait (`waits`).
+    """
     closed = _CLOSED.get(rules.status)
     if closed:
         code, message = closed
         raise Refusal(code, message.format(rules.symbol), symbol=rules.symbol, status=rules.status.value)
+    if rules.status in _GATHERING and not waits:
+        raise Refusal(
+            Code.NOT_IN_AUCTION,
+            f"{rules.symbol} gathers orders for an auction: an order that must trade or end at once, "
+            "or must not take, has no place in it.",
+            symbol=rules.symbol,
+            status=rules.status.value,
+        )
 
 
-def check_number(name: str, value: Decimal) -> None:
+def check_number(name: str, value: Decimal, *, may_be_zero: bool = False) -> None:
     """Refuse NaN, infinities and numbers too large to be meant; zero and negatives are named as such."""
     if not value.is_finite():
         raise Refusal(Code.INVALID_NUMBER, f"{name} must be a number.", field=name)
-    if value <= 0:
+    if value < 0 or not (value or may_be_zero):
         raise Refusal(Code.INVALID_NUMBER, f"{name} must be greater than zero.", field=name)
     exponent = value.as_tuple().exponent
     if value >= MAX_NUMBER or (isinstance(exponent, int) and -exponent > _MAX_DECIMALS):
@@ -64,6 +73,12 @@ def check_number(name: str, value: Decimal) -> None:
 def check_quantity(rules: Rules, quantity: Decimal) -> int:
     """The quantity in lots; refuse it when too small, too large or between steps."""
     check_number("quantity", quantity)
+    check_size(rules, quantity)
+    return check_lots(rules, quantity, field="quantity")
+
+
+def check_size(rules: Rules, quantity: Decimal) -> None:
+    """Refuse a quantity below the least or above the greatest the instrument allows."""
     numbers = {"quantity": short_text(quantity), "symbol": rules.symbol}
     if quantity < rules.min_quantity:
         raise Refusal(
@@ -79,41 +94,74 @@ def check_quantity(rules: Rules, quantity: Decimal) -> int:
             **numbers,
             maximum=short_text(rules.max_quantity),
         )
+
+
+def check_lots(rules: Rules, quantity: Decimal, *, field: str) -> int:
+    """A quantity, or a part of one, in lots; refuse it between steps."""
     lots = steps(quantity, rules.lot_size)
     if lots is None or lots > I64_MAX:
         raise Refusal(
             Code.QUANTITY_NOT_ON_STEP,
             f"Quantities of {rules.symbol} are multiples of {short_text(rules.lot_size)}.",
-            **numbers,
+            **{field: short_text(quantity)},
+            symbol=rules.symbol,
             step=short_text(rules.lot_size),
         )
     return lots
 
 
-def check_price(rules: Rules, price: Decimal, reference: Decimal) -> int:
-    """The price in ticks; refuse it when off the tick, out of range, or outside the band around `reference`.
+def check_slices(rules: Rules, *, lots: int, shown_lots: int) -> None:
+    """Refuse an iceberg that would show itself in too many slices. Showing 0 means hidden."""
+    if shown_lots and lots > shown_lots * MAX_SLICES:
+        least = rules.quantity(-(-lots // MAX_SLICES))
+        raise Refusal(
+            Code.DISPLAY_QUANTITY_TOO_SMALL,
+            f"An order shows itself in at most {MAX_SLICES} slices: show at least {short_text(least)}, or 0.",
+            display_quantity=short_text(rules.quantity(shown_lots)),
+            symbol=rules.symbol,
+            minimum=short_text(least),
+        )
 
-    A `reference` of 0 means that none is known: the band is then not applied.
+
+def check_ticks(rules: Rules, distance: Decimal, *, field: str) -> int:
+    """A price or a distance between prices in ticks; refuse it between ticks."""
+    ticks = steps(distance, rules.tick_size)
+    if ticks is None or ticks > I64_MAX:
+        raise Refusal(
+            Code.PRICE_NOT_ON_TICK,
+            f"Prices of {rules.symbol} are multiples of {short_text(rules.tick_size)}.",
+            **{field: short_text(distance)},
+            symbol=rules.symbol,
+            tick=short_text(rules.tick_size),
+        )
+    return ticks
+
+
+def check_range(rules: Rules, price: Decimal, *, field: str) -> int:
+    """The price in ticks; refuse it when it can be no price of the instrument, or is off the tick.
+
+    This is all that a trigger price must pass: it may be as far from the market as its owner likes.
     """
-    check_number("price", price)
-    numbers = {"price": short_text(price), "symbol": rules.symbol}
+    check_number(field, price)
     if price < rules.min_price or (rules.max_price and price > rules.max_price):
         raise Refusal(
             Code.PRICE_OUT_OF_RANGE,
             f"Prices of {rules.symbol} lie between {short_text(rules.min_price)} and "
             f"{short_text(rules.max_price) if rules.max_price else 'any price'}.",
-            **numbers,
+            **{field: short_text(price)},
+            symbol=rules.symbol,
             minimum=short_text(rules.min_price),
             maximum=short_text(rules.max_price),
         )
-    ticks = steps(price, rules.tick_size)
-    if ticks is None or ticks > I64_MAX:
-        raise Refusal(
-            Code.PRICE_NOT_ON_TICK,
-            f"Prices of {rules.symbol} are multiples of {short_text(rules.tick_size)}.",
-            **numbers,
-            tick=short_text(rules.tick_size),
-        )
+    return check_ticks(rules, price, field=field)
+
+
+def check_price(rules: Rules, price: Decimal, reference: Decimal, *, field: str = "price") -> int:
+    """The price in ticks; refuse it when off the tick, out of range, or outside the band around `reference`.
+
+    A `reference` of 0 means that none is known: the band is then not applied.
+    """
+    ticks = check_range(rules, price, field=field)
     if reference:
         low, high = product(reference, 1 - rules.price_band), product(reference, 1 + rules.price_band)
         if not low <= price <= high:
@@ -121,7 +169,8 @@ def check_price(rules: Rules, price: Decimal, reference: Decimal) -> int:
                 Code.PRICE_OUT_OF_BAND,
                 f"The price must lie within {short_text(rules.price_band * 100)} % of the reference price "
                 f"{short_text(reference)}.",
-                **numbers,
+                **{field: short_text(price)},
+                symbol=rules.symbol,
                 reference=short_text(reference),
                 low=short_text(low),
                 high=short_text(high),
@@ -157,7 +206,11 @@ def protection_ticks(rules: Rules, *, buy: bool, reference: Decimal) -> int:
 
 def check_notional(rules: Rules, *, price: Decimal, quantity: Decimal) -> None:
     """Refuse an order whose value is below the least or above the greatest the instrument allows."""
-    notional = product(price, quantity)
+    check_value(rules, product(price, quantity))
+
+
+def check_value(rules: Rules, notional: Decimal) -> None:
+    """As `check_notional`, of a value stated as such."""
     numbers = {"notional": short_text(notional), "symbol": rules.symbol}
     if notional < rules.min_notional:
         raise Refusal(

@@ -134,7 +134,7 @@ class TestWait:
         for price in (50000, 49900, 49800):
             market.buy(alice, 1, price)
         market.drain()
-        done = book_answers(after=3)
+        done = book_answers(after=1)
 
         response = api.delete(f"/orders?account={alice.id}&wait=5000")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import time
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +40,8 @@ RULES = Rules(
     max_open_orders=200,
     maker_fee=Decimal("0.0005"),
     taker_fee=Decimal("0.001"),
+    auction_seconds=0,
+    day_ends_at=time(0),
 )
 
 

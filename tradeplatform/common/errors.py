@@ -23,6 +23,11 @@ class Code(StrEnum):
     INVALID_CLIENT_ORDER_ID = "invalid_client_order_id"
     TOO_MANY_ITEMS = "too_many_items"
     INVALID_COMBINATION = "invalid_combination"
+    QUANTITY_REQUIRED = "quantity_required"
+    TRIGGER_PRICE_REQUIRED = "trigger_price_required"
+    TRIGGER_PRICE_NOT_ALLOWED = "trigger_price_not_allowed"
+    EXPIRY_REQUIRED = "expiry_required"
+    EXPIRY_IN_PAST = "expiry_in_past"
     UNKNOWN_OPERATION = "unknown_operation"
     UNKNOWN_CHANNEL = "unknown_channel"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
@@ -54,7 +59,12 @@ class Code(StrEnum):
     INSTRUMENT_HALTED = "instrument_halted"
     INSTRUMENT_MAINTENANCE = "instrument_maintenance"
     INSTRUMENT_DELISTED = "instrument_delisted"
+    INSTRUMENT_CANCEL_ONLY = "instrument_cancel_only"
+    INSTRUMENT_CLOSED = "instrument_closed"
     INSTRUMENT_NOT_HALTED = "instrument_not_halted"
+    PHASE_NOT_ALLOWED = "phase_not_allowed"
+    NOT_IN_AUCTION = "not_in_auction"
+    REDUCE_ONLY = "reduce_only"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     FIELD_IS_FIXED = "field_is_fixed"
 
@@ -68,6 +78,7 @@ class Code(StrEnum):
     QUANTITY_NOT_ON_STEP = "quantity_not_on_step"
     QUANTITY_TOO_SMALL = "quantity_too_small"
     QUANTITY_TOO_LARGE = "quantity_too_large"
+    DISPLAY_QUANTITY_TOO_SMALL = "display_quantity_too_small"
     NOTIONAL_TOO_SMALL = "notional_too_small"
     NOTIONAL_TOO_LARGE = "notional_too_large"
     TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
@@ -101,7 +112,12 @@ _STATUS = {
     Code.INSTRUMENT_HALTED: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_MAINTENANCE: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_DELISTED: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_CANCEL_ONLY: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_CLOSED: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_NOT_HALTED: HTTPStatus.CONFLICT,
+    Code.PHASE_NOT_ALLOWED: HTTPStatus.CONFLICT,
+    Code.NOT_IN_AUCTION: HTTPStatus.CONFLICT,
+    Code.REDUCE_ONLY: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,0 +1,152 @@
+"""What an amendment makes of an order: which fields it may change, and its new numbers in ticks and lots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from instruments.scaling import EXACT, short_text
+from instruments.selectors import Rules
+from orders.models import Link, Order, OrderStatus, OrderType, Side
+from orders.services.book_refs import BookRef
+from orders.services.conditions import clash
+from risk.services import pretrade
+from tradeplatform.common.errors import Code, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is to change; None stays as it is. `quantity` is the new total, what is filled included."""
+
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    trigger_price: Decimal | None = None
+
+    def __bool__(self) -> bool:
+        return any(value is not None for value in (self.price, self.quantity, self.trigger_price))
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """The engine's integers of an amendment (0 = stays), and the worst price the order may then trade at."""
+
+    price_ticks: int
+    lots: int
+    trigger_ticks: int
+    worst_price: Decimal
+
+
+def amended(
+    order: Order, changes: Changes, *, rules: Rules, book: BookRef, listed: Sequence[Order]
+) -> Amended:
+    """Check an amendment of a live order as intake checks a new one.
+
+    `listed` are the live orders of its list.
+
+    A new trigger price of an order that trades at market moves its protection in proportion, and never past
+    the edge of the band; a limit must lie in the band around the trigger price.
+    """
+    kind = OrderType(order.type)
+    parked = kind.is_triggered and order.triggered_at is None
+    _check_fields(order, kind, changes, parked=parked, listed=listed)
+    trigger_ticks = (
+        pretrade.check_range(rules, changes.trigger_price, field="trigger_price")
+        if changes.trigger_price is not None
+        else 0
+    )
+    trigger = rules.price(trigger_ticks) if trigger_ticks else order.trigger_price or Decimal(0)
+    anchor = trigger if parked else _parents_price(order, listed) or book.reference(rules)
+    price_ticks, worst = 0, order.price if order.price is not None else order.protection_price or Decimal(0)
+    if changes.price is not None:
+        price_ticks = pretrade.check_price(rules, changes.price, anchor)
+    elif trigger_ticks and kind.is_limit_priced:
+        pretrade.check_price(rules, worst, anchor)
+    elif trigger_ticks:
+        price_ticks = _moved_protection(order, rules, trigger)
+    if price_ticks:
+        worst = rules.price(price_ticks)
+    lots, quantity = 0, order.quantity
+    if changes.quantity is not None:
+        lots = pretrade.check_quantity(rules, changes.quantity)
+        quantity = rules.quantity(lots)
+        _check_parts(order, rules, quantity)
+    pretrade.check_notional(rules, price=worst if kind.is_limit_priced else anchor, quantity=quantity)
+    return Amended(price_ticks, lots, trigger_ticks, worst)
+
+
+def _check_fields(
+    order: Order, kind: OrderType, changes: Changes, *, parked: bool, listed: Sequence[Order]
+) -> None:
+    """Which fields can change at all."""
+    if kind == OrderType.MARKET and not order.parent_id:
+        raise Refusal(Code.INVALID_COMBINATION, "A market order cannot be amended.")
+    if changes.trigger_price is not None and (not parked or kind.is_trailing):
+        raise Refusal(
+            Code.TRIGGER_PRICE_NOT_ALLOWED,
+            "A trailing stop follows the market: leave the trigger_price out."
+            if parked
+            else "This order does not wait for a price: leave the trigger_price out.",
+        )
+    if changes.price is not None and not kind.is_limit_priced:
+        raise Refusal(
+            Code.PRICE_NOT_ALLOWED,
+            "An order that trades at market has no price: leave it out.",
+            type=kind.value,
+        )
+    if changes.price is not None and kind.is_trailing and parked:
+        raise _fixed("price", "The limit of a trailing stop stays at its offset from the stop.")
+    if changes.quantity is None:
+        return
+    if order.link == Link.ATTACHED and parked:
+        raise _fixed("quantity", "The quantity of this order is what its entry has filled.")
+    if any(other.parent_id == order.id for other in listed):
+        raise _fixed(
+            "quantity", "Other orders are made for this quantity: cancel the list and place it anew."
+        )
+
+
+def _fixed(field: str, sentence: str) -> Refusal:
+    return Refusal(Code.FIELD_IS_FIXED, sentence, fields={field: sentence})
+
+
+def _parents_price(order: Order, listed: Sequence[Order]) -> Decimal | None:
+    """What an order that waits for its parent is measured from, as when it was placed."""
+    if order.status not in {OrderStatus.PENDING, OrderStatus.WAITING}:
+        return None
+    parent = next((other for other in listed if other.id == order.parent_id), None)
+    if parent is None:
+        return None
+    price: Decimal | None = parent.price if parent.price is not None else parent.trigger_price
+    return price
+
+
+def _moved_protection(order: Order, rules: Rules, trigger: Decimal) -> int:
+    """The protection at a new trigger price: as far from it, in proportion, as it was from the old one."""
+    buy = order.side == Side.BUY
+    old, protection = order.trigger_price or trigger, order.protection_price or trigger
+    ratio = EXACT.multiply(protection, trigger)
+    ticks, rest = EXACT.divmod(ratio, EXACT.multiply(old, rules.tick_size))
+    # Rounded towards the trigger, as the edge of the band is.
+    moved = int(ticks) + (1 if rest and not buy else 0)
+    edge = pretrade.protection_ticks(rules, buy=buy, reference=trigger)
+    return max(1, min(moved, edge) if buy else max(moved, edge))
+
+
+def _check_parts(order: Order, rules: Rules, quantity: Decimal) -> None:
+    """What a new total must be to the parts of the order."""
+    if quantity <= order.filled + order.prevented:
+        raise Refusal(
+            Code.BELOW_EXECUTED,
+            "The new quantity is not above what has been filled: cancel the rest instead.",
+            filled=short_text(order.filled),
+        )
+    if order.min_quantity is not None and quantity < order.min_quantity:
+        raise clash("The quantity cannot be below the order's min_quantity.", "quantity")
+    if order.display_quantity:
+        leaves = quantity - order.filled - order.prevented
+        pretrade.check_slices(
+            rules,
+            lots=pretrade.check_lots(rules, leaves, field="quantity"),
+            shown_lots=pretrade.check_lots(rules, order.display_quantity, field="display_quantity"),
+        )
