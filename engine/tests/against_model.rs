@@ -1,237 +1,167 @@
-//! Random command sequences against a naive model: the engine must say the same, event by event, and
-//! keep its invariants after every command.
+//! Shrinking random sequences against the naive model: the engine must say the same, byte for byte, and
+//! everything that can be read of it must be the same after every command.
 
+mod draw;
+mod duel;
 mod model;
+mod sequences;
 
-use model::Model;
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
 use std::collections::BTreeSet;
-use tradeengine::{
-    AccountId, Action, Amendment, BookState, Command, CommandId, Engine, EventKind, GroupId, InstrumentId,
-    LevelTotal, Lots, Micros, NewOrder, OrderId, OrderType, Reason, Side, StpMode, Ticks, TimeInForce,
-    encode_command, encode_resting,
-};
 
-const BOOKS: [InstrumentId; 2] = [InstrumentId(1), InstrumentId(7)];
-
-/// Six prices, a dozen orders, four accounts and two groups: everything collides all the time.
-fn price() -> impl Strategy<Value = Ticks> {
-    prop_oneof![60 => 1..=6_i64, 1 => Just(0), 1 => Just(-1), 1 => Just(i64::MAX)].prop_map(Ticks)
-}
-
-fn quantity() -> impl Strategy<Value = Lots> {
-    let extreme = prop_oneof![Just(0), Just(-3), Just(i64::MIN), Just(i64::MAX), Just(i64::MAX / 2)];
-    prop_oneof![40 => 1..=9_i64, 1 => extreme].prop_map(Lots)
-}
-
-fn side() -> impl Strategy<Value = Side> {
-    prop_oneof![Just(Side::Buy), Just(Side::Sell)]
-}
-
-fn stp() -> impl Strategy<Value = StpMode> {
-    prop_oneof![
-        Just(StpMode::None),
-        Just(StpMode::ExpireTaker),
-        Just(StpMode::ExpireMaker),
-        Just(StpMode::ExpireBoth),
-        Just(StpMode::Decrement)
-    ]
-}
-
-fn shape() -> impl Strategy<Value = (OrderType, TimeInForce, bool)> {
-    use OrderType::{Limit, Market};
-    use TimeInForce::{Fok, Gtc, Ioc};
-    prop_oneof![
-        8 => Just((Limit, Gtc, false)),
-        2 => Just((Limit, Gtc, true)),
-        2 => Just((Limit, Ioc, false)),
-        2 => Just((Limit, Fok, false)),
-        1 => Just((Market, Ioc, false)),
-        1 => Just((Market, Gtc, false)),
-        1 => Just((Market, Fok, false)),
-        1 => Just((Limit, Fok, true)),
-    ]
-}
-
-fn new_order() -> impl Strategy<Value = Action> {
-    let who = (1..=12_i64, 1..=4_i64, 0..=2_i64);
-    (who, side(), shape(), stp(), prop_oneof![9 => price(), 1 => Just(Ticks(0))], quantity()).prop_map(
-        |((order, account, group), side, (order_type, tif, post_only), stp, price, quantity)| {
-            Action::New(NewOrder {
-                order_id: OrderId(order),
-                account: AccountId(account),
-                stp_group: GroupId(group),
-                side,
-                order_type,
-                tif,
-                post_only,
-                stp,
-                price,
-                quantity,
-            })
-        },
-    )
-}
-
-fn action() -> impl Strategy<Value = Action> {
-    let order = || (1..=12_i64).prop_map(OrderId);
-    let account = || prop_oneof![2 => Just(0), 5 => 1..=4_i64].prop_map(AccountId);
-    let kept = || prop_oneof![1 => Just(Ticks(0)), 2 => price()];
-    let total = || prop_oneof![1 => Just(Lots(0)), 2 => quantity()];
-    let reason = || prop_oneof![Just(Reason::None), Just(Reason::Operator), Just(Reason::Maintenance)];
-    prop_oneof![
-        60 => new_order(),
-        12 => (order(), account(), reason())
-            .prop_map(|(order_id, account, reason)| Action::Cancel { order_id, account, reason }),
-        24 => (order(), account(), kept(), total()).prop_map(|(order_id, account, price, quantity)| {
-            Action::Amend(Amendment { order_id, account, price, quantity })
-        }),
-        1 => (account(), reason(), any::<bool>())
-            .prop_map(|(account, reason, cancel_resting)| Action::Halt { account, reason, cancel_resting }),
-        4 => (account(), reason()).prop_map(|(account, reason)| Action::Resume { account, reason }),
-    ]
-}
-
-fn command() -> impl Strategy<Value = (usize, i64, Action)> {
-    (prop_oneof![4 => Just(0_usize), 1 => Just(1)], -2..=50_i64, action())
-}
-
-/// A copy of the depth, kept up with level changes only, as a feed's reader would.
-fn follow(copy: &mut Vec<LevelTotal>, changes: Vec<LevelTotal>) {
-    for change in changes {
-        copy.retain(|level| (level.side, level.price) != (change.side, change.price));
-        if change.quantity.0 > 0 {
-            copy.push(change);
-        }
-    }
-}
-
-fn sorted(mut levels: Vec<LevelTotal>) -> Vec<LevelTotal> {
-    levels.sort();
-    levels
-}
+use draw::{BOOKS, Draw, Seeded};
+use duel::{CLOSELY, Duel, difference};
+use model::Model;
+use model::wire::Command;
+use proptest::prelude::*;
+use sequences::{sequence, settings};
+use tradeengine::{BookState, Engine, InstrumentId};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(settings(512))]
 
     #[test]
-    fn the_engine_says_what_the_model_says(commands in prop::collection::vec(command(), 1..120)) {
-        let mut engine = Engine::new();
-        let mut models = [Model::default(), Model::default()];
-        let mut depths = [Vec::new(), Vec::new()];
-        for instrument in BOOKS {
-            engine.add_book(instrument, BookState::default()).unwrap();
-        }
-        let mut command_id = 0;
-        for (which, time, action) in commands {
-            command_id += 1;
-            let (instrument, model) = (BOOKS[which], &mut models[which]);
-            let command = Command { instrument, command_id: CommandId(command_id), time: Micros(time), action };
-
-            let events = engine.apply(&encode_command(&command)).unwrap();
-
-            prop_assert_eq!(events, model.execute(&command));
-            engine.check().unwrap();
-            let state = engine.state(instrument).unwrap();
-            prop_assert_eq!(
-                (state.seq.0, state.last_time.0, state.last_price.0, state.halted),
-                (model.seq, model.last_time, model.last_price, model.halted)
-            );
-            let orders = engine.open_orders(instrument).unwrap();
-            prop_assert_eq!(&orders, &model.orders);
-            let bids = orders.iter().filter(|order| order.side == Side::Buy).map(|order| order.price).max();
-            let asks = orders.iter().filter(|order| order.side == Side::Sell).map(|order| order.price).min();
-            prop_assert!(bids.zip(asks).is_none_or(|(bid, ask)| bid < ask));
-            follow(&mut depths[which], engine.level_changes());
-            let depth = engine.depth(instrument, usize::MAX).unwrap();
-            prop_assert_eq!(sorted(depths[which].clone()), sorted(depth));
-
-            let mut restored = Engine::new();
-            restored.restore(instrument, &encode_resting(&orders), state).unwrap();
-            restored.check().unwrap();
-            prop_assert_eq!(restored.state_hash(instrument).unwrap(), engine.state_hash(instrument).unwrap());
+    fn the_engine_says_what_the_model_says(commands in sequence(60, 20)) {
+        if let Some((at, how)) = difference(&commands, CLOSELY) {
+            prop_assert!(false, "command {at}: {how}");
         }
     }
 
     #[test]
     fn any_cut_into_batches_gives_the_same_events(
-        commands in prop::collection::vec(command(), 1..60),
+        commands in sequence(40, 20),
         cut in any::<prop::sample::Index>(),
     ) {
-        let records: Vec<[u8; 72]> = commands
-            .iter()
-            .enumerate()
-            .map(|(number, &(which, time, action))| {
-                let command_id = CommandId(i64::try_from(number).unwrap() + 1);
-                encode_command(&Command { instrument: BOOKS[which], command_id, time: Micros(time), action })
-            })
-            .collect();
-        let run = |batches: &[&[[u8; 72]]]| {
+        let run = |batches: &[&[Command]]| {
             let mut engine = Engine::new();
-            for instrument in BOOKS {
-                engine.add_book(instrument, BookState::default()).unwrap();
+            for book in BOOKS {
+                engine.add_book(InstrumentId(book), BookState::EMPTY).unwrap();
             }
-            let events: Vec<_> =
-                batches.iter().flat_map(|batch| engine.apply(batch.as_flattened()).unwrap()).collect();
-            (events, BOOKS.map(|instrument| engine.state_hash(instrument).unwrap()))
+            let mut events = Vec::new();
+            for batch in batches {
+                let mut records = Vec::new();
+                for command in *batch {
+                    command.encode(&mut records);
+                }
+                engine.apply(&records, &mut events).unwrap();
+            }
+            (events, BOOKS.map(|book| engine.state_hash(InstrumentId(book)).unwrap()))
         };
-        let (head, tail) = records.split_at(cut.index(records.len()));
+        let (head, tail) = commands.split_at(cut.index(commands.len()));
 
-        prop_assert_eq!(run(&[head, tail]), run(&[&records]));
+        prop_assert_eq!(run(&[head, tail]), run(&[&commands]));
+    }
+
+    #[test]
+    fn a_restored_engine_goes_on_as_if_nothing_had_happened(
+        commands in sequence(40, 20),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (head, tail) = commands.split_at(cut.index(commands.len()));
+        let mut one = Duel::new(&BOOKS);
+        for command in head {
+            one.step(command).unwrap();
+        }
+        let mut other = one.clone();
+        for book in BOOKS {
+            prop_assert_eq!(other.restore(book), Ok(()));
+        }
+        for command in tail {
+            one.step(command).unwrap();
+            other.step(command).unwrap();
+        }
+        for book in BOOKS.map(InstrumentId) {
+            prop_assert_eq!(other.engine.state_hash(book), one.engine.state_hash(book));
+        }
     }
 }
 
+/// The generator is worth something only if it reaches everything that can be said.
 #[test]
 fn the_sequences_reach_every_kind_and_reason() {
     let mut seen = BTreeSet::new();
-    let mut runner = TestRunner::deterministic();
-    for _ in 0..400 {
-        let commands = prop::collection::vec(command(), 120).new_tree(&mut runner).unwrap().current();
-        let mut model = Model::default();
-        for (number, (_, time, action)) in (1..).zip(commands) {
-            let command =
-                Command { instrument: BOOKS[0], command_id: CommandId(number), time: Micros(time), action };
-            seen.extend(model.execute(&command).iter().map(|event| (event.kind, event.reason)));
+    let mut numbers = Seeded(1);
+    for _ in 0..60 {
+        let mut draw = Draw::new(24, 15);
+        let mut models = BOOKS.map(Model::new);
+        for _ in 0..1000 {
+            draw.unit(&mut numbers);
+            for command in draw.commands.drain(..) {
+                let model = models.iter_mut().find(|model| model.instrument == command.instrument).unwrap();
+                model.apply(&command);
+                seen.extend(model.events.iter().map(|event| (event.kind, event.reason)));
+            }
         }
     }
+    assert_eq!(seen, expected());
+}
 
-    let expected = BTreeSet::from([
-        (EventKind::Accepted, Reason::None),
-        (EventKind::Rejected, Reason::FokUnfillable),
-        (EventKind::Rejected, Reason::WouldTake),
-        (EventKind::Rejected, Reason::Halted),
-        (EventKind::Rejected, Reason::DuplicateOrder),
-        (EventKind::Rejected, Reason::Invalid),
-        (EventKind::Trade, Reason::None),
-        (EventKind::Cancelled, Reason::None),
-        (EventKind::Cancelled, Reason::IocRemainder),
-        (EventKind::Cancelled, Reason::NoLiquidity),
-        (EventKind::Cancelled, Reason::PriceProtection),
-        (EventKind::Cancelled, Reason::SelfTradePrevention),
-        (EventKind::Cancelled, Reason::Operator),
-        (EventKind::Cancelled, Reason::Maintenance),
-        (EventKind::Cancelled, Reason::HaltCancel),
-        (EventKind::Amended, Reason::None),
-        (EventKind::CancelRejected, Reason::UnknownOrder),
-        (EventKind::CancelRejected, Reason::NotOwner),
-        (EventKind::AmendRejected, Reason::WouldTake),
-        (EventKind::AmendRejected, Reason::Halted),
-        (EventKind::AmendRejected, Reason::UnknownOrder),
-        (EventKind::AmendRejected, Reason::NotOwner),
-        (EventKind::AmendRejected, Reason::BelowExecuted),
-        (EventKind::AmendRejected, Reason::Invalid),
-        (EventKind::AmendRejected, Reason::NoChange),
-        (EventKind::Reduced, Reason::SelfTradePrevention),
-        (EventKind::Halted, Reason::None),
-        (EventKind::Halted, Reason::Operator),
-        (EventKind::Halted, Reason::Maintenance),
-        (EventKind::Halted, Reason::AlreadyHalted),
-        (EventKind::Resumed, Reason::None),
-        (EventKind::Resumed, Reason::Operator),
-        (EventKind::Resumed, Reason::Maintenance),
-        (EventKind::Resumed, Reason::NotHalted),
-    ]);
-    assert_eq!(seen, expected);
+fn expected() -> BTreeSet<(u8, u8)> {
+    use model::wire::{reason as why, said};
+    let kinds: [(u8, &[u8]); 15] = [
+        (said::ACCEPTED, &[why::NONE]),
+        (
+            said::REJECTED,
+            &[
+                why::FOK_UNFILLABLE,
+                why::WOULD_TAKE,
+                why::HALTED,
+                why::DUPLICATE_ORDER,
+                why::INVALID,
+                why::WRONG_PHASE,
+                why::EXPIRED,
+                why::LINKED,
+                why::MIN_QUANTITY,
+                why::REDUCE_ONLY,
+            ],
+        ),
+        (said::TRADE, &[why::NONE]),
+        (
+            said::CANCELLED,
+            &[
+                why::NONE,
+                why::IOC_REMAINDER,
+                why::NO_LIQUIDITY,
+                why::PRICE_PROTECTION,
+                why::FOK_UNFILLABLE,
+                why::WOULD_TAKE,
+                why::SELF_TRADE_PREVENTION,
+                why::INVALID,
+                why::OPERATOR,
+                why::MASS_CANCEL,
+                why::HALT_CANCEL,
+                why::MAINTENANCE,
+                why::EXPIRED,
+                why::SESSION_END,
+                why::LINKED,
+                why::PARENT_ENDED,
+                why::EXIT_TRIGGERED,
+                why::AMOUNT_SPENT,
+                why::MIN_QUANTITY,
+            ],
+        ),
+        (said::AMENDED, &[why::NONE]),
+        (said::CANCEL_REJECTED, &[why::UNKNOWN_ORDER, why::NOT_OWNER]),
+        (
+            said::AMEND_REJECTED,
+            &[
+                why::WOULD_TAKE,
+                why::HALTED,
+                why::WRONG_PHASE,
+                why::UNKNOWN_ORDER,
+                why::NOT_OWNER,
+                why::BELOW_EXECUTED,
+                why::INVALID,
+                why::NO_CHANGE,
+            ],
+        ),
+        (said::REDUCED, &[why::SELF_TRADE_PREVENTION, why::REDUCE_ONLY]),
+        (said::PHASE_CHANGED, &[why::NONE, why::ALREADY_IN_PHASE, why::MAINTENANCE]),
+        (said::MASS_CANCELLED, &[why::MASS_CANCEL, why::OPERATOR]),
+        (said::TRIGGERED, &[why::NONE]),
+        (said::ACTIVATED, &[why::NONE]),
+        (said::TRAILED, &[why::NONE]),
+        (said::DISPLAYED, &[why::NONE]),
+        (said::TIME, &[why::NONE]),
+    ];
+    kinds.iter().flat_map(|(kind, reasons)| reasons.iter().map(|reason| (*kind, *reason))).collect()
 }
