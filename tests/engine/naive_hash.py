@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import isqrt
 
-from tradeengine.codec import RestingOrder
+from tradeengine.codec import NO_TERMS, OpenOrder, Place, TermsFlag
 
 WORD = 2**64
 
@@ -36,22 +36,42 @@ def digest(words: list[int]) -> int:
     return halves[0] * WORD + halves[1]
 
 
-def state_hash(orders: list[RestingOrder], *, seq: int, last_time: int, last_price: int, halted: bool) -> str:
+def packed(*numbers: int) -> int:
+    """Small numbers, a byte each, the first lowest."""
+    return sum(number << 8 * place for place, number in enumerate(numbers))
+
+
+def order_digest(order: OpenOrder) -> int:
+    shape = packed(order.side, order.post_only, order.stp, order.place, order.order_type, order.tif)
+    words = [order.order_id, order.account, order.stp_group, order.price, order.leaves, order.executed]
+    return digest([shape, *words, order.priority])
+
+
+def terms_digest(order: OpenOrder) -> int:
+    """Nothing for a resting order without terms. The slice counts where it is not all that is open."""
+    terms = order.terms
+    if order.place == Place.RESTING and terms == NO_TERMS:
+        return 0
+    has_display = bool(terms.flags & TermsFlag.HAS_DISPLAY)
+    words = [
+        packed(terms.trigger, terms.source, terms.link, has_display),
+        order.order_id,
+        terms.trigger_price,
+        terms.distance,
+        terms.step,
+        terms.display,
+        terms.min_quantity,
+        terms.expires,
+        terms.parent,
+        terms.partner,
+        order.shown if has_display else 0,
+        order.priority,
+    ]
+    return digest(words)
+
+
+def state_hash(orders: list[OpenOrder], *, seq: int, last_time: int, last_price: int, phase: int) -> str:
     """What `Engine.state_hash` returns for a book with these orders and numbers."""
-    total = sum(
-        digest(
-            [
-                order.side | order.post_only << 8 | order.stp << 16,
-                order.order_id,
-                order.account,
-                order.stp_group,
-                order.price,
-                order.leaves,
-                order.executed,
-                order.priority,
-            ]
-        )
-        for order in orders
-    ) % (WORD * WORD)
-    high, low = divmod(total, WORD)
-    return f"{digest([high, low, seq, last_time, last_price, halted]):032x}"
+    total = sum(order_digest(order) + terms_digest(order) for order in orders)
+    high, low = divmod(total % (WORD * WORD), WORD)
+    return f"{digest([high, low, seq, last_time, last_price, phase]):032x}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tradeengine import Engine
-from tradeengine.codec import CommandKind, OrderType, RestingOrder, Side, TimeInForce, encode_command
+from tradeengine.codec import CommandKind, OpenOrder, OrderType, Place, Side, TimeInForce, encode_command
 
 from tests.engine.desk import BOOK
 
@@ -28,12 +28,15 @@ def limit(order_id: int, side: Side, quantity: int, price: int, *, instrument: i
     )
 
 
-def resting(order_id: int, side: Side | int = Side.BUY, price: int = 100, **fields: Any) -> RestingOrder:
-    order = RestingOrder(
-        side=side, post_only=False, stp=0, order_id=order_id, account=9, stp_group=0, price=price, leaves=5,
-        executed=0, priority=order_id, time=0,
+def resting(order_id: int, side: Side | int = Side.BUY, price: int = 100, **fields: Any) -> OpenOrder:
+    """A plain order of 5 lots that shows all of itself, or what `fields` make of it."""
+    order = OpenOrder(
+        side=side, post_only=False, stp=0, place=Place.RESTING, order_type=OrderType.LIMIT,
+        tif=TimeInForce.GTC, order_id=order_id, account=9, stp_group=0, price=price, leaves=5, executed=0,
+        priority=order_id, shown=5,
     )  # fmt: skip
-    return order._replace(**fields)
+    order = order._replace(**fields)
+    return order if "shown" in fields else order._replace(shown=order.leaves)
 
 
 def snapshot(engine: Engine) -> dict[int, tuple[object, ...]]:
@@ -46,7 +49,8 @@ def snapshot(engine: Engine) -> dict[int, tuple[object, ...]]:
             engine.seq(book),
             engine.last_time(book),
             engine.last_price(book),
-            engine.halted(book),
+            engine.phase(book),
+            engine.indicative(book),
         )
         for book in engine.books()
     }
@@ -61,6 +65,6 @@ def rebuilt(engine: Engine) -> Engine:
             seq=engine.seq(book),
             last_time=engine.last_time(book),
             last_price=engine.last_price(book),
-            halted=engine.halted(book),
+            phase=engine.phase(book),
         )
     return copy

@@ -2,106 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tradeengine import Engine
-from tradeengine.codec import (
-    EVENT,
-    CommandFlag,
-    CommandKind,
-    Level,
-    OrderType,
-    Reason,
-    Side,
-    StpMode,
-    TimeInForce,
-    encode_command,
-    iter_events,
-    iter_levels,
-    iter_resting,
-)
+from tradeengine.codec import EVENT, Level, encode_command, iter_events, iter_levels, iter_open
 
-from tests.engine.naive_book import LARGEST, Command, NaiveBook
-
-INSTRUMENTS = (1, 7, 8191)
-
-# Six prices, ten orders, four accounts, two groups: everything collides all the time.
-prices = st.integers(1, 6) | st.integers(1, 6) | st.sampled_from([0, -1, LARGEST])
-quantities = st.integers(1, 9) | st.integers(1, 9) | st.sampled_from([0, -3, -(2**63), LARGEST, LARGEST // 2])
-order_ids = st.integers(1, 10)
-accounts = st.integers(1, 4)
-owners = st.sampled_from([0, 0, 1, 2, 3, 4])
-reasons = st.sampled_from([Reason.NONE, Reason.OPERATOR, Reason.MASS_CANCEL, Reason.DELISTED])
+from tests.engine import naive_hash
+from tests.engine.drawing import INSTRUMENTS, journals, storm
+from tests.engine.naive_book import NaiveBook
+from tests.engine.naive_orders import Command
+from tests.engine.records import rebuilt, snapshot
 
 
-def kinds_of_command(kind: CommandKind, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Command]:
-    return st.builds(
-        Command,
-        kind=st.just(kind),
-        instrument=st.sampled_from(INSTRUMENTS),
-        command_id=st.just(1),
-        time=st.integers(-2, 50),
-        **fields,
-    )
-
-
-new_orders = kinds_of_command(
-    CommandKind.NEW,
-    order_id=order_ids,
-    account=accounts,
-    stp_group=st.sampled_from([0, 0, 1, 2]),
-    side=st.sampled_from(Side),
-    order_type=st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]),
-    tif=st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK]),
-    flags=st.sampled_from([0, 0, 0, CommandFlag.POST_ONLY]),
-    stp=st.sampled_from(StpMode),
-    price=prices,
-    quantity=quantities,
-)
-cancels = kinds_of_command(CommandKind.CANCEL, order_id=order_ids, account=owners, reason=reasons)
-amends = kinds_of_command(
-    CommandKind.AMEND,
-    order_id=order_ids,
-    account=owners,
-    price=st.just(0) | prices,
-    quantity=st.just(0) | quantities,
-)
-halts = kinds_of_command(
-    CommandKind.HALT, account=owners, reason=reasons, flags=st.sampled_from([0, CommandFlag.CANCEL_RESTING])
-)
-resumes = kinds_of_command(CommandKind.RESUME, account=owners, reason=reasons)
-common = new_orders | new_orders | new_orders | amends | amends | cancels
-commands = st.lists(common | common | common | halts | resumes | resumes, min_size=12, max_size=80)
-
-
-@settings(max_examples=300, deadline=None)
-@given(commands)
-def test_every_command_gets_the_events_of_the_naive_book(sequence: list[Command]) -> None:
+def empty_engine() -> Engine:
     engine = Engine()
-    books = {instrument: NaiveBook() for instrument in INSTRUMENTS}
     for instrument in INSTRUMENTS:
         engine.add_book(instrument)
+    return engine
+
+
+def check_against_naive(journal: list[Command]) -> None:
+    """Give the same commands to both, one by one."""
+    engine = empty_engine()
+    books = {instrument: NaiveBook() for instrument in INSTRUMENTS}
     levels: dict[tuple[int, int, int], int] = {}
 
-    for number, drawn in enumerate(sequence, start=1):
-        command = replace(drawn, command_id=number)
-        book = books[command.instrument]
+    for command in journal:
+        book, instrument = books[command.instrument], command.instrument
 
         events = engine.apply(encode_command(**asdict(command)))
 
         expected = book.execute(command)
         assert events == b"".join(EVENT.pack(*event) for event in expected), list(iter_events(events))
         engine.check()
-        assert engine.seq(command.instrument) == book.seq
-        assert engine.last_time(command.instrument) == book.last_time
-        assert engine.last_price(command.instrument) == book.last_price
-        assert engine.halted(command.instrument) == book.halted
-        assert engine.order_count(command.instrument) == len(book.orders)
-        assert list(iter_resting(engine.open_orders(command.instrument))) == book.orders
-        assert list(iter_levels(engine.depth(command.instrument))) == book.depth(command.instrument)
+        assert engine.seq(instrument) == book.seq
+        assert engine.last_time(instrument) == book.last_time
+        assert engine.last_price(instrument) == book.last_price
+        assert engine.phase(instrument) == book.phase
+        assert engine.indicative(instrument) == book.indicative()
+        assert engine.order_count(instrument) == len(book.orders)
+        orders = [order.as_open() for order in book.by_priority()]
+        assert list(iter_open(engine.open_orders(instrument))) == orders
+        assert list(iter_levels(engine.depth(instrument))) == book.depth(instrument)
+        assert engine.state_hash(instrument) == naive_hash.state_hash(
+            orders, seq=book.seq, last_time=book.last_time, last_price=book.last_price, phase=book.phase
+        )
         for level in iter_levels(engine.level_changes()):
             levels[level.instrument, level.side, level.price] = level.quantity
 
@@ -109,31 +57,44 @@ def test_every_command_gets_the_events_of_the_naive_book(sequence: list[Command]
     assert followed == {level for instrument, book in books.items() for level in book.depth(instrument)}
 
 
+@settings(max_examples=150, deadline=None)
+@given(journals())
+def test_every_command_gets_the_events_of_the_naive_book(journal: list[Command]) -> None:
+    check_against_naive(journal)
+
+
 @settings(max_examples=100, deadline=None)
-@given(commands, st.integers(0, 80))
-def test_a_restored_engine_goes_on_as_if_nothing_had_happened(sequence: list[Command], cut: int) -> None:
-    engine = Engine()
-    for instrument in INSTRUMENTS:
-        engine.add_book(instrument)
-    records = [
-        encode_command(**asdict(replace(drawn, command_id=n))) for n, drawn in enumerate(sequence, start=1)
-    ]
+@given(journals(), st.integers(0, 90))
+def test_a_restored_engine_goes_on_as_if_nothing_had_happened(journal: list[Command], cut: int) -> None:
+    engine = empty_engine()
+    records = [encode_command(**asdict(command)) for command in journal]
     engine.apply(b"".join(records[:cut]))
 
-    restored = Engine()
-    for instrument in INSTRUMENTS:
-        restored.restore(
-            instrument,
-            engine.open_orders(instrument),
-            seq=engine.seq(instrument),
-            last_time=engine.last_time(instrument),
-            last_price=engine.last_price(instrument),
-            halted=engine.halted(instrument),
-        )
-    assert restored.level_changes() == b""
-    rest = b"".join(records[cut:])
+    restored = rebuilt(engine)
 
+    assert restored.level_changes() == b""
+    assert snapshot(restored) == snapshot(engine)
+    engine.level_changes()
+    rest = b"".join(records[cut:])
     assert restored.apply(rest) == engine.apply(rest)
-    for instrument in INSTRUMENTS:
-        assert restored.state_hash(instrument) == engine.state_hash(instrument)
-        assert restored.open_orders(instrument) == engine.open_orders(instrument)
+    assert snapshot(restored) == snapshot(engine)
+    assert restored.level_changes() == engine.level_changes()
+    restored.check()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_command_of_a_storm_gets_the_events_of_the_naive_book(seed: int) -> None:
+    check_against_naive(storm(100, seed=seed))
+
+
+@pytest.mark.parametrize("seed", range(20, 32))
+def test_a_restart_after_every_command_of_a_storm_changes_nothing(seed: int) -> None:
+    engine, restarted = empty_engine(), empty_engine()
+
+    for command in storm(200, seed=seed):
+        record = encode_command(**asdict(command))
+        assert restarted.apply(record) == engine.apply(record)
+        restarted = rebuilt(restarted)
+
+    assert snapshot(restarted) == snapshot(engine)
+    restarted.check()

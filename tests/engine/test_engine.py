@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tradeengine import Engine, EngineError
-from tradeengine.codec import COMMAND, EVENT, LEVEL, RESTING, Side, iter_events
+from tradeengine.codec import COMMAND, EVENT, LEVEL, OPEN, TERMS, Side, iter_events
 
 from tests.engine import workload
 from tests.engine.desk import BOOK
@@ -21,7 +21,7 @@ from tests.engine.records import OTHER, limit, snapshot
 
 
 def test_records_have_their_agreed_sizes() -> None:
-    assert (COMMAND.size, EVENT.size, RESTING.size, LEVEL.size) == (72, 104, 80, 24)
+    assert (COMMAND.size, TERMS.size, EVENT.size, OPEN.size, LEVEL.size) == (72, 144, 104, 80, 24)
 
 
 class TestBatches:
@@ -31,18 +31,20 @@ class TestBatches:
         ("offset", "value", "field"),
         [
             (0, 0, "kind"),
-            (0, 6, "kind"),
+            (0, 7, "kind"),
+            (0, 8, "kind"),
             (1, 0, "side"),
             (1, 3, "side"),
             (2, 0, "order_type"),
             (2, 3, "order_type"),
             (3, 0, "tif"),
-            (3, 4, "tif"),
+            (3, 5, "tif"),
             (4, 2, "flags"),
             (4, 4, "flags"),
+            (4, 16, "flags"),
             (5, 5, "stp"),
-            (6, 22, "reason"),
-            (7, 1, "byte 7"),
+            (6, 1, "bytes 6 to 7"),
+            (7, 1, "bytes 6 to 7"),
             (12, 1, "bytes 12 to 15"),
             (16, 0, "command_id"),
             (23, 255, "command_id"),
@@ -141,7 +143,7 @@ class TestBooks:
         "ask",
         [
             Engine.remove_book, Engine.depth, Engine.open_orders, Engine.state_hash, Engine.seq,
-            Engine.last_time, Engine.last_price, Engine.halted, Engine.order_count,
+            Engine.last_time, Engine.last_price, Engine.phase, Engine.indicative, Engine.order_count,
         ],
         ids=lambda ask: ask.__name__,
     )  # fmt: skip

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 from tradeengine import Engine, EngineError
-from tradeengine.codec import Level, RestingOrder, Side, encode_resting, iter_levels, iter_resting
+from tradeengine.codec import (
+    Level,
+    OpenOrder,
+    OrderType,
+    Phase,
+    Place,
+    Side,
+    Terms,
+    TimeInForce,
+    encode_open,
+    iter_levels,
+    iter_open,
+)
 
 from tests.engine import workload
 from tests.engine.desk import BOOK, Desk, trades
@@ -29,25 +41,26 @@ class TestRestore:
 
     def test_priority_decides_not_the_order_of_records_or_ids(self) -> None:
         desk = Desk()
-        records = [encode_resting(resting(n, priority=p)) for n, p in ((7, 3), (8, 1), (9, 2))]
+        records = [encode_open(resting(n, priority=p)) for n, p in ((7, 3), (8, 1), (9, 2))]
 
-        desk.engine.restore(BOOK, b"".join(records), seq=3, last_time=0, last_price=0, halted=False)
+        desk.engine.restore(BOOK, b"".join(records), seq=3, last_time=0, last_price=0, phase=Phase.OPEN)
 
         assert desk.queue() == [(8, 5), (9, 5), (7, 5)]
         assert trades(desk.sell(12)) == [(8, 5, 100), (9, 5, 100), (7, 2, 100)]
 
     def test_a_restored_order_keeps_all_its_fields(self) -> None:
-        order = RestingOrder(
-            side=Side.SELL, post_only=True, stp=4, order_id=11, account=12, stp_group=13, price=14, leaves=15,
-            executed=16, priority=17, time=18,
+        order = OpenOrder(
+            side=Side.SELL, post_only=True, stp=4, place=Place.RESTING, order_type=OrderType.LIMIT,
+            tif=TimeInForce.DAY, order_id=11, account=12, stp_group=13, price=14, leaves=15, executed=16,
+            priority=17, shown=15, terms=Terms(expires=30, partner=31),
         )  # fmt: skip
         engine = Engine()
 
-        engine.restore(3, encode_resting(order), seq=20, last_time=21, last_price=22, halted=True)
+        engine.restore(3, encode_open(order), seq=20, last_time=21, last_price=22, phase=Phase.HALTED)
 
-        assert list(iter_resting(engine.open_orders(3))) == [order]
+        assert list(iter_open(engine.open_orders(3))) == [order]
         assert (engine.seq(3), engine.last_time(3), engine.last_price(3)) == (20, 21, 22)
-        assert engine.halted(3)
+        assert engine.phase(3) == Phase.HALTED
         assert engine.order_count(3) == 1
         assert list(iter_levels(engine.depth(3))) == [Level(3, Side.SELL, 14, 15)]
 
@@ -73,13 +86,13 @@ class TestRestore:
         ],
     )
     def test_an_impossible_book_is_refused(
-        self, engine: Engine, orders: list[RestingOrder], complaint: str
+        self, engine: Engine, orders: list[OpenOrder], complaint: str
     ) -> None:
         before = snapshot(engine)
 
         with pytest.raises(EngineError, match=complaint):
             engine.restore(
-                BOOK, b"".join(map(encode_resting, orders)), seq=50, last_time=0, last_price=0, halted=False
+                BOOK, b"".join(map(encode_open, orders)), seq=50, last_time=0, last_price=0, phase=Phase.OPEN
             )
 
         assert snapshot(engine) == before
@@ -94,7 +107,9 @@ class TestRestore:
         before = snapshot(engine)
 
         with pytest.raises(EngineError, match=f"{next(iter(state))} may not be"):
-            engine.restore(BOOK, b"", halted=False, **{"seq": 50, "last_time": 0, "last_price": 0, **state})
+            engine.restore(
+                BOOK, b"", phase=Phase.OPEN, **{"seq": 50, "last_time": 0, "last_price": 0, **state}
+            )
 
         assert snapshot(engine) == before
 
@@ -103,7 +118,7 @@ class TestRestore:
 
         with pytest.raises(EngineError, match=r"^159 bytes are not a whole number of 80-byte records$"):
             engine.restore(
-                BOOK, engine.open_orders(BOOK)[:159], seq=50, last_time=0, last_price=0, halted=False
+                BOOK, engine.open_orders(BOOK)[:159], seq=50, last_time=0, last_price=0, phase=Phase.OPEN
             )
 
         assert snapshot(engine) == before

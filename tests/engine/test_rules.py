@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tradeengine.codec import CommandFlag, EventFlag, EventKind, Reason, Side, TimeInForce
+from tradeengine.codec import CommandFlag, EventFlag, EventKind, Phase, Reason, Side, TimeInForce
 
 from tests.engine.desk import BOOK, Desk, said, trades
-from tests.engine.naive_book import LARGEST
+from tests.engine.naive_orders import LARGEST
 
 ACCEPTED, REJECTED, TRADE, CANCELLED, AMENDED = (
     EventKind.ACCEPTED,
@@ -57,7 +57,6 @@ class TestAmend:
 
         assert said(events) == [(AMENDED, NONE, 1, 8, 8), (TRADE, NONE, 1, 6, 2)]
         assert (events[1].price, events[1].maker_order_id, events[1].side) == (105, 3, Side.BUY)
-        assert [event.flags for event in events] == [0, EventFlag.RESTS]
         assert two_bids.depth() == {"bids": [(106, 2), (100, 10)], "asks": []}
 
     def test_an_amended_order_keeps_its_mode_of_prevention(self, two_bids: Desk) -> None:
@@ -91,7 +90,7 @@ class TestAmend:
 
         assert (event.kind, event.reason) == (EventKind.AMEND_REJECTED, reason)
         assert (event.price, event.quantity) == (fields.get("price", 0), fields.get("quantity", 0))
-        assert (event.side, event.leaves, event.flags) == (Side.BUY, 7, EventFlag.RESTS)
+        assert (event.side, event.leaves, event.flags) == (Side.BUY, 7, 0)
         assert two_bids.state() == before
 
     def test_a_post_only_order_may_not_be_amended_into_taking(self, desk: Desk) -> None:
@@ -147,7 +146,7 @@ class TestHalt:
 
     def test_a_halted_book_only_cancels(self, desk: Desk) -> None:
         desk.buy(10, 100, by="owner")
-        assert said(desk.halt()) == [(EventKind.HALTED, Reason.OPERATOR, 0, 0, 0)]
+        assert said(desk.halt()) == [(EventKind.PHASE_CHANGED, Reason.OPERATOR, 0, 0, 0)]
         before = desk.state()
 
         assert said(desk.sell(5, 100)) == [(REJECTED, Reason.HALTED, 2, 5, 0)]
@@ -160,7 +159,7 @@ class TestHalt:
         desk.buy(10, 100)
         desk.halt()
 
-        assert said(desk.resume()) == [(EventKind.RESUMED, NONE, 0, 0, 0)]
+        assert said(desk.resume()) == [(EventKind.PHASE_CHANGED, NONE, 0, 0, 0)]
         assert trades(desk.sell(5, 100)) == [(1, 5, 100)]
 
     def test_resting_orders_are_cancelled_by_priority_if_asked(self, desk: Desk) -> None:
@@ -172,7 +171,7 @@ class TestHalt:
         events = desk.halt(reason=Reason.DELISTED, cancel_resting=True)
 
         assert said(events) == [
-            (EventKind.HALTED, Reason.DELISTED, 0, 0, 0),
+            (EventKind.PHASE_CHANGED, Reason.DELISTED, 0, 0, 0),
             (CANCELLED, Reason.HALT_CANCEL, 2, 2, 0),
             (CANCELLED, Reason.HALT_CANCEL, 3, 3, 0),
             (CANCELLED, Reason.HALT_CANCEL, 1, 4, 0),
@@ -183,16 +182,16 @@ class TestHalt:
         desk.buy(10, 100)
         desk.halt()
 
-        assert said(desk.halt(reason=NONE)) == [(EventKind.HALTED, Reason.ALREADY_HALTED, 0, 0, 0)]
+        assert said(desk.halt(reason=NONE)) == [(EventKind.PHASE_CHANGED, Reason.ALREADY_IN_PHASE, 0, 0, 0)]
         assert said(desk.halt(reason=Reason.DELISTED, cancel_resting=True)) == [
-            (EventKind.HALTED, Reason.DELISTED, 0, 0, 0),
+            (EventKind.PHASE_CHANGED, Reason.DELISTED, 0, 0, 0),
             (CANCELLED, Reason.HALT_CANCEL, 1, 10, 0),
         ]
-        assert desk.engine.halted(BOOK)
+        assert desk.engine.phase(BOOK) == Phase.HALTED
 
     def test_resuming_a_running_book_says_so(self, desk: Desk) -> None:
-        assert said(desk.resume()) == [(EventKind.RESUMED, Reason.NOT_HALTED, 0, 0, 0)]
-        assert not desk.engine.halted(BOOK)
+        assert said(desk.resume()) == [(EventKind.PHASE_CHANGED, Reason.ALREADY_IN_PHASE, 0, 0, 0)]
+        assert desk.engine.phase(BOOK) == Phase.OPEN
 
 
 class TestNewOrders:
@@ -204,7 +203,7 @@ class TestNewOrders:
 
         (event,) = desk.sell(5, 100, order_id=7)
 
-        assert (event.kind, event.reason, event.flags) == (REJECTED, Reason.DUPLICATE_ORDER, EventFlag.RESTS)
+        assert (event.kind, event.reason, event.flags) == (REJECTED, Reason.DUPLICATE_ORDER, 0)
         assert desk.state() == before
 
     def test_an_id_that_has_left_the_book_may_return(self, desk: Desk) -> None:
@@ -253,12 +252,3 @@ class TestNewOrders:
     def test_time_never_runs_backwards(self, desk: Desk) -> None:
         assert [desk.buy(1, 100, time=time)[0].time for time in (500, 400, 600)] == [500, 500, 600]
         assert desk.engine.last_time(BOOK) == 600
-
-    def test_trades_say_whether_the_taker_rests_afterwards(self, desk: Desk) -> None:
-        for price in (100, 101):
-            desk.sell(2, price)
-
-        resting, done = desk.buy(5, 101), desk.sell(1, 101)
-
-        assert [event.flags for event in resting] == [0, EventFlag.RESTS, EventFlag.RESTS]
-        assert [event.flags for event in done] == [0, 0]
