@@ -81,8 +81,18 @@ class OrderState:
         if self.shown:
             self.shown = max(Decimal(0), self.shown - quantity)
 
-    def move_price(self, change: Decimal) -> None:
-        """Move its limit or protection price, where it has one."""
+    @property
+    def worst_price(self) -> Decimal:
+        """The worst price it can be made to trade at: its limit, or the protection of a market order."""
+        price = self.price if self.price is not None else self.protection_price
+        if price is None:
+            raise ValueError(f"order {self.id} has neither price nor protection price")
+        return price
+
+    def trail(self, change: Decimal) -> None:
+        """Move a trailing order's trigger, and its limit or protection price by as much."""
+        if self.trigger_price is not None:
+            self.trigger_price += change
         if self.price is not None:
             self.price += change
         if self.protection_price is not None:

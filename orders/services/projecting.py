@@ -187,7 +187,10 @@ class Projection:
 
     def triggered(self, event: EngineEvent) -> None:
         """Its trigger price has come; it is nobody's partner any more."""
-        order = self.orders[event.order_id]
+        order, rules = self.orders[event.order_id], self.rules[event.instrument]
+        if order.type.is_trailing:
+            # What it moved in the same pass is said by no event of its own, only by where its price is.
+            order.trail(rules.price(event.price) - order.worst_price)
         order.status = OrderStatus.OPEN
         order.triggered_at = moment(event.time)
         order.partner_id = 0
@@ -210,7 +213,7 @@ class Projection:
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
         trigger = rules.price(event.price)
         if order.type.is_trailing and order.trigger_price is not None:
-            order.move_price(trigger - order.trigger_price)
+            order.trail(trigger - order.trigger_price)
         order.trigger_price = trigger
         order.touch(event.seq)
 

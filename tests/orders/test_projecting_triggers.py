@@ -202,6 +202,23 @@ class TestTrailing:
         order = stored(order_id)
         assert (order.status, short(order.price or 0), order.triggered_at) == ("open", "49940", NOW)
 
+    @pytest.mark.parametrize("kind", [OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT])
+    def test_a_match_that_moves_it_and_then_triggers_it_says_so_by_its_price(
+        self, market: Market, seller: TradingAccount, kind: OrderType
+    ) -> None:
+        offset = {"offset": 10} if kind == OrderType.TRAILING_STOP_LIMIT else {}
+        order_id = market.sell(seller, 1, kind=kind, trail=100, **offset)  # type: ignore[arg-type]
+        bidder = market.trader()
+        market.buy(bidder, 1, 50050)
+        market.buy(bidder, 1, 49940)
+        market.sell(market.trader(), 2, 49940)
+        market.drain()
+
+        assert market.trades() == [("1", "50050"), ("1", "49940")]
+        assert EventKind.TRAILED not in market.events()
+        assert stored(order_id).triggered_at == NOW
+        assert prices(order_id) == (("49950", "49940", "") if offset else ("49950", "", "44960"))
+
 
 class TestAmounts:
     """A market order for an amount of quote."""
