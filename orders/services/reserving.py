@@ -9,7 +9,7 @@ from decimal import Decimal
 from accounts.services.posting import Ledger
 from instruments.scaling import EXACT, short_text
 from instruments.selectors import Rules
-from orders.models import Link, Order, OrderStatus, Side
+from orders.models import Link, Order, Side
 from orders.services.holding import Claim, buyer_hold, claim_of, holds_of
 from orders.services.writing import Draft
 from tradeplatform.common.errors import Code, Refusal
@@ -117,32 +117,25 @@ def _limit_to_position(draft: Draft, ledger: Ledger) -> None:
 
 
 def _claim(draft: Draft, *, number: int) -> Claim:
-    rules, attached = draft.rules, draft.link == Link.ATTACHED
-    leaves = _ZERO if attached else draft.quantity
-    if draft.terms.position_limit:
-        leaves = min(leaves, rules.quantity(draft.terms.position_limit))
+    rules = draft.rules
     return Claim(
         number,
         draft.order.side == Side.BUY,
-        leaves,
+        draft.leaves,
         rules.price(draft.price_ticks),
         max(rules.maker_fee, rules.taker_fee),
         _ZERO,
         rules.quote_decimals,
         rules.lot_size,
         draft.budget,
-        attached,
+        draft.link == Link.ATTACHED,
         draft.parent.order_id if draft.parent else 0,
         draft.partner.order_id if draft.partner else 0,
     )
 
 
 def _stored_claim(order: Order, rules: Rules) -> Claim:
-    claim = claim_of(order, decimals=rules.quote_decimals, lot_size=rules.lot_size)
-    if order.reduce_only and order.status == OrderStatus.PENDING:
-        # The book is still to cut it to its position, which is all that it holds.
-        return claim._replace(leaves=order.held)
-    return claim
+    return claim_of(order, decimals=rules.quote_decimals, lot_size=rules.lot_size)
 
 
 def _cost(claim: Claim, quantity: Decimal) -> Decimal:

@@ -69,6 +69,15 @@ class Draft:
         return self.order.account_id, self.client_order_id
 
     @property
+    def leaves(self) -> Decimal:
+        """What is open of it at first: nothing its parent has yet to fill, no more than its position."""
+        if self.link == Link.ATTACHED:
+            return _ZERO
+        if self.terms.position_limit:
+            return min(self.quantity, self.rules.quantity(self.terms.position_limit))
+        return self.quantity
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is an order without any condition, in no list."""
         return self.terms is NO_TERMS and not self.order.reduce_only and not self.list_id
@@ -97,11 +106,13 @@ def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: 
 def _order(number: int, draft: Draft, now: datetime) -> tuple[object, ...]:
     order, rules = draft.order, draft.rules
     price = rules.price(draft.price_ticks) if draft.protection is None else None
-    leaves = draft.quantity if draft.link != Link.ATTACHED else _ZERO
+    leaves = draft.leaves
+    # What the book will cut off a reduce-only order is off it already.
+    prevented = draft.quantity - leaves if order.reduce_only else _ZERO
     return (
         number, now, now, order.account_id, rules.id, draft.client_order_id, order.side.value,
         order.type.value, draft.time_in_force.value, order.post_only, order.stp_mode.value,
-        draft.trade_group, price, draft.protection, draft.quantity, _ZERO, leaves, _ZERO, _ZERO,
+        draft.trade_group, price, draft.protection, draft.quantity, _ZERO, leaves, prevented, _ZERO,
         rules.maker_fee, rules.taker_fee, _ZERO, draft.held, OrderStatus.PENDING.value, "", 0, 0,
         *(_NO_CONDITIONS if draft.is_plain else _conditions(draft)),
     )  # fmt: skip

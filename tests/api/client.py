@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -36,8 +37,10 @@ class Api(APIClient):
         return self
 
     def sign_in(self, user: User) -> Api:
-        """Send this person's token from now on."""
-        return self.bearer(RefreshToken.for_user(user).access_token)
+        """Send this person's token from now on, of a session of its own."""
+        token = RefreshToken.for_user(user)
+        token["sid"] = uuid.uuid4().hex
+        return self.bearer(token.access_token)
 
 
 def signed_in(account: TradingAccount) -> Api:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
 import pytest
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
+from orders.models import Command, CommandKind, Order, OrderType, Side
+from orders.services import books
+from orders.services.awaiting import require_done
+from orders.services.changing import amend_order
 from orders.services.halting import halt_instrument
-from tests.api.client import Api, refused
+from orders.services.requests import ListKind
+from tests.api.client import Api, order_body, refused, signed_in
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market, money, stored
+from tradeplatform.common.errors import Refusal
 
 
 class TestAmend:
@@ -96,6 +107,199 @@ class TestAmend:
         refused(api.patch(f"/orders/{order}?wait=0", {"price": "49000"}), "instrument_halted", 409)
 
         assert everything_stored() == before
+
+
+class TestAmendParked:
+    def test_moves_the_trigger_and_the_protection_with_it(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
+    ) -> None:
+        order = market.buy(alice, 1, kind=OrderType.STOP, trigger=52000, protection=52520)
+        restart(market)
+
+        asked = api.patch(f"/orders/{order}?wait=0", {"trigger_price": "51000"})
+        restart(market)
+
+        assert asked.status_code == 202
+        found = api.get(f"/orders/{order}").json()
+        # 1 % above the trigger before, 1 % above it now.
+        assert (found["status"], found["trigger_price"], found["protection_price"]) == (
+            "pending_trigger",
+            "51000.00",
+            "51510.00",
+        )
+        assert found["held"] == "51561.51000000"
+        market.sell(bob, 2, 51000)
+        market.buy(market.trader(), "0.1", 51000)
+        market.drain()
+        assert stored(order).status == "filled"
+
+    def test_moves_the_default_protection_to_the_edge_of_the_band(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        order = market.sell(alice, 1, kind=OrderType.STOP, trigger=48000)
+        market.drain()
+
+        api.patch(f"/orders/{order}?wait=0", {"trigger_price": "40000", "quantity": "2"})
+        market.drain()
+
+        found = api.get(f"/orders/{order}").json()
+        assert (found["trigger_price"], found["protection_price"], found["leaves"]) == (
+            "40000.00",
+            "36000.00",
+            "2.0000",
+        )
+        assert money(alice, market.instrument.base) == ("100", "2")
+
+    def test_to_a_price_that_has_come_triggers_it(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
+    ) -> None:
+        order = market.sell(alice, 1, kind=OrderType.STOP, trigger=48000)
+        market.buy(bob, 2, 50000)
+        market.sell(market.trader(), "0.1")
+        restart(market)
+
+        api.patch(f"/orders/{order}?wait=0", {"trigger_price": "50000"})
+        market.drain()
+
+        assert (stored(order).status, stored(order).filled) == ("filled", 1)
+
+    def test_keeps_a_limit_within_the_band_of_its_trigger(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        order = market.sell(alice, 1, 47900, kind=OrderType.STOP_LIMIT, trigger=48000)
+        market.drain()
+        before = everything_stored()
+
+        body = refused(api.patch(f"/orders/{order}?wait=0", {"trigger_price": "40000"}), "price_out_of_band")
+        assert body["context"]["reference"] == "40000"
+        assert everything_stored() == before
+
+        api.patch(f"/orders/{order}?wait=0", {"trigger_price": "40000", "price": "39900"})
+        market.drain()
+        found = api.get(f"/orders/{order}").json()
+        assert (found["trigger_price"], found["price"]) == ("40000.00", "39900.00")
+
+    @pytest.mark.parametrize(
+        ("how", "body", "code", "status"),
+        [
+            ({"trigger": 48000}, {"price": "48000"}, "price_not_allowed", 400),
+            ({"trigger": 48000}, {"trigger_price": "48000.001"}, "price_not_on_tick", 400),
+            ({"trigger": 48000}, {"trigger_price": "0"}, "invalid_number", 400),
+            ({"trigger": 48000}, {"trigger_price": "1e5"}, "invalid_number", 400),
+            ({"trigger": 48000}, {"trigger_price": "9" * 18}, "price_not_on_tick", 400),
+            ({"trigger": 48000}, {"quantity": "101"}, "insufficient_funds", 400),
+            (
+                {"kind": "trailing_stop", "trail": 500},
+                {"trigger_price": "48000"},
+                "trigger_price_not_allowed",
+                400,
+            ),
+            (
+                {"kind": "trailing_stop_limit", "trail": 500, "offset": 10},
+                {"price": "48000"},
+                "field_is_fixed",
+                409,
+            ),
+        ],
+    )
+    def test_refused_leaves_everything_as_it_was(
+        self,
+        market: Market,
+        alice: TradingAccount,
+        api: Api,
+        how: dict[str, Any],
+        body: dict[str, str],
+        code: str,
+        status: int,
+    ) -> None:
+        kind = OrderType(how.get("kind", "stop"))
+        order = market.sell(alice, 1, **(how | {"kind": kind}))
+        market.drain()
+        before = everything_stored()
+
+        refused(api.patch(f"/orders/{order}?wait=0", body), code, status)
+
+        assert everything_stored() == before
+
+    def test_of_a_resting_order_has_no_trigger(self, market: Market, alice: TradingAccount, api: Api) -> None:
+        plain = market.sell(alice, 1, 51000)
+        stop = market.sell(alice, 1, 51000, kind=OrderType.STOP_LIMIT, trigger=52000)
+        market.buy(market.trader(), 1, 50000)
+        market.sell(market.trader(), 1, 50000)
+        market.drain()
+        assert stored(stop).triggered_at is not None
+        before = everything_stored()
+
+        for order in (plain, stop):
+            answer = api.patch(f"/orders/{order}?wait=0", {"trigger_price": "48000"})
+            refused(answer, "trigger_price_not_allowed")
+
+        assert everything_stored() == before
+
+    def test_loses_against_the_trigger(self, market: Market, alice: TradingAccount, api: Api) -> None:
+        stop = market.sell(alice, 1, 51000, kind=OrderType.STOP_LIMIT, trigger=49000)
+        market.drain()
+        market.buy(market.trader(), 1, 48000)
+        market.sell(market.trader(), 1, 48000)
+        asked = datetime.now(UTC)
+        requested = amend_order(
+            order_id=stop, account_id=alice.id, trigger_price=Decimal(47000), actor=ACTOR, now=asked
+        )
+        market.drain()
+
+        with pytest.raises(Refusal) as caught:
+            require_done(requested, at=asked)
+
+        assert (caught.value.code, caught.value.context["reason"]) == ("invalid_combination", "invalid")
+        assert (stored(stop).status, money(alice, market.instrument.base)) == ("open", ("100", "1"))
+
+    def test_of_a_list_keeps_what_its_orders_are_made_for(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        entry, profit, _loss = market.send_list(
+            ListKind.BRACKET,
+            market.request(alice, Side.BUY, 1, 50000),
+            market.request(alice, Side.SELL, 1, kind=OrderType.TAKE_PROFIT, trigger=52000),
+            market.request(alice, Side.SELL, 1, kind=OrderType.STOP, trigger=48000),
+        )
+        market.drain()
+        before = everything_stored()
+
+        for order in (entry, profit):
+            refused(api.patch(f"/orders/{order}?wait=0", {"quantity": "2"}), "field_is_fixed", 409)
+        assert everything_stored() == before
+
+        api.patch(f"/orders/{profit}?wait=0", {"trigger_price": "53000"})
+        api.patch(f"/orders/{entry}?wait=0", {"price": "49000"})
+        restart(market)
+        assert api.get(f"/orders/{profit}").json()["trigger_price"] == "53000.00"
+        assert money(alice, market.instrument.quote) == ("10000000", "49049")
+
+    def test_of_one_of_a_pair_is_covered_when_the_other_ends_first(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        """The limit grows from 1 to 60; its partner held for 1 of that; a fill of 0.1 comes in between."""
+        limit, _stop = market.send_list(
+            ListKind.OCO,
+            market.request(alice, Side.SELL, 1, 51000),
+            market.request(alice, Side.SELL, 1, kind=OrderType.STOP, trigger=48000),
+        )
+        market.drain()
+        market.buy(market.trader(), "0.1", 51000)
+
+        assert api.patch(f"/orders/{limit}?wait=0", {"quantity": "100"}).status_code == 202
+        market.drain()
+
+        assert (stored(limit).leaves, money(alice, market.instrument.base)) == (
+            Decimal("99.9"),
+            ("99.9", "99.9"),
+        )
+
+
+def restart(market: Market) -> None:
+    """Apply what waits, then throw the engine away: the next drain rebuilds it and compares the hash."""
+    market.drain()
+    books.forget(market.shard.id)
 
 
 class TestCancel:
@@ -190,6 +394,99 @@ class TestCancelAll:
         market.drain()
 
         assert (stored(here).status, stored(there).status) == ("cancelled", "open")
+
+    def test_is_one_command_for_each_book_whatever_the_number_of_orders(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
+    ) -> None:
+        other = make_market(base=market.instrument.base, quote=market.instrument.quote, shard=market.shard)
+        market.buy(bob, 1, 49900)
+        for price in (50000, 49900, 49800):
+            market.buy(alice, 1, price)
+        other.sell(alice, 1, 50000)
+        market.sell(alice, 1, kind=OrderType.STOP, trigger=40000)
+        market.drain()
+        before = Command.objects.count()
+
+        answer = api.delete(f"/orders?account={alice.id}&wait=0")
+        market.drain()
+
+        assert len(answer.json()["results"]) == 5
+        assert Command.objects.count() == before + 2
+        commands = Command.objects.filter(kind=CommandKind.MASS_CANCEL)
+        assert set(commands.values_list("account_id", "side", "instrument_id")) == {
+            (alice.id, 0, market.instrument.id),
+            (alice.id, 0, other.instrument.id),
+        }
+        assert set(Order.objects.filter(account=alice).values_list("status", "reason")) == {
+            ("cancelled", "mass_cancel")
+        }
+        assert Order.objects.get(account=bob).status == "open"
+
+    @pytest.mark.parametrize(("side", "left"), [("buy", "sell"), ("sell", "buy")])
+    def test_can_be_kept_to_one_side(
+        self, market: Market, alice: TradingAccount, api: Api, side: str, left: str
+    ) -> None:
+        market.buy(alice, 1, 49000)
+        market.sell(alice, 1, 51000)
+        market.drain()
+
+        answer = api.delete(f"/orders?account={alice.id}&side={side}&wait=0")
+        market.drain()
+
+        assert len(answer.json()["results"]) == 1
+        assert list(Order.objects.live().values_list("side", flat=True)) == [left]
+
+    def test_can_be_kept_to_the_session_of_the_request(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        other = signed_in(alice)
+        mine = api.post("/orders?wait=0", order_body(market, alice, price="49000")).json()["id"]
+        theirs = other.post("/orders?wait=0", order_body(market, alice, price="48000")).json()["id"]
+        nobodys = market.buy(alice, 1, 47000)
+        market.drain()
+
+        answer = api.delete(f"/orders?account={alice.id}&credential=current&wait=0")
+        market.drain()
+
+        assert [row["id"] for row in answer.json()["results"]] == [mine]
+        assert [stored(int(number)).status for number in (mine, theirs, nobodys)] == [
+            "cancelled",
+            "open",
+            "open",
+        ]
+
+    def test_of_a_session_outlives_its_tokens(
+        self, market: Market, alice: TradingAccount, anonymous: Api
+    ) -> None:
+        alice.user.set_password("a long enough phrase 7!")
+        alice.user.save()
+        login = {"username": alice.user.username, "password": "a long enough phrase 7!"}
+        tokens = anonymous.post("/auth/login", login).json()
+        body = order_body(market, alice)
+        order = Api().bearer(tokens["access"]).post("/orders?wait=0", body).json()["id"]
+        market.drain()
+
+        renewed = anonymous.post("/auth/refresh", {"refresh": tokens["refresh"]}).json()["access"]
+        answer = Api().bearer(renewed).delete(f"/orders?account={alice.id}&credential=current&wait=0")
+
+        assert [row["id"] for row in answer.json()["results"]] == [order]
+
+    def test_of_a_session_that_the_token_does_not_say_is_refused(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        market.buy(alice, 1, 50000)
+        before = everything_stored()
+        api.bearer(RefreshToken.for_user(alice.user).access_token)
+
+        refused(api.delete(f"/orders?account={alice.id}&credential=current&wait=0"), "not_authenticated", 401)
+
+        assert everything_stored() == before
+
+    @pytest.mark.parametrize(
+        "query", ["side=both", "side=BUY", "credential=other", "credential=", "status=open", "list=0"]
+    )
+    def test_refuses_other_words(self, alice: TradingAccount, api: Api, query: str) -> None:
+        refused(api.delete(f"/orders?account={alice.id}&{query}"), "invalid_field")
 
     def test_of_nothing_is_done_at_once(self, alice: TradingAccount, api: Api) -> None:
         response = api.delete(f"/orders?account={alice.id}")

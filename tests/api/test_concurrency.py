@@ -90,6 +90,64 @@ def test_one_client_order_id_for_different_orders_goes_to_the_first(
     assert money(alice, market.instrument.quote)[1] == accepted["held"].rstrip("0").rstrip(".")
 
 
+def test_one_list_at_once_is_one_list(market: Market, alice: TradingAccount, api: Api) -> None:
+    body = {
+        "account": alice.id,
+        "symbol": market.symbol,
+        "kind": "oco",
+        "orders": [
+            {"side": "sell", "type": "limit", "quantity": "60", "price": "52000", "client_order_id": "a"},
+            {
+                "side": "sell",
+                "type": "stop",
+                "quantity": "60",
+                "trigger_price": "48000",
+                "client_order_id": "b",
+            },
+        ],
+    }
+
+    answers = _at_once([lambda: api.post("/orders/lists?wait=0", body)] * _CALLERS)
+
+    assert _codes(answers) == {"202": 1, "200": _CALLERS - 1}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert Order.objects.count() == 2
+    assert money(alice, market.instrument.base) == ("100", "60")
+
+
+def test_lists_at_once_never_overdraw(market: Market, alice: TradingAccount, api: Api) -> None:
+    """Each holds 30 of a balance of 100: three fit."""
+    leg = {"side": "sell", "quantity": "30"}
+    body = {
+        "account": alice.id,
+        "symbol": market.symbol,
+        "kind": "oco",
+        "orders": [
+            leg | {"type": "limit", "price": "52000"},
+            leg | {"type": "stop", "trigger_price": "48000"},
+        ],
+    }
+
+    answers = _at_once([lambda: api.post("/orders/lists?wait=0", body)] * 10)
+
+    assert _codes(answers) == {"202": 3, "insufficient_funds": 7}
+    assert Order.objects.count() == 6
+    assert money(alice, market.instrument.base) == ("100", "90")
+
+
+def test_reduce_only_orders_at_once_sell_the_position_once(
+    market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
+) -> None:
+    body = order_body(market, alice, side="sell", quantity="60", reduce_only=True)
+
+    answers = _at_once([lambda: api.post("/orders?wait=0", body)] * 8)
+
+    assert _codes(answers) == {"202": 2, "reduce_only": 6}
+    market.buy(bob, 150, 50000)
+    market.drain()
+    assert money(alice, market.instrument.base) == ("0", "0")
+
+
 def test_batches_that_name_accounts_in_opposite_order_do_not_lock_each_other_out(
     market: Market, alice: TradingAccount, api: Api
 ) -> None:
@@ -140,6 +198,19 @@ def test_a_door_that_cannot_get_through_says_so_and_stores_nothing(
     refused(response, "unavailable", 503)
     assert response["Retry-After"] == "1"
     refused(api.get(f"/orders/by-client-id/{alice.id}/mine"), "order_not_found", 404)
+    assert money(alice, market.instrument.quote) == ("10000000", "0")
+
+
+def test_mass_cancels_at_once_end_everything_once(market: Market, alice: TradingAccount, api: Api) -> None:
+    for price in (50000, 49000):
+        market.buy(alice, 1, price)
+    market.drain()
+
+    answers = _at_once([lambda: api.delete(f"/orders?account={alice.id}&wait=0")] * 8)
+    market.drain()
+
+    assert set(_codes(answers)) <= {"200", "202"}
+    assert set(Order.objects.values_list("status", flat=True)) == {"cancelled"}
     assert money(alice, market.instrument.quote) == ("10000000", "0")
 
 
