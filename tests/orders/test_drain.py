@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Transfer
-from orders.models import Command, Event, EventKind, Shard, ShardStatus, Side, Trade
+from orders.models import Command, Event, EventKind, Phase, Shard, ShardStatus, Side, Trade
 from orders.services import books
 from orders.services.drain import Drained, ShardStopped, drain
 from tests.factories import NOW, Market, everything_stored, make_market, money, stored
@@ -39,7 +39,7 @@ def test_commands_get_their_place_and_the_book_its_seq(market: Market) -> None:
     places = Command.objects.order_by("id").values_list("status", "position", "last_seq", "held")
     assert list(places) == [("done", place, seq, Decimal(0)) for place, seq in ((1, 1), (2, 3), (3, 4))]
     book, shard = market.book(), Shard.objects.get(id=market.shard.id)
-    assert (book.seq, book.last_price_ticks, book.halted) == (4, 5_000_000, False)
+    assert (book.seq, book.last_price_ticks, book.phase) == (4, 5_000_000, Phase.OPEN)
     assert book.last_time == 1_772_452_800_000_000
     assert (shard.position, shard.drained_at) == (3, NOW)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,11 @@ from redis import Redis
 from redis.client import PubSub
 
 from accounts.models import TradingAccount
-from orders.models import Side
+from instruments.models import InstrumentStatus
+from orders.models import OrderType, Side, TimeInForce, TriggerBy
 from orders.services import frames
 from orders.services.halting import halt_instrument
+from orders.services.requests import ListKind
 from tests.factories import ACTOR, NOW, Market, make_asset, make_market
 from tradeplatform.common.valkey import account_channel, client
 
@@ -129,6 +132,124 @@ def test_a_halt_is_told_with_the_status(market: Market, listener: PubSub) -> Non
 
     (frame,) = heard(listener, 1)
     assert (frame["first_seq"], frame["seq"], frame["status"]) == (1, 1, "halted")
+    assert frame["phase"] == "halted"
+    assert "indicative" not in frame
+
+
+def test_an_auction_tells_what_it_would_do_now(market: Market, listener: PubSub) -> None:
+    market.phase(InstrumentStatus.AUCTION)
+    listen(listener, frames.market_channel(market.symbol))
+    market.drain()
+    (frame,) = heard(listener, 1)
+    assert (frame["status"], frame["phase"], frame["indicative"]) == ("auction", "auction", None)
+
+    market.buy(market.trader(), "2.5", 50000)
+    market.sell(market.trader(), 1, 50000)
+    market.drain()
+    (frame,) = heard(listener, 1)
+    assert frame["indicative"] == {"price": "50000.00", "quantity": "1.0000", "surplus": "1.5000"}
+    assert "phase" not in frame
+
+    market.sell(market.trader(), 2, 50000)
+    market.phase(InstrumentStatus.ACTIVE)
+    market.drain()
+    (frame,) = heard(listener, 1)
+    assert (frame["status"], frame["phase"]) == ("active", "open")
+    assert [(trade["price"], trade["quantity"]) for trade in frame["trades"]] == [
+        ("50000.00", "1.0000"),
+        ("50000.00", "1.5000"),
+    ]
+    assert "indicative" not in frame
+
+
+def test_levels_count_what_is_shown(market: Market, listener: PubSub) -> None:
+    trader = market.trader()
+    listen(listener, frames.market_channel(market.symbol))
+    market.sell(trader, 5, 50000, display=1)
+    market.sell(trader, 5, 50000, display=0)
+    market.sell(trader, 5, kind=OrderType.STOP, trigger=49000)
+    market.drain()
+
+    (frame,) = heard(listener, 1)
+    assert (frame["asks"], frame["checksum"]) == ([["50000.00", "1.0000"]], zlib.crc32(b"500000010000"))
+
+
+def test_an_order_tells_its_conditions(market: Market, listener: PubSub) -> None:
+    trader = market.trader()
+    listen(listener, account_channel(trader.id))
+    later = NOW + timedelta(hours=1)
+    trailing = market.sell(
+        trader,
+        2,
+        kind=OrderType.TRAILING_STOP_LIMIT,
+        trail_percent="1.25",
+        step="0.5",
+        offset=5,
+        tif=TimeInForce.GTD,
+        expires_at=later,
+    )
+    pair = market.send_list(
+        ListKind.OCO,
+        market.request(trader, Side.SELL, 2, 51000, display=1),
+        market.request(trader, Side.SELL, 2, kind=OrderType.STOP, trigger=49000, by=TriggerBy.QUOTE),
+    )
+    market.drain()
+
+    (frame,) = heard(listener, 1)
+    first, second, third = frame["orders"]
+    assert (first["id"], first["type"], first["status"]) == (
+        str(trailing),
+        "trailing_stop_limit",
+        "pending_trigger",
+    )
+    # 1.25 % below 50000.
+    assert {name: first[name] for name in CONDITIONS} == dict.fromkeys(CONDITIONS) | {
+        "trigger_price": "49375.00",
+        "trigger_by": "last",
+        "trail_percent": "1.25",
+        "trail_step": "0.50",
+        "reduce_only": False,
+        "expires_at": "2026-03-02T13:00:00.000000Z",
+    }
+    assert (second["display_quantity"], second["link"], second["partner"], second["list_id"]) == (
+        "1.0000",
+        "oco",
+        str(pair[1]),
+        str(pair[0]),
+    )
+    assert (third["trigger_by"], third["partner"], third["parent"], third["held"]) == (
+        "quote",
+        str(pair[0]),
+        None,
+        "0.0000",
+    )
+
+
+CONDITIONS = (
+    "trigger_price", "trigger_by", "triggered_at", "trail_amount", "trail_percent", "trail_step",
+    "display_quantity", "min_quantity", "quote_quantity", "reduce_only", "expires_at", "link", "parent",
+    "partner", "list_id",
+)  # fmt: skip
+
+
+def test_an_account_hears_of_every_order_that_changed_with_another(market: Market, listener: PubSub) -> None:
+    trader = market.trader()
+    pair = market.send_list(
+        ListKind.OCO,
+        market.request(trader, Side.SELL, 3, 51000),
+        market.request(trader, Side.SELL, 3, 48900, kind=OrderType.STOP_LIMIT, trigger=49000),
+    )
+    market.drain()
+    listen(listener, account_channel(trader.id))
+    market.amend(pair[0], trader, quantity=1)
+    market.drain()
+
+    # The second was touched by no event: what it holds has changed.
+    (frame,) = heard(listener, 1)
+    assert [(order["id"], order["held"], order["seq"]) for order in frame["orders"]] == [
+        (str(pair[0]), "1.0000", 3),
+        (str(pair[1]), "2.0000", 2),
+    ]
 
 
 def test_each_account_hears_of_its_own_orders_fills_and_balances(market: Market, listener: PubSub) -> None:

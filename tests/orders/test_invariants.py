@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -14,8 +15,10 @@ from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError
 
 from accounts.services.funding import adjust, withdraw
-from orders.models import StpMode, TimeInForce
+from instruments.models import InstrumentStatus
+from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.halting import halt_instrument, resume_instrument
+from orders.services.requests import ListKind
 from tests.factories import ACTOR, NOW, Market, make_market
 from tradeplatform.common.invariants import READ_ONLY, check_all
 
@@ -41,9 +44,35 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     money = {"account_id": third.id, "asset": market.instrument.base.code, "actor": ACTOR, "now": NOW}
     withdraw(amount=Decimal(1), reason="wire", request_id="out", **money)  # type: ignore[arg-type]
     adjust(amount=Decimal(-1), reason="error", request_id="fix", **money)  # type: ignore[arg-type]
+    with_conditions(market)
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
     return market
+
+
+def with_conditions(market: Market) -> None:
+    """Parked, sliced, linked and dated orders, one for an amount, and an auction."""
+    trader = market.trader()
+    market.sell(trader, 5, 50500, display=1)
+    market.sell(trader, 1, kind=OrderType.STOP, trigger=48000)
+    market.buy(trader, 1, 48000, tif=TimeInForce.GTD, expires_at=NOW + timedelta(hours=1))
+    market.buy(market.trader(), 0, amount=60_000)
+    for price in (49400, 49300):
+        market.send_list(
+            ListKind.BRACKET,
+            market.request(trader, Side.BUY, 1, price),
+            market.request(trader, Side.SELL, 1, kind=OrderType.TAKE_PROFIT, trigger=50900),
+            market.request(trader, Side.SELL, 1, kind=OrderType.STOP, trigger=48100),
+        )
+    market.send_list(
+        ListKind.OCO,
+        market.request(trader, Side.SELL, 1, 50900),
+        market.request(trader, Side.SELL, 1, kind=OrderType.STOP, trigger=48000),
+    )
+    market.phase(InstrumentStatus.AUCTION)
+    market.sell(market.trader(), "1.5", 49400)
+    market.phase(InstrumentStatus.ACTIVE)
+    market.drain()
 
 
 def broken() -> set[str]:
@@ -95,13 +124,27 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iM7-rounding", "UPDATE orders_order SET fee_accrued = fee_accrued + 1 WHERE filled > 0", []),
     ("iM8", "ALTER TABLE orders_event_default DISABLE TRIGGER USER", []),
     ("iQ1", "UPDATE orders_order SET quantity = quantity + 1 WHERE status = 'open'", []),
+    (
+        "iQ1-amount",
+        "UPDATE orders_order SET filled_notional = 60001 WHERE quote_quantity IS NOT NULL",
+        [],
+    ),
     ("iQ2", "UPDATE orders_fill SET quantity = quantity * 2 WHERE side = 'buy'", []),
     ("iQ2-orphans", "DELETE FROM orders_trade", []),
     ("iQ2-paid", "UPDATE accounts_transfer SET trade_id = NULL WHERE kind = 'trade_base'", []),
     ("iB1", "UPDATE orders_order SET price = 60000 WHERE side = 'buy' AND status = 'open'", []),
     ("iB3", "UPDATE orders_fill SET price = 99999.99 WHERE side = 'buy'", []),
-    ("iB4", "UPDATE orders_order SET time_in_force = 'ioc' WHERE status = 'open'", []),
+    (
+        "iB4",
+        "UPDATE orders_order SET time_in_force = 'ioc' WHERE status = 'open' AND time_in_force = 'gtc'"
+        " AND NOT post_only AND display_quantity IS NULL",
+        [],
+    ),
     ("iB5", "UPDATE orders_order SET priority = priority + 100 WHERE status = 'open'", []),
+    ("iB6", "UPDATE orders_order SET shown = display_quantity * 2 WHERE display_quantity > 0", []),
+    ("iB7", "UPDATE orders_order SET expires_at = expires_at - interval '1 hour' WHERE status = 'open'", []),
+    ("iL1", "UPDATE orders_order SET partner_id = partner_id + 1 WHERE link = 'oco' AND price > 0", []),
+    ("iL2", "UPDATE orders_order SET list_id = 1 WHERE link = ''", []),
     ("iS1", "DELETE FROM orders_event WHERE seq = 3", []),
     ("iS2", "UPDATE orders_event SET at = at - interval '1 second' WHERE seq = 3", []),
     ("iS3", "UPDATE orders_command SET position = position + 1 WHERE position = 3", []),
@@ -110,6 +153,7 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iC2", "UPDATE orders_orderidentity SET client_order_id = 'x' || order_id", []),
     ("iA2-money", "UPDATE audit_auditrecord SET reason = '' WHERE action = 'accounts.money.deposit'", []),
     ("iA2-trading", "DELETE FROM audit_auditrecord WHERE action = 'instruments.trading.halt'", []),
+    ("iA3", "UPDATE instruments_instrument SET status = 'closed'", []),
 ]
 
 
