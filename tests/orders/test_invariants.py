@@ -97,6 +97,8 @@ def plant(sql: str, without: Sequence[str] = ()) -> None:
         assert cursor.rowcount > 0
 
 
+ORDERS = "UPDATE orders_order SET"
+PLAIN = "status = 'open' AND time_in_force = 'gtc' AND NOT post_only AND display_quantity IS NULL"
 CLIENTS = "UPDATE accounts_ledgeraccount SET"
 BREACHES: list[tuple[str, str, Sequence[str]]] = [
     (
@@ -136,8 +138,7 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iB3", "UPDATE orders_fill SET price = 99999.99 WHERE side = 'buy'", []),
     (
         "iB4",
-        "UPDATE orders_order SET time_in_force = 'ioc' WHERE status = 'open' AND time_in_force = 'gtc'"
-        " AND NOT post_only AND display_quantity IS NULL",
+        f"{ORDERS} time_in_force = 'ioc' WHERE {PLAIN}",
         [],
     ),
     ("iB5", "UPDATE orders_order SET priority = priority + 100 WHERE status = 'open'", []),

@@ -200,7 +200,7 @@ class TestTrailing:
         trade_at(market, 49950)
 
         order = stored(order_id)
-        assert (order.status, short(order.price or 0), order.triggered_at) == ("open", "49940", NOW)
+        assert (order.status, order.price, order.triggered_at) == ("open", 49940, NOW)
 
     @pytest.mark.parametrize("kind", [OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT])
     def test_a_match_that_moves_it_and_then_triggers_it_says_so_by_its_price(
