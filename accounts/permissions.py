@@ -19,17 +19,17 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.TRADER: frozenset(),
     Role.SUPPORT: _LOOK | {"orders.cancel_order"},
     Role.RISK_MANAGER: _LOOK
-    | {"orders.cancel_order", "instruments.halt_instrument", "instruments.resume_instrument",
-       "accounts.lock_tradingaccount", "audit.view_auditrecord"},
+    | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
+       "instruments.resume_instrument", "accounts.lock_tradingaccount", "audit.view_auditrecord"},
     Role.COMPLIANCE_OFFICER: _LOOK | {"audit.view_auditrecord", "accounts.lock_tradingaccount"},
     Role.ADMIN: _LOOK
-    | {"orders.cancel_order", "instruments.halt_instrument", "instruments.resume_instrument",
-       "instruments.change_instrument", "instruments.add_instrument", "instruments.add_asset",
-       "instruments.change_asset", "accounts.deposit_tradingaccount", "accounts.withdraw_tradingaccount",
-       "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount", "accounts.add_tradingaccount",
-       "accounts.change_tradingaccount", "accounts.add_user", "accounts.change_user",
-       "accounts.grant_role", "orders.start_shard",
-       "audit.view_auditrecord", "django_partition.manage_partitions"},
+    | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
+       "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
+       "instruments.add_asset", "instruments.change_asset", "accounts.deposit_tradingaccount",
+       "accounts.withdraw_tradingaccount", "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount",
+       "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
+       "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.view_auditrecord",
+       "django_partition.manage_partitions"},
 }  # fmt: skip
 
 # Roles that open the back office; traders and users have the API and the feed.

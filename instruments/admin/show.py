@@ -13,6 +13,10 @@ from tradeplatform.common.admin.show import Tone
 
 STATUS_TONE = {
     InstrumentStatus.ACTIVE: Tone.GOOD,
+    InstrumentStatus.PRE_OPEN: Tone.INFO,
+    InstrumentStatus.AUCTION: Tone.INFO,
+    InstrumentStatus.CANCEL_ONLY: Tone.WARN,
+    InstrumentStatus.CLOSED: Tone.QUIET,
     InstrumentStatus.HALTED: Tone.BAD,
     InstrumentStatus.MAINTENANCE: Tone.WARN,
     InstrumentStatus.DELISTED: Tone.QUIET,

@@ -16,11 +16,11 @@ from tradeplatform.common.changes import apply_changes, plain, validate
 from tradeplatform.common.errors import Code, Refusal
 
 # Fixed once chosen: symbol, assets and steps (resting orders and the journal are counted in them).
-# `status` is moved by halting alone.
+# `status` is moved by phases alone.
 INSTRUMENT_FIELDS = (
     "display_name", "halt_policy", "min_price", "max_price", "min_quantity", "max_quantity", "min_notional",
     "max_notional", "price_band", "reference_price", "max_open_orders", "maker_fee", "taker_fee",
-    "contract_size", "max_leverage",
+    "contract_size", "max_leverage", "auction_seconds", "day_ends_at",
 )  # fmt: skip
 INSTRUMENT_FIXED = ("symbol", "kind", "base", "quote", "tick_size", "lot_size")
 ASSET_FIELDS = ("name", "is_active")

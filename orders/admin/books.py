@@ -12,16 +12,16 @@ from django.utils.safestring import SafeString
 
 from instruments.admin import show as market
 from instruments.scaling import times
+from instruments.selectors import rules_by_id
+from orders.admin import depth_panels, event_words, words
 from orders.admin import show as trading
-from orders.admin import words
 from orders.admin.events import latest_events
-from orders.models import Book, Command, Event, Order, OrderStatus
+from orders.models import PARKED, RESTING, Book, Command, Event, Order, Phase
 from orders.services.journal import moment
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
-from tradeplatform.common.admin.show import Tone
 
 _EVENTS = 50
 
@@ -100,8 +100,9 @@ class BookAdmin(DetailMixin, BackOfficeList):
         return [state(book), market.status(book.instrument)]
 
     def panels(self, request: HttpRequest, book: Book) -> Iterable[Panel]:
-        """Where it stands and what it said last."""
+        """Where it stands, what rests and what is armed in it, and what it said last."""
         instrument = book.instrument
+        rules = rules_by_id([instrument.pk])[instrument.pk]
         yield Facts(
             "",
             [
@@ -115,9 +116,12 @@ class BookAdmin(DetailMixin, BackOfficeList):
                 Fact("Open orders", show.link(
                     show.list_of(Order, instrument=instrument.symbol, status="live"), "Its live orders"
                 )),
+                *([] if book.phase == Phase.OPEN else [depth_panels.opening_fact(rules, instrument)]),
             ],
             wide=True,
         )  # fmt: skip
+        yield depth_panels.depth_table(rules, instrument)
+        yield depth_panels.armed_table(instrument, last=rules.price(book.last_price_ticks))
         yield events_table(book)
 
 
@@ -137,10 +141,8 @@ def events_table(book: Book) -> Table:
                 trading.event_kind(event),
                 words.reason_of_code(event.reason_code) or show.NOTHING,
                 trading.side(event.side),
-                market.price(times(event.price_ticks, instrument.tick_size), instrument)
-                if event.price_ticks
-                else show.NOTHING,
-                market.quantity(times(event.quantity_lots, instrument.lot_size), instrument),
+                event_words.price_of(event, instrument),
+                event_words.quantity_of(event, instrument),
                 trading.order_ref(event.order_id),
                 trading.order_ref(event.maker_order_id),
                 show.ref_to(Command, event.command_id),
@@ -173,8 +175,9 @@ def books_table(books: Iterable[Any]) -> Table:
 
 
 def state(book: Book) -> SafeString:
-    """Whether the engine matches."""
-    return show.badge("Halted", Tone.BAD) if book.halted else show.badge("Matching", Tone.GOOD)
+    """Whether the engine matches; if not, what it does instead."""
+    found = Phase(book.phase)
+    return show.badge("Matching" if found == Phase.OPEN else found.label, words.PHASE_TONE[found])
 
 
 def last_price(book: Book) -> SafeString | str:
@@ -191,7 +194,19 @@ def last_event(book: Book) -> SafeString | str:
 
 def resting_capped(instrument_id: int, cap: int) -> int:
     """How many orders rest in a book, counted to one above the cap."""
-    resting = Order.objects.filter(
-        instrument_id=instrument_id, status__in=[OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED]
-    )
-    return len(resting.values_list("id")[: cap + 1])
+    return count_capped(Order.objects.filter(instrument_id=instrument_id, status__in=RESTING), cap)
+
+
+def parked_capped(instrument_id: int, cap: int) -> int:
+    """How many orders wait for a trigger or a parent, likewise."""
+    return count_capped(Order.objects.filter(instrument_id=instrument_id, status__in=PARKED), cap)
+
+
+def in_engine_capped(instrument_id: int, cap: int) -> int:
+    """How many orders rest or are parked in a book, likewise."""
+    return count_capped(Order.objects.in_engine().filter(instrument_id=instrument_id), cap)
+
+
+def count_capped(orders: QuerySet[Order], cap: int) -> int:
+    """How many orders there are, counted to one above the cap."""
+    return len(orders.values_list("id")[: cap + 1])

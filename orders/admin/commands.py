@@ -8,21 +8,30 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from tradeengine.codec import CommandFlag
 
 from instruments.admin import show as market
 from instruments.scaling import times
+from orders.admin import event_words, terms_panel, words
 from orders.admin import show as trading
-from orders.admin import words
 from orders.admin.filters import AtDays
-from orders.models import Command, CommandKind, CommandStatus, Event, Shard
-from orders.services.engine_codes import CANCEL_RESTING, POST_ONLY
+from orders.models import Command, CommandKind, CommandStatus, Event, Shard, Side
+from orders.services.engine_codes import SIDE_WORD
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.filters import ChoiceFilter, IdFilter, as_id
 from tradeplatform.common.admin.lists import KeysetList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.admin.show import Tone
+
+_FLAGS = (
+    (CommandFlag.POST_ONLY, "post-only"),
+    (CommandFlag.CANCEL_RESTING, "cancel resting"),
+    (CommandFlag.TERMS, "with terms"),
+    (CommandFlag.REDUCE_ONLY, "reduce-only"),
+)
 
 
 class StatusFilter(ChoiceFilter):
@@ -144,11 +153,7 @@ class CommandAdmin(DetailMixin, KeysetList):
         trading.attach_instruments([command])
         trading.attach_accounts([command])
         instrument = command.market
-        flags = [
-            word
-            for bit, word in ((POST_ONLY, "post-only"), (CANCEL_RESTING, "cancel resting"))
-            if command.flags & bit
-        ]
+        flags = [word for bit, word in _FLAGS if command.flags & bit]
         yield Facts(
             "",
             [
@@ -159,7 +164,7 @@ class CommandAdmin(DetailMixin, KeysetList):
                 Fact("Correlation id", show.mono(command.correlation_id)),
                 Fact("Instrument", trading.instrument(instrument)),
                 Fact("Order", trading.order_ref(command.order_id)),
-                Fact("Account", show.ref(command.party) if command.party else "an operator acts"),
+                Fact("Account", show.ref(command.party) if command.party else _nobody(command)),
                 Fact("Side", trading.side(command.side)),
                 Fact("Wants", wants(command)),
                 Fact("Flags", ", ".join(flags) or show.NOTHING),
@@ -170,6 +175,8 @@ class CommandAdmin(DetailMixin, KeysetList):
             ],
             wide=True,
         )
+        if terms := terms_panel.panel(command, instrument):
+            yield terms
         yield events_of(command, instrument)
 
 
@@ -191,10 +198,8 @@ def events_of(command: Command, instrument: Any) -> Table:
                 show.when(event.at),
                 trading.event_kind(event),
                 words.reason_of_code(event.reason_code) or show.NOTHING,
-                market.price(times(event.price_ticks, instrument.tick_size), instrument)
-                if event.price_ticks
-                else show.NOTHING,
-                market.quantity(times(event.quantity_lots, instrument.lot_size), instrument),
+                event_words.price_of(event, instrument),
+                event_words.quantity_of(event, instrument),
                 market.quantity(times(event.leaves_lots, instrument.lot_size), instrument),
                 trading.order_ref(event.order_id),
                 trading.order_ref(event.maker_order_id),
@@ -213,14 +218,34 @@ def status(command: Command) -> SafeString:
 
 
 def wants(command: Any) -> SafeString | str:
-    """Price and quantity as asked."""
+    """Price and quantity as asked; of a mass cancel, whose orders."""
     instrument = command.market
+    if command.kind == CommandKind.MASS_CANCEL:
+        sides = Side(SIDE_WORD[command.side]).label.lower() if command.side else "both sides"
+        return show.lines("all orders" if command.account_id == 0 else "one account's orders", sides)
     if command.kind not in {CommandKind.NEW, CommandKind.AMEND} or instrument is None:
         return show.number(show.NOTHING)
     quantity = market.quantity(times(command.quantity_lots, instrument.lot_size), instrument)
     price = market.price(times(command.price_ticks, instrument.tick_size), instrument)
-    shown = quantity if command.quantity_lots else "same quantity"
-    at_price = (
-        price if command.price_ticks else "same price" if command.kind == CommandKind.AMEND else "market"
+    amend = command.kind == CommandKind.AMEND
+    shown = quantity if command.quantity_lots else "same quantity" if amend else "an amount"
+    at_price = price if command.price_ticks else "same price" if amend else "market"
+    trigger = _trigger_ticks(command)
+    return show.lines(
+        shown,
+        show.number(at_price, muted=True),
+        format_html("trigger {}", market.price(times(trigger, instrument.tick_size), instrument))
+        if trigger
+        else "",
     )
-    return show.lines(shown, show.number(at_price, muted=True))
+
+
+def _trigger_ticks(command: Command) -> int:
+    """The trigger price that is asked for; an amend has it in the place of a group."""
+    if command.kind == CommandKind.AMEND:
+        return command.stp_group
+    return int((command.terms or {}).get("trigger_price", 0))
+
+
+def _nobody(command: Command) -> str:
+    return "everybody's orders" if command.kind == CommandKind.MASS_CANCEL else "an operator acts"

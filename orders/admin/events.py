@@ -15,8 +15,8 @@ from accounts.models import TradingAccount
 from instruments.admin import show as market
 from instruments.models import Instrument
 from instruments.scaling import times
+from orders.admin import event_words, words
 from orders.admin import show as trading
-from orders.admin import words
 from orders.admin.filters import AtDays
 from orders.models import SEQ_BITS, Book, Command, Event, EventKind, Trade, event_id
 from tradeplatform.common.admin import show
@@ -135,16 +135,12 @@ class EventAdmin(DetailMixin, KeysetList):
     @admin.display(description="Price")
     def price_shown(self, event: Any) -> SafeString | str:
         """In units of quote."""
-        return (
-            market.price(times(event.price_ticks, event.market.tick_size), event.market)
-            if event.price_ticks
-            else ""
-        )
+        return event_words.price_of(event, event.market)
 
     @admin.display(description="Quantity")
     def quantity_shown(self, event: Any) -> SafeString | str:
-        """In units of base."""
-        return _lots(event.quantity_lots, event.market) if event.order_id else ""
+        """In units of base; of a mass cancel, how many orders."""
+        return event_words.quantity_of(event, event.market)
 
     @admin.display(description="Open after")
     def leaves_shown(self, event: Any) -> SafeString | str:
@@ -192,8 +188,9 @@ class EventAdmin(DetailMixin, KeysetList):
                 Fact("Maker order", trading.order_ref(event.maker_order_id)),
                 Fact("Maker account", _account(event.maker_account_id)),
                 Fact("Side", trading.side(event.side)),
-                Fact("Price", market.price(times(event.price_ticks, instrument.tick_size), instrument)),
-                Fact("Quantity", _lots(event.quantity_lots, instrument)),
+                Fact("Flags", event_words.flags_of(event)),
+                Fact("Price", event_words.price_of(event, instrument)),
+                Fact("Quantity", event_words.quantity_of(event, instrument)),
                 Fact("Open after", _lots(event.leaves_lots, instrument)),
                 Fact("Maker open after", _lots(event.maker_leaves_lots, instrument)),
                 Fact("Place in the queue", event.priority or show.NOTHING),

@@ -6,16 +6,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from instruments.admin import show as market
 from instruments.models import Instrument
-from instruments.scaling import decimals_of
+from instruments.scaling import decimals_of, text, times
 from orders.admin import show as trading
+from orders.admin.armed_reading import armed_orders
 from orders.admin.books import last_event, last_price, state
-from orders.models import Book, Trade
+from orders.models import Book, Order, Trade
 from tradeplatform.common.admin import show
 from tradeplatform.config import load_config
 
@@ -42,11 +43,7 @@ def markets_view(request: HttpRequest) -> HttpResponse:
 def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
     """One market; the numbers come from the feed and, at the start, from the API."""
     _require(request)
-    named = Instrument.objects.select_related("base", "quote").filter(symbol=symbol)
-    # A NUL would be refused by the database, not just not found.
-    found = named.first() if symbol.isprintable() else None
-    if found is None:
-        raise Http404
+    found = _named(symbol)
     values = {
         "instrument": found,
         "status": market.status(found),
@@ -58,14 +55,52 @@ def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
             "price_decimals": decimals_of(found.tick_size),
             "quantity_decimals": decimals_of(found.lot_size),
             "api": f"/api/v1/instruments/{found.symbol}",
+            "armed": reverse("admin:armed", args=[found.symbol]),
             "socket": _socket_url(request),
         },
         "symbols": Book.objects.order_by("instrument__symbol").values_list("instrument__symbol", flat=True),
         "trades_url": show.list_of(Trade, instrument=found.symbol),
+        "parked_url": show.list_of(Order, instrument=found.symbol, status="parked"),
     }
     return TemplateResponse(
         request, "backoffice/market.html", _context(request, f"{found.symbol} market") | values
     )
+
+
+def armed_view(request: HttpRequest, symbol: str) -> HttpResponse:
+    """The armed orders of a market by trigger price, for its page; no feed tells them to anybody."""
+    _require(request)
+    found = _named(symbol)
+    book = Book.objects.filter(instrument=found).values_list("last_price_ticks", flat=True).first()
+    last = times(book or 0, found.tick_size)
+    armed = armed_orders(found.pk, last=last)
+    price_digits, lot_digits = decimals_of(found.tick_size), decimals_of(found.lot_size)
+    return JsonResponse(
+        {
+            "orders": armed.orders,
+            "waiting": armed.waiting,
+            "levels": [
+                {
+                    "price": text(level.price, price_digits),
+                    "rises": level.rises,
+                    "buys": level.buys,
+                    "buy_quantity": text(level.buy_quantity, lot_digits),
+                    "sells": level.sells,
+                    "sell_quantity": text(level.sell_quantity, lot_digits),
+                }
+                for level in armed.levels
+            ],
+        }
+    )
+
+
+def _named(symbol: str) -> Instrument:
+    named = Instrument.objects.select_related("base", "quote").filter(symbol=symbol)
+    # A NUL would be refused by the database, not just not found.
+    found = named.first() if symbol.isprintable() else None
+    if found is None:
+        raise Http404
+    return found
 
 
 def _require(request: HttpRequest) -> None:

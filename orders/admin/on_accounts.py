@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from accounts.admin.accounts import TradingAccountAdmin
 from accounts.models import TradingAccount
 from instruments.admin import show as market
+from orders.admin import conditions
 from orders.admin import show as trading
-from orders.admin.order_buttons import CancelAllOrders
+from orders.admin.mass_buttons import CancelAllOrders
 from orders.models import Fill, Order
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Panel, Table, columns
@@ -27,7 +28,7 @@ def panels(request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
 
 
 def live_orders(account: TradingAccount) -> Table:
-    """Pending and resting orders, by the index of live orders of an account."""
+    """Pending, resting and parked orders, by the index of live orders of an account."""
     orders = (
         Order.objects.live()
         .for_account(account.pk)
@@ -38,7 +39,16 @@ def live_orders(account: TradingAccount) -> Table:
     return Table(
         "Live orders",
         columns(
-            "Order", "Accepted (UTC)", "Instrument", "Side", "#Price", "#Quantity", "#Open", "#Held", "Status"
+            "Order",
+            "Accepted (UTC)",
+            "Instrument",
+            "Side",
+            "Type",
+            "#Price",
+            "#Quantity",
+            "#Open",
+            "#Held",
+            "Status",
         ),
         [
             [
@@ -46,8 +56,9 @@ def live_orders(account: TradingAccount) -> Table:
                 show.when(order.created_at),
                 trading.instrument(order.instrument),
                 trading.side(order.side),
-                market.price(order.price, order.instrument),
-                market.quantity(order.quantity, order.instrument),
+                conditions.kind(order),
+                conditions.price(order),
+                conditions.quantity(order),
                 market.quantity(order.leaves, order.instrument),
                 market.amount(
                     order.held, order.instrument.quote if order.side == "buy" else order.instrument.base

@@ -9,11 +9,24 @@ from django.http import HttpRequest
 from instruments.admin import show as market
 from instruments.admin.instruments import InstrumentAdmin
 from instruments.models import Instrument, InstrumentStatus
+from instruments.selectors import rules_by_id
 from orders.admin import show as trading
-from orders.admin.books import last_price, resting_capped, state
+from orders.admin.books import last_price, parked_capped, resting_capped, state
+from orders.admin.depth_panels import opening_fact
+from orders.admin.mass_buttons import MassCancel
 from orders.admin.order_buttons import CAP, capped
 from orders.admin.trades import latest_trades
-from orders.admin.trading_buttons import Delist, Halt, Maintain, Resume
+from orders.admin.trading_buttons import (
+    CancelOnly,
+    Close,
+    Delist,
+    EndAuction,
+    Halt,
+    Maintain,
+    PreOpen,
+    Resume,
+    StartAuction,
+)
 from orders.models import Book, Order, Trade
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
@@ -24,9 +37,24 @@ _TRADES = 20
 def panels(request: HttpRequest, instrument: Instrument) -> Iterable[Panel]:
     """The book and what traded last, for those who may see them."""
     if request.user.has_perm("orders.view_book"):
+        yield phase_facts(instrument)
         yield book_facts(instrument)
     if request.user.has_perm("orders.view_trade"):
         yield trades_table(instrument)
+
+
+def phase_facts(instrument: Instrument) -> Facts:
+    """What is taken now, and when that changes by itself."""
+    trades = instrument.status == InstrumentStatus.ACTIVE
+    return Facts(
+        "Phase",
+        [
+            Fact("Status", market.status(instrument)),
+            Fact("Auction ends (UTC)", show.when(instrument.auction_ends_at)),
+            *([] if trades else [opening_fact(rules_by_id([instrument.pk])[instrument.pk], instrument)]),
+        ],
+        wide=True,
+    )
 
 
 def book_facts(instrument: Instrument) -> Facts:
@@ -47,6 +75,10 @@ def book_facts(instrument: Instrument) -> Facts:
             Fact("Resting orders", show.link(
                 show.list_of(Order, instrument=instrument.symbol, status="live"),
                 capped(resting_capped(instrument.pk, CAP)),
+            )),
+            Fact("Parked orders", show.link(
+                show.list_of(Order, instrument=instrument.symbol, status="parked"),
+                capped(parked_capped(instrument.pk, CAP)),
             )),
             Fact("Shard", show.ref(book.shard)),
         ],
@@ -77,5 +109,7 @@ def trades_table(instrument: Instrument) -> Table:
     )
 
 
-InstrumentAdmin.buttons.extend([Halt, Maintain, Resume, Delist])
+InstrumentAdmin.buttons.extend(
+    [Resume, EndAuction, PreOpen, StartAuction, CancelOnly, Halt, Maintain, Close, MassCancel, Delist]
+)
 InstrumentAdmin.more_panels.append(panels)

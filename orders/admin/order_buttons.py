@@ -1,4 +1,4 @@
-"""Buttons that cancel: one order, or all live orders of an account."""
+"""Buttons on one order: cancel it, or amend it in its owner's name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.models import LedgerAccount, TradingAccount
+from accounts.models import LedgerAccount
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from orders.admin import show as trading
-from orders.models import Command, Order, Side
+from orders.models import PARKED, TRAILING, TRIGGERED, Command, Order, Side
 from orders.services import operator_acts
 from tradeplatform.common.admin import show
-from tradeplatform.common.admin.buttons import Button, Done, Effect
+from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.fields import amount_field
 
 CAP = 1_000
+# A trailing trigger is moved by the market alone.
+_MOVABLE = TRIGGERED - TRAILING
 
 
 class CancelOrder(Button):
@@ -87,53 +90,87 @@ class CancelOrder(Button):
         )
 
 
-class CancelAllOrders(Button):
-    """Ask for all live orders of an account to be cancelled."""
+class AmendForm(ReasonForm):
+    """What is to be different; what is left empty stays."""
 
-    name, label, icon = "cancel-all", "Cancel all orders", "cancel"
-    permission = "orders.cancel_order"
-    danger = True
+    price = amount_field("New price", help_text="Empty keeps it.", required=False)
+    quantity = amount_field(
+        "New total quantity", help_text="What is filled included. Empty keeps it.", required=False
+    )
+    trigger_price = amount_field("New trigger price", help_text="Empty keeps it.", required=False)
 
-    def why_not(self, obj: TradingAccount) -> str:
-        """There is none."""
-        return "" if _live(obj) else f"{obj} has no live order."
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.obj, Order) or self.obj.status not in PARKED or self.obj.type not in _MOVABLE:
+            del self.fields["trigger_price"]
 
-    def effects(self, obj: TradingAccount, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """How many, and what they hold."""
-        live = _live(obj)
-        held = LedgerAccount.objects.filter(account=obj, held__gt=0).select_related("asset")
-        return [
-            Effect("Live orders", capped(live), "0"),
-            *(
-                Effect(
-                    f"{row.asset.code} available",
-                    market.amount(row.available, row.asset),
-                    market.amount(row.balance, row.asset),
-                )
-                for row in held.order_by("asset__code")
+
+class AmendOrder(Button):
+    """Ask for another price, quantity or trigger, as the owner would."""
+
+    name, label, icon = "amend", "Amend order", "edit"
+    permission = "orders.amend_order"
+    form_class = AmendForm
+    previews = True
+
+    def shown(self, obj: Order) -> bool:
+        """While something of it is open."""
+        return not obj.is_final
+
+    def why_not(self, obj: Order) -> str:
+        """It is final."""
+        return CancelOrder.why_not(CancelOrder(self.request), obj)
+
+    def title(self, obj: Order) -> str:
+        """Its number."""
+        return f"Amend order {obj.pk}"
+
+    def intro(self, obj: Order) -> str:
+        """What it means for the order's place."""
+        return (
+            "Asked in its owner's name and checked as the owner's own wish. "
+            "Less quantity at the same price keeps its place in the queue; anything else loses it."
+        )
+
+    def effects(self, obj: Order, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What differs."""
+        instrument = obj.instrument
+        price, quantity, trigger = (data.get(name) for name in ("price", "quantity", "trigger_price"))
+        rows = [
+            ("Price", price, market.price(obj.price, instrument), market.price(price, instrument)),
+            (
+                "Quantity",
+                quantity,
+                market.quantity(obj.quantity, instrument),
+                market.quantity(quantity, instrument),
+            ),
+            (
+                "Trigger price",
+                trigger,
+                market.price(obj.trigger_price, instrument),
+                market.price(trigger, instrument),
             ),
         ]
+        return [Effect(label, before, after) for label, asked, before, after in rows if asked is not None]
 
-    def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
-        """Ask for each."""
-        requested = operator_acts.cancel_all_orders(
-            account_id=obj.pk,
-            account_number=obj.account_number,
+    def act(self, obj: Order, data: Mapping[str, Any]) -> Done:
+        """Ask; the book answers a moment later."""
+        requested = operator_acts.amend_order(
+            order_id=obj.pk,
+            price=data.get("price"),
+            quantity=data.get("quantity"),
+            trigger_price=data.get("trigger_price"),
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
         )
         return Done(
             format_html(
-                "{} cancels are on their way. {}",
-                len(requested),
-                show.link(show.list_of(Order, account=obj.account_number), "See the orders"),
+                "The amend of order {} is on its way as {}. Reload to see the book's answer.",
+                obj.pk,
+                show.ref_to(Command, requested.command_id, f"command {requested.command_id}"),
             )
         )
-
-
-def _live(account: TradingAccount) -> int:
-    return len(Order.objects.live().for_account(account.pk).values_list("id")[: CAP + 1])
 
 
 def capped(count: int, cap: int = CAP) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -13,19 +14,19 @@ from accounts.admin import show as party
 from accounts.models import Transfer
 from instruments import scaling
 from instruments.admin import show as market
-from instruments.scaling import times
+from instruments.models import Instrument
+from orders.admin import conditions, event_words, words
 from orders.admin import show as trading
-from orders.admin import words
+from orders.admin.event_words import Told
 from orders.admin.order_reading import Life, life_of
 from orders.models import (
+    PARKED,
     Book,
     Command,
     CommandKind,
     Event,
-    EventKind,
     Fill,
     Order,
-    OrderType,
     Shard,
     Side,
     Trade,
@@ -52,13 +53,21 @@ def sentence(order: Order) -> str:
     """The order in words: Buy 0.5 BTC at 50 000.00 USDT, good till cancelled."""
     instrument = order.instrument
     quantity = market.grouped(scaling.text(order.quantity, scaling.decimals_of(instrument.lot_size)))
+    if order.quote_quantity is not None:
+        amount = market.grouped(scaling.text(order.quote_quantity, instrument.quote.decimals))
+        quantity = f"{amount} {instrument.quote.code} of"
     price = "at the market"
     if order.price is not None:
-        limit = market.grouped(scaling.text(order.price, scaling.decimals_of(instrument.tick_size)))
-        price = f"at {limit} {instrument.quote.code}"
-    extra = ", post-only" if order.post_only else ""
+        price = f"at {_price_text(order.price, instrument)} {instrument.quote.code}"
+    if order.trigger_price is not None:
+        price += f" once the {conditions.trigger_rule(order)} {_price_text(order.trigger_price, instrument)}"
     force = order.get_time_in_force_display().lower()
-    return f"{order.get_side_display()} {quantity} {instrument.base.code} {price}, {force}{extra}"
+    extra = ", ".join([force, *conditions.specials(order)])
+    return f"{order.get_side_display()} {quantity} {instrument.base.code} {price}, {extra}"
+
+
+def _price_text(price: Decimal, instrument: Instrument) -> str:
+    return market.grouped(scaling.text(price, scaling.decimals_of(instrument.tick_size)))
 
 
 def panels(request: HttpRequest, order: Order) -> Iterable[Panel]:
@@ -66,6 +75,10 @@ def panels(request: HttpRequest, order: Order) -> Iterable[Panel]:
     life = life_of(order)
     yield Custom("How far it got", "backoffice/panels/progress.html", _progress(order))
     yield _header(order)
+    if found := conditions.facts(order):
+        yield found
+    if table := conditions.related(order):
+        yield table
     yield _money(order)
     yield Custom(
         "Its life",
@@ -79,12 +92,12 @@ def panels(request: HttpRequest, order: Order) -> Iterable[Panel]:
 
 def _progress(order: Order) -> dict[str, object]:
     instrument = order.instrument
-    gone = order.quantity - order.filled - order.leaves - order.prevented
+    rest = order.quantity - order.filled - order.leaves - order.prevented
     parts = [
         ("good", "Filled", order.filled),
-        ("info", "Open", order.leaves),
+        ("info", "Parked" if order.status in PARKED else "Open", order.leaves),
         ("warn", "Prevented", order.prevented),
-        ("quiet", "Gone unfilled", gone),
+        ("quiet", "Gone unfilled" if order.is_final else "Waits for its parent's fills", rest),
     ]
     return {
         "bar": trading.progress(order),
@@ -115,13 +128,14 @@ def _header(order: Order) -> Facts:
             Fact("Accepted (UTC)", show.when(order.created_at)),
             Fact("Last change (UTC)", show.when(order.updated_at)),
             Fact("Type", f"{order.get_type_display()}, {order.get_time_in_force_display().lower()}"),
-            Fact("Limit price", price if order.type == OrderType.LIMIT else show.NOTHING),
+            Fact("Limit price", price),
             Fact(
                 "Protection price",
                 market.price(order.protection_price, instrument),
                 "The worst price a market order may trade at",
             ),
             Fact("Self-trade prevention", order.get_stp_mode_display()),
+            Fact("Placed with", show.mono(order.credential), "The key or session that placed it"),
             Fact("Place in the queue", order.priority or show.NOTHING, "The seq at which it got its place"),
             Fact("Correlation id", show.mono(order.correlation_id)),
         ],
@@ -166,48 +180,17 @@ def _waiting(command: Command) -> Moment:
 
 
 def _moment(life: Life, event: Event) -> Moment:
-    instrument = life.order.instrument
     command = life.commands.get(event.command_id)
-    maker = event.maker_order_id == life.order.pk
-    lots = event.maker_leaves_lots if maker else event.leaves_lots
+    told = Told(life.order, event)
     return Moment(
         at=show.when(event.at),
         seq=show.ref(event, event.seq),
         kind=trading.event_kind(event),
-        what=_what(life.order, event, maker=maker),
+        what=event_words.sentence(told),
         why=words.reason_of_code(event.reason_code),
-        leaves=market.quantity(times(lots, instrument.lot_size), instrument),
+        leaves=told.leaves,
         who=_who(command) if command else show.mono(f"command {event.command_id}"),
     )
-
-
-def _what(order: Order, event: Event, *, maker: bool) -> SafeString:
-    """The event as a sentence, numbers in units of the market."""
-    instrument = order.instrument
-    quantity = market.quantity(times(event.quantity_lots, instrument.lot_size), instrument)
-    price = market.price(times(event.price_ticks, instrument.tick_size), instrument)
-    if event.kind == EventKind.TRADE:
-        other = event.order_id if maker else event.maker_order_id
-        return format_html(
-            "{} {} at {} as {}, against order {} ({})",
-            "Bought" if order.side == Side.BUY else "Sold",
-            quantity,
-            price,
-            "maker" if maker else "taker",
-            trading.order_ref(other),
-            show.ref_to(Trade, event.pk, "trade"),
-        )
-    if event.kind == EventKind.ACCEPTED:
-        at_price = format_html(" at {}", price) if event.price_ticks and order.price is not None else ""
-        return format_html("Entered the book with {}{}", quantity, at_price)
-    if event.kind == EventKind.AMENDED:
-        place = "kept its place" if event.flags & 2 else "went to the back of the queue"
-        return format_html("Now {} at {}; {}", quantity, price, place)
-    if event.kind == EventKind.REDUCED:
-        return format_html("{} taken off by self-trade prevention", quantity)
-    if event.kind == EventKind.CANCELLED:
-        return format_html("{} left the book unfilled", quantity)
-    return format_html("{}", event.get_kind_display())
 
 
 def _who(command: Command) -> SafeString:

@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 
 from accounts.models import TradingAccount
 from instruments.admin import show as market
-from orders.admin import order_page, words
+from orders.admin import conditions, order_page, words
 from orders.admin import show as trading
 from orders.admin.filters import AccountFilter, CreatedDays, InstrumentFilter
-from orders.admin.order_buttons import CancelOrder
+from orders.admin.order_buttons import AmendOrder, CancelOrder
 from orders.admin.order_reading import order_ids_named
-from orders.models import LIVE, Order, OrderStatus, Side, Source
+from orders.models import LIVE, PARKED, Order, OrderStatus, OrderType, Side, Source
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button
 from tradeplatform.common.admin.details import DetailMixin
@@ -30,15 +30,23 @@ class StatusFilter(ChoiceFilter):
     """Where it stands; live ones have an index of their own."""
 
     title, parameters = "status", ("status",)
-    options = (("live", "Live (not final)"), *OrderStatus.choices)
+    groups: ClassVar[dict[str, tuple[OrderStatus, ...]]] = {"live": LIVE, "parked": PARKED}
+    options = (("live", "Live (not final)"), ("parked", "Parked (in no depth)"), *OrderStatus.choices)
 
     def narrow(self, queryset: QuerySet[Order], chosen: str) -> QuerySet[Order]:
-        """One status, or all that are not final."""
-        return queryset.filter(status__in=LIVE if chosen == "live" else [chosen])
+        """One status, or a group of them."""
+        return queryset.filter(status__in=self.groups.get(chosen, [chosen]))
 
     def walks(self) -> bool:
         """Final orders have no index by status: there is no end to them."""
-        return self.value not in {"live", *LIVE}
+        return self.value not in {*self.groups, *LIVE}
+
+
+class TypeFilter(ChoiceFilter):
+    """What kind of order it is."""
+
+    indexed = False
+    title, parameters, options = "type", ("type",), OrderType.choices
 
 
 class SideFilter(ChoiceFilter):
@@ -67,8 +75,10 @@ class OrderAdmin(DetailMixin, KeysetList):
         "quantity_shown", "filled_shown", "state",
     )  # fmt: skip
     list_display_links = ("number",)
-    list_filter = (StatusFilter, SideFilter, InstrumentFilter, AccountFilter, SourceFilter, CreatedDays)
-    buttons: ClassVar[list[type[Button]]] = [CancelOrder]
+    list_filter = (
+        StatusFilter, TypeFilter, SideFilter, InstrumentFilter, AccountFilter, SourceFilter, CreatedDays,
+    )  # fmt: skip
+    buttons: ClassVar[list[type[Button]]] = [CancelOrder, AmendOrder]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         """With account and instrument, which every row shows."""
@@ -109,21 +119,18 @@ class OrderAdmin(DetailMixin, KeysetList):
 
     @admin.display(description="Type")
     def kind(self, order: Order) -> SafeString:
-        """Type and time in force."""
-        force = order.time_in_force.upper()
-        return show.lines(order.get_type_display(), f"{force}, post-only" if order.post_only else force)
+        """Type, time in force and what is special."""
+        return conditions.kind(order)
 
     @admin.display(description="Price")
     def price_shown(self, order: Order) -> SafeString | str:
-        """Its limit."""
-        if order.price is None:
-            return show.number("market", muted=True)
-        return market.price(order.price, order.instrument)
+        """Its limit and its trigger."""
+        return conditions.price(order)
 
     @admin.display(description="Quantity")
     def quantity_shown(self, order: Order) -> SafeString | str:
         """All of it."""
-        return market.quantity(order.quantity, order.instrument)
+        return conditions.quantity(order)
 
     @admin.display(description="Filled")
     def filled_shown(self, order: Order) -> SafeString:

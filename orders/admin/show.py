@@ -12,7 +12,18 @@ from django.utils.safestring import SafeString
 from accounts.models import TradingAccount, User
 from instruments.models import Instrument
 from orders.admin import words
-from orders.models import Command, CommandKind, Event, EventKind, Order, OrderStatus, Shard, ShardStatus, Side
+from orders.models import (
+    Command,
+    CommandKind,
+    Event,
+    EventKind,
+    Order,
+    OrderStatus,
+    Phase,
+    Shard,
+    ShardStatus,
+    Side,
+)
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.show import Tone
 
@@ -34,13 +45,23 @@ def side(value: str | int) -> SafeString | str:
 
 
 def event_kind(event: Event) -> SafeString:
-    """What happened."""
+    """What happened; of a change of phase, which one."""
+    if event.kind == EventKind.PHASE_CHANGED:
+        return phase(event.flags)
     return show.badge(event.get_kind_display(), words.EVENT_TONE[EventKind(event.kind)])
 
 
 def command_kind(command: Command) -> SafeString:
-    """What was asked."""
+    """What was asked; of a change of phase, which one."""
+    if command.kind == CommandKind.PHASE:
+        return phase(command.phase)
     return show.badge(command.get_kind_display(), words.COMMAND_TONE[CommandKind(command.kind)])
+
+
+def phase(number: int) -> SafeString:
+    """What a book does with orders."""
+    found = Phase(number)
+    return show.badge(f"Phase: {found.label.lower()}", words.PHASE_TONE[found])
 
 
 def shard_status(shard: Shard) -> SafeString:
@@ -63,8 +84,11 @@ def progress(order: Order) -> SafeString:
 
 
 def filled_percent(order: Order) -> str:
-    """How much of it is filled."""
-    return f"{(order.filled / order.quantity * 100).quantize(Decimal('0.1')):f} %"
+    """How much of it is filled: of its quantity, or of the amount it is for."""
+    done, whole = order.filled, order.quantity
+    if order.quote_quantity is not None:
+        done, whole = order.filled_notional, order.quote_quantity
+    return f"{(done / whole * 100).quantize(Decimal('0.1')):f} %"
 
 
 def instrument(row: Instrument) -> SafeString | str:

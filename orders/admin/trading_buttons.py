@@ -1,4 +1,4 @@
-"""Buttons that stop and start a market: halt, maintenance, delist, resume."""
+"""Buttons that move an instrument from phase to phase: each says first what would become of its orders."""
 
 from __future__ import annotations
 
@@ -7,83 +7,126 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from instruments.models import HaltPolicy, Instrument, InstrumentStatus
-from orders.admin.books import resting_capped
+from instruments.selectors import rules_by_id
+from orders.admin.books import count_capped, in_engine_capped
+from orders.admin.depth_panels import opening
 from orders.admin.order_buttons import CAP, capped
-from orders.models import Command
-from orders.services import halting
+from orders.indicative import indicative
+from orders.models import Command, Order, TimeInForce
+from orders.services import phases
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.fields import choice_field
+from tradeplatform.common.errors import Refusal
+
+_TAKEN = {
+    InstrumentStatus.ACTIVE: "taken",
+    InstrumentStatus.PRE_OPEN: "taken if they can wait",
+    InstrumentStatus.AUCTION: "taken if they can wait",
+}
 
 
 class PolicyForm(ReasonForm):
     """What becomes of the orders in the book."""
 
-    policy = choice_field("Resting orders", HaltPolicy.choices)
+    policy = choice_field("Open orders", HaltPolicy.choices)
 
 
-class Stop(Button):
-    """Stop trading; `status` says how."""
+class PhaseButton(Button):
+    """Ask for a status; `to` says which."""
 
-    status: ClassVar[InstrumentStatus]
+    to: ClassVar[InstrumentStatus]
+    permission = "instruments.halt_instrument"
+
+    def refusal(self, obj: Instrument) -> Refusal | None:
+        """Why it would be refused now, if it would."""
+        return _standing(obj).why_not(self.to)
+
+    def shown(self, obj: Instrument) -> bool:
+        """While it can be asked for."""
+        return self.refusal(obj) is None
+
+    def why_not(self, obj: Instrument) -> str:
+        """In the words of the service."""
+        refusal = self.refusal(obj)
+        return refusal.message if refusal else ""
+
+    def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """Status, new orders, the orders that are there."""
+        return [
+            Effect("Status", market.status(obj), self.to.label),
+            Effect("New orders and amends", _taken(obj.status), _taken(self.to)),
+            *self.on_orders(obj, data),
+        ]
+
+    def on_orders(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What becomes of what rests or is parked."""
+        return [Effect("Open orders", _open(obj), "stay, and may be cancelled")]
+
+    def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
+        """Ask; what is taken less counts at once, the book follows."""
+        command = phases.request_phase(
+            symbol=obj.symbol,
+            to=self.to,
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+            cancel_resting=self.cancels(data),
+        )
+        return Done(
+            format_html(
+                "{} is asked to become {}. The book follows with {}.",
+                obj.symbol,
+                self.to.label.lower(),
+                show.ref_to(Command, command, f"command {command}"),
+            )
+        )
+
+    def cancels(self, data: Mapping[str, Any]) -> bool | None:
+        """Whether open orders go; None: there is nothing to choose."""
+        return None
+
+
+class Stop(PhaseButton):
+    """Stop trading, with or without the orders that are there."""
+
     form_class: ClassVar[type[ReasonForm]] = PolicyForm
     danger = True
     previews = True
-    permission = "instruments.halt_instrument"
-
-    def shown(self, obj: Instrument) -> bool:
-        """While it is not so already, and not gone for good."""
-        return not self.why_not(obj)
-
-    def why_not(self, obj: Instrument) -> str:
-        """It is so already."""
-        if obj.status == InstrumentStatus.DELISTED:
-            return f"{obj} is delisted for good."
-        if obj.status != self.status or halting.resume_is_pending(obj.pk):
-            return ""
-        return f"{obj} is {obj.get_status_display().lower()} already."
 
     def initial(self, obj: Instrument) -> Mapping[str, Any]:
         """The instrument's own policy."""
         return {"policy": obj.halt_policy}
 
     def cancels(self, data: Mapping[str, Any]) -> bool:
-        """Whether resting orders go."""
+        """As chosen."""
         return bool(data["policy"] == HaltPolicy.CANCEL)
 
-    def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """Status, new orders, resting orders."""
-        resting = resting_capped(obj.pk, CAP)
+    def on_orders(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """They go or stay."""
         gone, stay = "0: all are cancelled, their funds released", "stay, and may be cancelled"
-        return [
-            Effect("Status", market.status(obj), self.status.label),
-            Effect(
-                "New orders and amends",
-                "taken" if obj.status == InstrumentStatus.ACTIVE else "denied",
-                "denied",
-            ),
-            Effect("Resting orders", capped(resting), gone if self.cancels(data) else stay),
-        ]
+        return [Effect("Open orders", _open(obj), gone if self.cancels(data) else stay)]
 
     def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
         """Ask; intake refuses from now on, the book follows."""
-        command = halting.halt_instrument(
+        command = phases.halt_instrument(
             symbol=obj.symbol,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
-            status=self.status,
+            status=self.to,
             cancel_resting=self.cancels(data),
         )
         return Done(
             format_html(
                 "{} is {}: no order is taken from now on. The book follows with {}.",
                 obj.symbol,
-                self.status.label.lower(),
+                self.to.label.lower(),
                 show.ref_to(Command, command, f"command {command}"),
             )
         )
@@ -93,21 +136,21 @@ class Halt(Stop):
     """Stop trading for now."""
 
     name, label, icon = "halt", "Halt", "front_hand"
-    status = InstrumentStatus.HALTED
+    to = InstrumentStatus.HALTED
 
 
 class Maintain(Stop):
     """Stop trading for planned work."""
 
     name, label, icon = "maintenance", "Maintenance", "build"
-    status = InstrumentStatus.MAINTENANCE
+    to = InstrumentStatus.MAINTENANCE
 
 
 class Delist(Stop):
     """Stop trading for good."""
 
     name, label, icon = "delist", "Delist", "delete_forever"
-    status = InstrumentStatus.DELISTED
+    to = InstrumentStatus.DELISTED
     permission = "instruments.change_instrument"
     form_class = ReasonForm
 
@@ -117,43 +160,127 @@ class Delist(Stop):
 
     def intro(self, obj: Instrument) -> str:
         """There is no way back."""
-        return "A delisted instrument never trades again, and all its resting orders are cancelled."
+        return "A delisted instrument never trades again, and all its open orders are cancelled."
 
     def cancels(self, data: Mapping[str, Any]) -> bool:
         """Always."""
         return True
 
 
-class Resume(Button):
-    """Trade again."""
+class CancelOnly(PhaseButton):
+    """Let people out, and nobody in."""
+
+    name, label, icon = "cancel-only", "Cancel only", "door_open"
+    to = InstrumentStatus.CANCEL_ONLY
+    danger = True
+
+
+class Close(PhaseButton):
+    """End the session: day orders end with it."""
+
+    name, label, icon = "close", "Close", "nightlight"
+    to = InstrumentStatus.CLOSED
+    danger = True
+
+    def on_orders(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """Day orders end, the others wait for the next session."""
+        day = Order.objects.in_engine().filter(instrument=obj, time_in_force=TimeInForce.DAY)
+        return [
+            Effect("Day orders", capped(count_capped(day, CAP)), "0: they end, their funds are released"),
+            Effect("Open orders", _open(obj), "all others stay for the next session"),
+        ]
+
+
+class PreOpen(PhaseButton):
+    """Collect orders for the opening."""
+
+    name, label, icon = "pre-open", "Pre-open", "wb_twilight"
+    to = InstrumentStatus.PRE_OPEN
+    permission = "instruments.resume_instrument"
+
+    def on_orders(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """They may cross until the opening."""
+        return [Effect("Open orders", _open(obj), "stay; new ones join them, and nothing matches")]
+
+
+class StartAuction(PhaseButton):
+    """Collect orders with the indicative price published, then uncross."""
+
+    name, label, icon = "auction", "Auction", "gavel"
+    to = InstrumentStatus.AUCTION
+    permission = "instruments.resume_instrument"
+
+    def on_orders(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """They may cross until its end."""
+        return [
+            Effect("Open orders", _open(obj), "stay; new ones join them, and nothing matches"),
+            Effect("The auction ends", "", _auction_end(obj)),
+        ]
+
+
+class EndAuction(PhaseButton):
+    """Uncross now, before the auction's time or where it has none."""
+
+    name, label, icon = "end-auction", "End auction", "sports_score"
+    to = InstrumentStatus.ACTIVE
+    permission = "instruments.resume_instrument"
+
+    def refusal(self, obj: Instrument) -> Refusal | None:
+        """There is none to end."""
+        return _standing(obj).why_not_end_auction()
+
+    def on_orders(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What the uncross would do, from the orders that are there now."""
+        return [Effect("Traded at the auction's price", "", _opening(obj))]
+
+    def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
+        """Ask; it trades once the book has said so."""
+        command = phases.end_auction(
+            symbol=obj.symbol, actor=actor_of(self.request), now=timezone.now(), reason=data["reason"]
+        )
+        return Done(
+            format_html(
+                "The end of the auction of {} is on its way as {}. Reload to see what traded.",
+                obj.symbol,
+                show.ref_to(Command, command, f"command {command}"),
+            )
+        )
+
+
+class Resume(PhaseButton):
+    """Trade again, through an auction where the instrument has one."""
 
     name, label, icon = "resume", "Resume", "play_arrow"
+    to = InstrumentStatus.ACTIVE
     permission = "instruments.resume_instrument"
 
     def shown(self, obj: Instrument) -> bool:
-        """While it is stopped, but not for good."""
-        return obj.status in {InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE}
+        """While it is stopped, but not for good; an auction is ended instead."""
+        lasting = {InstrumentStatus.ACTIVE, InstrumentStatus.AUCTION, InstrumentStatus.DELISTED}
+        return obj.status not in lasting
 
-    def why_not(self, obj: Instrument) -> str:
-        """It trades, or never will."""
-        if obj.status == InstrumentStatus.DELISTED:
-            return f"{obj} is delisted for good."
-        if obj.status == InstrumentStatus.ACTIVE:
-            return f"{obj} is trading already."
-        return f"{obj} is being resumed already." if halting.resume_is_pending(obj.pk) else ""
+    def refusal(self, obj: Instrument) -> Refusal | None:
+        """It trades, will soon, or never will."""
+        return _standing(obj).why_not_resume()
 
     def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """Status, orders."""
-        resting = capped(resting_capped(obj.pk, CAP))
+        """Status, orders, and what would trade at once."""
+        staying, first = _open(obj), phases.opens_as(obj)
+        then = f"Auction, which ends {_auction_end(obj)}; then active"
         return [
-            Effect("Status", market.status(obj), "Active, once the book has said so"),
-            Effect("New orders and amends", "denied", "taken"),
-            Effect("Resting orders", resting, f"{resting}, at their places"),
+            Effect(
+                "Status",
+                market.status(obj),
+                then if first == InstrumentStatus.AUCTION else "Active, once the book has said so",
+            ),
+            Effect("New orders and amends", _taken(obj.status), _taken(first)),
+            Effect("Open orders", staying, f"{staying}, at their places"),
+            Effect("Traded by opening now", "", _opening(obj)),
         ]
 
     def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
         """Ask; it trades once the book has said so."""
-        command = halting.resume_instrument(
+        command = phases.resume_instrument(
             symbol=obj.symbol, actor=actor_of(self.request), now=timezone.now(), reason=data["reason"]
         )
         return Done(
@@ -163,3 +290,29 @@ class Resume(Button):
                 show.ref_to(Command, command, f"command {command}"),
             )
         )
+
+
+def _standing(instrument: Any) -> phases.Standing:
+    """Where it stands, read once for all buttons of a page."""
+    if not hasattr(instrument, "standing"):
+        instrument.standing = phases.standing(instrument)
+    found: phases.Standing = instrument.standing
+    return found
+
+
+def _taken(status: str) -> str:
+    return _TAKEN.get(InstrumentStatus(status), "denied")
+
+
+def _open(instrument: Instrument) -> str:
+    """How many orders rest or are parked."""
+    return capped(in_engine_capped(instrument.pk, CAP))
+
+
+def _auction_end(instrument: Instrument) -> str:
+    seconds = instrument.auction_seconds
+    return f"by itself after {seconds} s" if seconds else "when an operator ends it"
+
+
+def _opening(instrument: Instrument) -> SafeString | str:
+    return opening(indicative(rules_by_id([instrument.pk])[instrument.pk]), instrument)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orders.models import CommandKind, EventKind, OrderStatus, ShardStatus
+from orders.models import CommandKind, EventKind, OrderStatus, Phase, ShardStatus
 from orders.services.engine_codes import REASON_WORD
 from tradeplatform.common.admin.show import Tone
 
@@ -22,17 +22,27 @@ REASONS = {
     "invalid": "a field had an impossible value",
     "unknown_instrument": "the book is not on this shard",
     "operator": "asked by an operator",
-    "mass_cancel": "all orders of the account were cancelled",
-    "halt_cancel": "the halt cancelled resting orders",
+    "mass_cancel": "many orders were cancelled at once",
+    "halt_cancel": "the halt cancelled all open orders",
     "no_change": "nothing would have been different",
-    "already_halted": "it was halted already",
-    "not_halted": "it was not halted",
+    "already_in_phase": "it was in this phase already",
+    "wrong_phase": "the phase took no such order",
     "maintenance": "the instrument went under maintenance",
     "delisted": "the instrument was delisted",
+    "expired": "its time was over",
+    "session_end": "a day order, and the session ended",
+    "linked": "its partner was filled, was triggered or ended",
+    "parent_ended": "its parent ended without filling it",
+    "exit_triggered": "its exit was triggered before it was filled whole",
+    "amount_spent": "what was left of the amount paid for no further lot",
+    "min_quantity": "less than its minimum quantity could trade at once",
+    "reduce_only": "it would have opened a position, or turned one",
 }
 
 ORDER_TONE = {
     OrderStatus.PENDING: Tone.WARN,
+    OrderStatus.WAITING: Tone.QUIET,
+    OrderStatus.PENDING_TRIGGER: Tone.WARN,
     OrderStatus.OPEN: Tone.INFO,
     OrderStatus.PARTIALLY_FILLED: Tone.INFO,
     OrderStatus.FILLED: Tone.GOOD,
@@ -50,16 +60,31 @@ EVENT_TONE = {
     EventKind.CANCEL_REJECTED: Tone.WARN,
     EventKind.AMEND_REJECTED: Tone.WARN,
     EventKind.REDUCED: Tone.WARN,
-    EventKind.HALTED: Tone.BAD,
-    EventKind.RESUMED: Tone.GOOD,
+    EventKind.PHASE_CHANGED: Tone.WARN,
+    EventKind.MASS_CANCELLED: Tone.BAD,
+    EventKind.TRIGGERED: Tone.INFO,
+    EventKind.ACTIVATED: Tone.INFO,
+    EventKind.TRAILED: Tone.QUIET,
+    EventKind.DISPLAYED: Tone.QUIET,
+    EventKind.TIME: Tone.QUIET,
 }
 
 COMMAND_TONE = {
     CommandKind.NEW: Tone.INFO,
     CommandKind.CANCEL: Tone.QUIET,
     CommandKind.AMEND: Tone.INFO,
-    CommandKind.HALT: Tone.BAD,
-    CommandKind.RESUME: Tone.GOOD,
+    CommandKind.PHASE: Tone.WARN,
+    CommandKind.TIME: Tone.QUIET,
+    CommandKind.MASS_CANCEL: Tone.BAD,
+}
+
+PHASE_TONE = {
+    Phase.OPEN: Tone.GOOD,
+    Phase.PRE_OPEN: Tone.INFO,
+    Phase.AUCTION: Tone.INFO,
+    Phase.CANCEL_ONLY: Tone.WARN,
+    Phase.HALTED: Tone.BAD,
+    Phase.CLOSED: Tone.QUIET,
 }
 
 SHARD_TONE = {ShardStatus.RUNNING: Tone.GOOD, ShardStatus.STOPPED: Tone.BAD}

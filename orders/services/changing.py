@@ -95,6 +95,7 @@ def amend_order(
     trigger_price: Decimal | None = None,
     actor: Actor,
     now: datetime,
+    reason: str = "",
 ) -> Requested:
     """Ask for a new price, a new total quantity (filled part included), or a new trigger price.
 
@@ -131,6 +132,7 @@ def amend_order(
                     price_ticks=new.price_ticks,
                     quantity_lots=new.lots,
                     held=extra,
+                    reason=reason,
                 )
             ],
             actor=actor,

@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.models import Role
 from instruments.models import Asset, Instrument, InstrumentStatus
-from orders.models import Command, CommandKind, Side
+from orders.models import Command, CommandKind, Phase, Side
 from tests.admin.conftest import Lived, SignIn
 from tests.admin.pressing import errors, filled, press, recorded, said
 from tests.admin.registry import act, address
@@ -41,7 +41,7 @@ class TestEveryStop:
         assert (record.actor_id, record.reason) == (client.user.id, REASON)  # type: ignore[attr-defined]
         assert (record.before, record.after["status"]) == ({"status": "active"}, status)
         market.drain()
-        assert market.book().halted
+        assert market.book().phase == Phase.HALTED
 
     def test_pressed_twice_stops_once(self, name: str, status: str, boss: Client, lived: Lived) -> None:
         button = act(Instrument, lived.market.instrument.pk, name)
@@ -52,7 +52,7 @@ class TestEveryStop:
 
         assert second.status_code == 302
         assert f"{lived.market.symbol} is {status}" in said(second)
-        assert Command.objects.filter(kind=CommandKind.HALT).count() == 1
+        assert Command.objects.filter(kind=CommandKind.PHASE).count() == 1
 
     def test_wants_a_reason(self, name: str, status: str, boss: Client, lived: Lived) -> None:
         answer = press(boss, act(Instrument, lived.market.instrument.pk, name), confirm=True, reason="")
@@ -82,7 +82,7 @@ class TestHalt:
 
         assert [(e.label, e.before, e.after) for e in keep.context["effects"][1:]] == [
             ("New orders and amends", "taken", "denied"),
-            ("Resting orders", "2", "stay, and may be cancelled"),
+            ("Open orders", "2", "stay, and may be cancelled"),
         ]
         assert cancel.context["effects"][2].after == "0: all are cancelled, their funds released"
         assert of(lived.market.instrument).status == "active"
@@ -136,7 +136,7 @@ class TestResume:
         assert answer.status_code == 302
         assert of(instrument).status == "halted"
         halted.market.drain()
-        assert (of(instrument).status, halted.market.book().halted) == ("active", False)
+        assert (of(instrument).status, halted.market.book().phase) == ("active", Phase.OPEN)
         (record,) = recorded("instruments.trading.resume")
         assert (record.reason, record.after["status"]) == (REASON, "active")
 
@@ -148,7 +148,7 @@ class TestResume:
         second = boss.post(button, data)
 
         assert f"{halted.market.symbol} is being resumed already." in said(second)
-        assert Command.objects.filter(kind=CommandKind.RESUME).count() == 1
+        assert Command.objects.filter(phase=Phase.OPEN).count() == 1
         assert len(recorded("instruments.trading.resume")) == 1
 
     def test_halted_again_before_the_book_spoke_may_be_resumed_again(
@@ -185,7 +185,7 @@ class TestResume:
         )
 
         assert answer.status_code == 403
-        assert Command.objects.filter(kind=CommandKind.RESUME).count() == 0
+        assert Command.objects.filter(phase=Phase.OPEN).count() == 0
 
 
 class TestEdit:

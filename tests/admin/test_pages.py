@@ -112,6 +112,7 @@ def test_market_hands_the_browser_what_the_feed_needs(boss: Client, lived: Lived
         "price_decimals": 2,
         "quantity_decimals": 4,
         "api": f"/api/v1/instruments/{lived.market.symbol}",
+        "armed": f"/admin/market/{lived.market.symbol}/armed/",
         "socket": "ws://localhost:8001/ws/v1",
     }
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.db import connection
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
-from orders.models import Command, CommandKind, CommandStatus, Event, EventKind, OrderType, Side, TimeInForce
+from orders.models import Command, CommandKind, CommandStatus, Event, EventKind, OrderType, TimeInForce
 from orders.services.expiring import _DUE, expire_due
 from orders.services.phases import request_phase
 from orders.tasks import expire_due_orders
@@ -34,17 +31,17 @@ def trader(market: Market) -> TradingAccount:
     return market.trader()
 
 
-def dated(market: Market, trader: TradingAccount, *, until: datetime = SOON, **how: Any) -> int:
+def dated(market: Market, trader: TradingAccount, *, until: datetime = SOON) -> int:
     """A bid of 1 at 49000, good till `until`; in the book."""
-    order = market.request(trader, Side.BUY, 1, 49000)
-    how = {"time_in_force": TimeInForce.GTD, "expires_at": until} | how
-    order_id = market.send(replace(order, **how)).order_id
+    order_id = market.buy(trader, 1, 49000, tif=TimeInForce.GTD, expires_at=until)
     market.drain()
     return order_id
 
 
 def day_order(market: Market, trader: TradingAccount) -> int:
-    return dated(market, trader, time_in_force=TimeInForce.DAY, expires_at=None)
+    order_id = market.buy(trader, 1, 49000, tif=TimeInForce.DAY)
+    market.drain()
+    return order_id
 
 
 def times_waiting() -> int:
@@ -119,10 +116,7 @@ def test_only_books_with_something_due_are_asked(market: Market, trader: Trading
 
 
 def test_an_order_the_book_has_not_seen_yet_is_due_too(market: Market, trader: TradingAccount) -> None:
-    order = replace(
-        market.request(trader, Side.BUY, 1, 49000), time_in_force=TimeInForce.GTD, expires_at=SOON
-    )
-    order_id = market.send(order).order_id
+    order_id = market.buy(trader, 1, 49000, tif=TimeInForce.GTD, expires_at=SOON)
 
     expire_due(now=SOON)
     market.drain(now=SOON)
@@ -131,9 +125,10 @@ def test_an_order_the_book_has_not_seen_yet_is_due_too(market: Market, trader: T
 
 
 def test_a_parked_order_expires_like_any_other(market: Market, trader: TradingAccount) -> None:
-    order_id = dated(
-        market, trader, type=OrderType.STOP_LIMIT, price=Decimal(51000), trigger_price=Decimal(51000)
+    order_id = market.buy(
+        trader, 1, 51000, kind=OrderType.STOP_LIMIT, trigger=51000, tif=TimeInForce.GTD, expires_at=SOON
     )
+    market.drain()
     assert stored(order_id).status == "pending_trigger"
 
     expire_due(now=SOON)

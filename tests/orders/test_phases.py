@@ -12,9 +12,10 @@ import pytest
 from accounts.models import TradingAccount
 from audit.models import AuditRecord
 from instruments.models import Instrument, InstrumentStatus
+from instruments.selectors import require_rules
 from orders.indicative import Indicative, indicative
 from orders.models import Command, CommandKind, Event, EventKind, Phase, Side
-from orders.services import phases
+from orders.services import books, phases
 from orders.services.phases import (
     end_auction,
     end_due_auctions,
@@ -295,9 +296,7 @@ class TestAuction:
 
     def test_the_indicative_is_what_the_end_trades(self, collecting: Market) -> None:
         buyer, seller, orders = self.cross(collecting)
-        rules = phases.rules_by_id([collecting.instrument.id])[collecting.instrument.id]
-
-        found = indicative(rules)
+        found = indicative(require_rules(collecting.symbol))
         assert found is not None
         assert [short(value) for value in (found.price, found.quantity, found.surplus)] == ["50000", "4", "1"]
         end(collecting)
@@ -419,7 +418,8 @@ class TestAtOnce:
             resume(market)
             market.drain()
 
-            all_at_once([lambda: end_due_auctions(now=due), partial(halt, market)], threads=2)
+            works = [partial(end_due_auctions, now=due), partial(halt, market)]
+            all_at_once(works, threads=2)
             market.drain()
 
             assert (of(market).status, market.book().phase) == ("halted", Phase.HALTED)
@@ -429,7 +429,7 @@ class TestIndicative:
     """The rule by hand: most volume, least surplus, nearest the last price, the lower."""
 
     def of(self, market: Market) -> Indicative | None:
-        return indicative(phases.rules_by_id([market.instrument.id])[market.instrument.id])
+        return indicative(require_rules(market.symbol))
 
     def collected(self, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> Market:
         market = make_market()
@@ -465,8 +465,6 @@ class TestIndicative:
 
         shown = found and tuple(short(value) for value in (found.price, found.quantity, found.surplus))
         assert shown == expected
-        from orders.services import books  # noqa: PLC0415
-
         price, lots, surplus = books._engines[market.shard.id].engine.indicative(market.instrument.id)
         instrument = market.instrument
         ours = (

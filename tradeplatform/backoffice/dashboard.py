@@ -29,6 +29,7 @@ from tradeplatform.common.admin.panels import Panel, Table, columns
 
 MINUTES = 30
 _BOOKS, _ACTS, _ACT_DAYS = 12, 10, 90
+_STOPPED = {InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE, InstrumentStatus.CANCEL_ONLY}
 
 
 def dashboard(request: HttpRequest) -> dict[str, Any]:
@@ -121,23 +122,30 @@ def _add_shards(page: dict[str, Any], now: datetime) -> None:
 
 
 def _add_stopped(page: dict[str, Any]) -> None:
-    """A tile, and the instruments that do not trade though they are meant to."""
-    stopped = list(
-        Instrument.objects.filter(status__in=[InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE])
-        .order_by("symbol")
-        .select_related("base", "quote")
-    )
+    """A tile, and the instruments that do not trade, for now."""
+    lasting = [InstrumentStatus.ACTIVE, InstrumentStatus.DELISTED]
+    known = Instrument.objects.select_related("base", "quote").order_by("symbol")
+    rows = list(known.exclude(status__in=lasting))
+    stopped = [row for row in rows if row.status in _STOPPED]
     url = show.list_of(Instrument, status=InstrumentStatus.HALTED)
-    note = "All others take orders" if stopped else "Every instrument takes orders"
+    note = (
+        f"{len(rows) - len(stopped)} more are closed or collect orders" if rows else "Every instrument trades"
+    )
     page["tiles"].append(_tile("Instruments stopped", len(stopped), note, url, "bad" if stopped else ""))
-    if stopped:
+    if rows:
         page["panels"].append(
             Table(
-                "Instruments stopped",
-                columns("Instrument", "Status", "Market", "Changed (UTC)"),
+                "Instruments that do not trade now",
+                columns("Instrument", "Status", "Market", "Changed (UTC)", "Auction ends (UTC)"),
                 [
-                    [show.ref(i), market.status(i), trading.market(i), show.when(i.updated_at)]
-                    for i in stopped
+                    [
+                        show.ref(row),
+                        market.status(row),
+                        trading.market(row),
+                        show.when(row.updated_at),
+                        show.when(row.auction_ends_at),
+                    ]
+                    for row in rows
                 ],
                 empty="",
             )

@@ -54,20 +54,37 @@ export class DepthChart {
   }
 }
 
-// x rising; bids summed from the best downwards, asks from the best upwards.
+// x rising; at each price what is bid there or above, and what is asked there or below. Where bids and asks
+// cross, before an opening, both are drawn over each other.
 export function depthSeries(bids, asks) {
-  const summed = (levels) => {
-    let sum = 0;
-    return levels.map(([price, quantity]) => {
+  const left = summed(bids);
+  const right = summed(asks);
+  const prices = [...new Set([...left.keys(), ...right.keys()])].sort((one, other) => one - other);
+  return [prices, along(prices.toReversed(), left).reverse(), along(prices, right)];
+}
+
+function summed(levels) {
+  let sum = 0;
+  return new Map(
+    levels.map(([price, quantity]) => {
       sum += Number(quantity);
       return [Number(price), sum];
-    });
-  };
-  const left = summed(bids).reverse();
-  const right = summed(asks);
-  return [
-    [...left, ...right].map(([price]) => price),
-    [...left.map(([, sum]) => sum), ...right.map(() => null)],
-    [...left.map(() => null), ...right.map(([, sum]) => sum)],
-  ];
+    }),
+  );
+}
+
+// The sums at all prices, in the order in which they grow; none before the first and after the last level.
+function along(prices, sums) {
+  let left = sums.size;
+  let sum = null;
+  return prices.map((price) => {
+    if (left === 0) {
+      return null;
+    }
+    if (sums.has(price)) {
+      sum = sums.get(price);
+      left -= 1;
+    }
+    return sum;
+  });
 }

@@ -36,6 +36,9 @@ function middle(ask, bid, facts) {
   if (!ask || !bid) {
     return ["One side is empty: no spread"];
   }
+  if (Number(bid.price) >= Number(ask.price)) {
+    return ["Bids and asks cross: they are uncrossed at the opening"];
+  }
   const spread = Number(ask.price) - Number(bid.price);
   const centre = (Number(ask.price) + Number(bid.price)) / 2;
   const share = ((spread / centre) * 10000).toFixed(1);

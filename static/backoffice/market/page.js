@@ -1,6 +1,8 @@
 // The market page: one feed, one book, and what draws them. Drawing happens once a frame at most, whatever
 // the feed's rate.
 
+import { ArmedOrders } from "./armed.js";
+import { AuctionBar } from "./auction.js";
 import { Book } from "./book.js";
 import { CandleChart } from "./candles.js";
 import { DepthChart } from "./depth.js";
@@ -16,6 +18,10 @@ const LINK_WORDS = {
 };
 const STATUS_WORDS = {
   active: ["Active", "bo-good"],
+  pre_open: ["Pre-open", "bo-info"],
+  auction: ["Auction", "bo-info"],
+  cancel_only: ["Cancel only", "bo-warn"],
+  closed: ["Closed", "bo-quiet"],
   halted: ["Halted", "bo-bad"],
   maintenance: ["Maintenance", "bo-warn"],
   delisted: ["Delisted", "bo-quiet"],
@@ -27,6 +33,8 @@ const places = { asks: place("asks"), bids: place("bids"), middle: place("middle
 const book = new Book();
 const depth = new DepthChart(place("depth"), facts);
 const candles = new CandleChart(place("candles"), facts);
+const auction = new AuctionBar(place("phase"), facts);
+const armed = new ArmedOrders(place("armed"), place("armed-summary"), facts);
 const tape = [];
 const bookChannel = { channel: "book", symbol: facts.symbol };
 let waiting = false;
@@ -92,12 +100,18 @@ function takeTicker(ticker) {
     const value = ticker[target.dataset.ticker];
     target.textContent = value === null || value === undefined ? "–" : grouped(value);
   }
+  armed.moved(ticker.last);
   if (ticker.open && ticker.last) {
     const change = (Number(ticker.last) / Number(ticker.open) - 1) * 100;
     const target = document.querySelector('[data-ticker="change"]');
     target.textContent = `${change >= 0 ? "+" : ""}${change.toFixed(2)} %`;
     target.className = change >= 0 ? "mk-up" : "mk-down";
   }
+}
+
+function takeStatus(message) {
+  badge(place("status").firstElementChild ?? place("status"), STATUS_WORDS[message.status]);
+  auction.takeStatus(message);
 }
 
 function badge(target, [words, tone]) {
@@ -112,7 +126,10 @@ const feed = new Feed(
     book: takeBook,
     trade: takeTrades,
     ticker: takeTicker,
-    status: (message) => badge(place("status").firstElementChild ?? place("status"), STATUS_WORDS[message.status]),
+    status: takeStatus,
+    indicative: (message) => auction.takeIndicative(message),
+    welcome: (message) => auction.clock(message.time),
+    heartbeat: (message) => auction.clock(message.time),
   },
   (state) => {
     badge(place("link"), LINK_WORDS[state]);

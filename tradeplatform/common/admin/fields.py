@@ -29,11 +29,14 @@ class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):
         return None if value is None else str(value)
 
 
-def amount_field(label: str, *, help_text: str = "", signed: bool = False) -> forms.DecimalField:
+def amount_field(
+    label: str, *, help_text: str = "", signed: bool = False, required: bool = True
+) -> forms.DecimalField:
     """A decimal that must be finite; more than zero unless `signed`."""
     return forms.DecimalField(
         label=label,
         help_text=help_text,
+        required=required,
         max_digits=38,
         decimal_places=18,
         min_value=None if signed else Decimal(0),
