@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from instruments.scaling import short_text
 from orders.models import OrderType, Side, StpMode, TimeInForce, TriggerBy
@@ -110,9 +111,16 @@ _CONDITIONS = (
 )  # fmt: skip
 
 
+_values = attrgetter(*_CONDITIONS)
+_NONE = (None,) * len(_CONDITIONS)
+
+
 def conditions(order: NewOrder) -> dict[str, Decimal | TriggerBy | datetime]:
     """The conditions that an order states, by name."""
-    return {name: value for name in _CONDITIONS if (value := getattr(order, name)) is not None}
+    values = _values(order)
+    if values == _NONE:
+        return {}
+    return {name: value for name, value in zip(_CONDITIONS, values, strict=True) if value is not None}
 
 
 def fingerprint(order: NewOrder, *, listed: str = "") -> str:
