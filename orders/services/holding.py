@@ -81,11 +81,13 @@ def claim_of(order: Order | OrderState, *, decimals: int, lot_size: Decimal) -> 
     )
 
 
-def holds_of(claims: Iterable[Claim]) -> dict[int, Decimal]:
-    """What each live order of one list must hold: quote for a buy, base for a sell.
+def hold_alone(claim: Claim) -> Decimal:
+    """What an order must hold that belongs to no list: quote for a buy, base for a sell."""
+    return _need(claim, {})
 
-    All live orders of the list, or one order that belongs to none: what is left out is taken to have ended.
-    """
+
+def holds_of(claims: Iterable[Claim]) -> dict[int, Decimal]:
+    """What each live order of one list must hold; what is left out is taken to have ended."""
     by_id = {claim.id: claim for claim in claims}
     holds: dict[int, Decimal] = {}
     brings = {claim.id: claim.leaves for claim in by_id.values() if claim.buy}

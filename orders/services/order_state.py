@@ -140,7 +140,7 @@ class OrderState:
 
 _READ = ", ".join(field.name for field in fields(OrderState) if field.name != "touched")
 
-# Columns that events change, with their types.
+# Columns that events change beside the status, with their types.
 _CHANGED = {
     "price": "numeric",
     "quantity": "numeric",
@@ -150,7 +150,6 @@ _CHANGED = {
     "filled_notional": "numeric",
     "fee_accrued": "numeric",
     "held": "numeric",
-    "status": "text",
     "reason": "text",
     "priority": "bigint",
     "last_seq": "bigint",
@@ -173,7 +172,8 @@ def _write(orders: Sequence[OrderState], columns: Mapping[str, str], now: dateti
             now,
             [order.id for order in orders],
             [order.created_at for order in orders],
-            *([_plain(getattr(order, name)) for order in orders] for name in columns),
+            [order.status.value for order in orders],
+            *([getattr(order, name) for order in orders] for name in columns),
         ],
     )
 
@@ -184,11 +184,8 @@ def _statement(columns: tuple[tuple[str, str], ...]) -> str:
     arrays = ", ".join(f"%s::{kind}[]" for _name, kind in columns)
     names = ", ".join(name for name, _type in columns)
     return (
-        f"UPDATE orders_order SET {changes}, updated_at = %s"  # noqa: S608 - our own words
-        f" FROM unnest(%s::bigint[], %s::timestamptz[], {arrays}) AS n(id, created_at, {names})"
+        f"UPDATE orders_order SET status = n.status, {changes}, updated_at = %s"  # noqa: S608 - our own words
+        f" FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], {arrays})"
+        f" AS n(id, created_at, status, {names})"
         " WHERE orders_order.id = n.id AND orders_order.created_at = n.created_at"
     )
-
-
-def _plain(value: object) -> object:
-    return value.value if isinstance(value, OrderStatus) else value

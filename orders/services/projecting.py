@@ -20,7 +20,7 @@ from instruments.scaling import product
 from instruments.selectors import Rules
 from orders.models import EventKind, Link, Liquidity, OrderStatus, Side, event_id
 from orders.services import engine_codes
-from orders.services.holding import claim_of, fee_step, holds_of
+from orders.services.holding import Claim, claim_of, fee_step, hold_alone, holds_of
 from orders.services.journal import moment
 from orders.services.order_state import OrderState
 from orders.services.phases import Settled, settle_status, status_of
@@ -105,24 +105,25 @@ class Projection:
             if order.list_id:
                 lists.setdefault(order.list_id, []).append(order)
             elif order.touched:
-                self._settle([order])
+                self._hold(order, hold_alone(self._claim(order)) if order.is_live else _ZERO)
         for members in lists.values():
             if any(order.touched for order in members):
                 self._settle(members)
 
     def _settle(self, orders: Sequence[OrderState]) -> None:
         """A hold may move from one order of a list to another: only their sum must be there."""
-        rules = self.rules[orders[0].instrument_id]
-        needs = holds_of(
-            claim_of(order, decimals=rules.quote_decimals, lot_size=rules.lot_size)
-            for order in orders
-            if order.is_live
-        )
+        needs = holds_of(self._claim(order) for order in orders if order.is_live)
         for order in orders:
-            needed = needs.get(order.id, _ZERO)
-            if needed != order.held:
-                self.ledger.hold(self._holding_account(order), needed - order.held)
-                order.held, order.touched = needed, True
+            self._hold(order, needs.get(order.id, _ZERO))
+
+    def _claim(self, order: OrderState) -> Claim:
+        rules = self.rules[order.instrument_id]
+        return claim_of(order, decimals=rules.quote_decimals, lot_size=rules.lot_size)
+
+    def _hold(self, order: OrderState, needed: Decimal) -> None:
+        if needed != order.held:
+            self.ledger.hold(self._holding_account(order), needed - order.held)
+            order.held, order.touched = needed, True
 
     def _holding_account(self, order: OrderState) -> LockedAccount:
         rules = self.rules[order.instrument_id]
