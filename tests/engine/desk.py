@@ -168,6 +168,7 @@ class Desk:
         for side in (Side.SELL, Side.BUY):
             events = self.new(side, 1, price, order_id=1_000_000 + self.commands)
         self.orders = orders
+        assert trades(events)[0][2] == price
         return events
 
     # --- What there is
