@@ -69,7 +69,7 @@ def _required_holds() -> tuple[int, Sequence[dict[str, Any]]]:
         SELECT o.id, o.side = 'buy' AS buy, o.leaves, coalesce(o.price, o.protection_price) AS price,
                greatest(o.maker_fee_rate, o.taker_fee_rate) AS fee_rate, o.fee_accrued, q.decimals,
                i.lot_size, o.quote_quantity AS amount, o.link = 'attached' AS attached, o.parent_id,
-               o.partner_id, o.held, o.list_id
+               o.partner_id, o.status = 'pending' AS pending, o.held, o.list_id
         FROM orders_order o JOIN instruments_instrument i ON i.id = o.instrument_id
         JOIN instruments_asset q ON q.id = i.quote_id WHERE o.status IN {_LIVE}"""
     )

@@ -14,7 +14,8 @@ ceil(A * (1 + R)); a seller the lots that bring A at his protection price.
 Orders of one list (`list_id`) share what they need, see `holds_of`:
 
 - *A pair* (each names the other as partner) of one side holds the greater of the two needs: only one of them
-  can ever trade. The order with the lower id holds its own need, the other what it needs beyond that.
+  can ever trade. The order with the lower id holds its own need, the other what it needs beyond that. One
+  that the book is still to see when its partner has traded or ended holds nothing: the book will refuse it.
 - *A child* of a parent that lives and is yet to be filled: an attached order needs what is open of it and of
   its parent together, because each fill of the parent becomes open quantity of the child.
 - *A sell child of a buy parent* needs less by what is open of its parent: a fill brings as much of the base
@@ -32,7 +33,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from instruments.scaling import EXACT, product, round_down, round_up
-from orders.models import Link, Order, Side
+from orders.models import Link, Order, OrderStatus, Side
 
 if TYPE_CHECKING:
     from orders.services.order_state import OrderState
@@ -58,6 +59,7 @@ class Claim(NamedTuple):
     attached: bool = False
     parent_id: int = 0
     partner_id: int = 0
+    pending: bool = False
 
 
 def claim_of(order: Order | OrderState, *, decimals: int, lot_size: Decimal) -> Claim:
@@ -78,6 +80,7 @@ def claim_of(order: Order | OrderState, *, decimals: int, lot_size: Decimal) -> 
         order.link == Link.ATTACHED,
         order.parent_id,
         order.partner_id,
+        order.status == OrderStatus.PENDING,
     )
 
 
@@ -95,9 +98,13 @@ def holds_of(claims: Iterable[Claim]) -> dict[int, Decimal]:
         claim = by_id[number]
         if number in holds:
             continue
-        need = _need(claim, by_id)
-        partner = by_id.get(claim.partner_id)
-        if partner is None or partner.partner_id != number or partner.buy != claim.buy:
+        need, partner = _need(claim, by_id), by_id.get(claim.partner_id)
+        if partner is not None and partner.partner_id != number:
+            partner = None
+        if partner is None and claim.partner_id and claim.pending:
+            holds[number] = _ZERO
+            continue
+        if partner is None or partner.buy != claim.buy:
             holds[number] = need - _brought(claim, need, brings)
             continue
         # It has the lower id: its partner would have been here before it.

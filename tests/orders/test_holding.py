@@ -161,6 +161,10 @@ FIRST, SECOND = {"partner_id": 2}, {"partner_id": 1}
         ([sell(1, 3, **FIRST), buy(2, 1, **SECOND)], {1: "3", 2: "100.1"}),
         ([sell(1, 3), sell(2, 3, **SECOND)], {1: "3", 2: "3"}),
         ([sell(2, 3, **SECOND)], {2: "3"}),
+        # Its partner has traded or ended: the book will refuse what it has not seen.
+        ([sell(2, 3, **SECOND, pending=True)], {2: "0"}),
+        ([sell(1, 2), sell(2, 3, **SECOND, pending=True)], {1: "2", 2: "0"}),
+        ([sell(1, 3, **FIRST), sell(2, 3, **SECOND, pending=True)], {1: "3", 2: "0"}),
         # Sell children of a buy parent: what its fills are still to bring need not be held.
         ([buy(9, 3), sell(1, 3, parent_id=9)], {9: "300.3", 1: "0"}),
         ([buy(9, 1), sell(1, 3, parent_id=9)], {9: "100.1", 1: "2"}),

@@ -95,6 +95,22 @@ class TestPairs:
         assert [stored(order_id).status for order_id in pair] == ["open", "pending"]
         assert (holds(*pair), money(seller, market.instrument.base)) == (["4", "0"], ("4", "4"))
 
+    @pytest.mark.parametrize("bought", [1, 4])
+    def test_one_that_trades_before_the_book_has_seen_the_other_leaves_it_nothing(
+        self, market: Market, bought: int
+    ) -> None:
+        seller = market.trader(base=4)
+        market.buy(market.trader(), bought, 50100)
+        market.drain()
+        pair = sell_pair(market, seller)
+
+        market.step()
+        assert (stored(pair[1]).status, holds(*pair)) == ("pending", [str(4 - bought), "0"])
+        assert money(seller, market.instrument.base) == (str(4 - bought),) * 2
+
+        market.drain()
+        assert ends(pair[1]) == [("rejected", "linked")]
+
     def test_the_first_fill_ends_the_other_and_cuts_the_link(self, market: Market) -> None:
         seller = market.trader(base=4)
         pair = sell_pair(market, seller)
