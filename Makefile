@@ -25,6 +25,11 @@ ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o -type f \
 	\( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print 2>/dev/null)
 PACKAGES := $(VENV)/.packages-installed
 ENGINE := $(VENV)/.engine-built
+# Of make soak: a recording to replay, commands for engine and model, seconds for each fuzz target. (Without
+# sanitizers libFuzzer runs on the stable toolchain; the engine has no unsafe code that they could look at.)
+FILE ?=
+COMMANDS ?= 10000000
+FUZZ_SECONDS ?= 60
 
 .PHONY: help setup run test lint format bench soak lock clean tools
 
@@ -62,9 +67,13 @@ bench: setup ## Measure engine, orders and feed, as ratios in one run each.
 	$(BIN)/python -m tests.bench.bench_feed
 	$(BIN)/python -m tests.bench.bench_engine
 
-soak: setup ## Trade for two minutes with faults, then check all invariants; FILE=recording: replay it so too.
+soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
 	$(BIN)/python -m tests.simulation.soak
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
+	cd engine && DIFFERENTIAL_COMMANDS=$(COMMANDS) cargo test --locked --release --test long_run -- --nocapture
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	cd engine && for target in decode restore stream; do mkdir -p fuzz/corpus/$$target && \
+		cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4000 || exit 1; done
 
 lock: setup ## Resolve pyproject.toml again into requirements.txt, with hashes.
 	@{ echo "# Everything a checkout installs, for running, testing and building, with the hashes of its files."; \

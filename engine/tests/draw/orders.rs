@@ -159,11 +159,17 @@ impl Draw {
         order
     }
 
-    /// Once in a while: one field as it should not be.
+    /// Once in a while: a field, or a few, as they should not be.
     pub(super) fn spoil(&self, numbers: &mut impl Numbers, order: &mut Command) {
-        if !numbers.once_in(self.wild) {
-            return;
+        if numbers.once_in(self.wild) {
+            self.spoil_field(numbers, order);
+            while numbers.once_in(3) {
+                self.spoil_field(numbers, order);
+            }
         }
+    }
+
+    fn spoil_field(&self, numbers: &mut impl Numbers, order: &mut Command) {
         let far = numbers.one_of(&FAR);
         let other = numbers.within(-1, self.ids);
         let terms = &mut order.terms;
