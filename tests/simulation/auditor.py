@@ -63,6 +63,7 @@ class Asked:
     reserved: Decimal = Decimal(0)
     reason: str = ""
     cancel_resting: bool = False
+    account: int = 0
 
 
 @dataclass
@@ -149,6 +150,15 @@ class Auditor:
         terms = self.terms[self.instruments[order.id]]
         self.waiting[terms.shard].append(Asked("cancel", terms.id, order, reason=reason))
 
+    def asked_cancel_all(self, account: int) -> list[Order]:
+        """All orders of an account were asked to be cancelled, by one command for each book of theirs."""
+        live = [o for _, o in sorted(self.orders.items()) if o.is_live and o.account == account]
+        for instrument in sorted({self.instruments[order.id] for order in live}):
+            self.waiting[self.terms[instrument].shard].append(
+                Asked("cancel_all", instrument, account=account)
+            )
+        return live
+
     def amend_denial_of(self, order: Order, price: Decimal | None, quantity: Decimal | None) -> str:
         """The code with which an amend must be refused; "" when it must be taken."""
         terms = self.terms[self.instruments[order.id]]
@@ -225,6 +235,8 @@ class Auditor:
             book.halt(cancel_resting=asked.cancel_resting)
         elif asked.kind == "resume":
             book.resume()
+        elif asked.kind == "cancel_all":
+            book.cancel_all(asked.account)
         elif asked.order is not None and asked.kind == "new":
             book.new(asked.order)
         elif asked.order is not None and asked.kind == "cancel":
@@ -296,7 +308,8 @@ class Auditor:
 
     def _compare_book(self, terms: Terms, book: Book) -> None:
         row = models.Book.objects.get(instrument=terms.id)
-        assert (row.seq, row.halted) == (book.seq, book.halted), terms.symbol
+        phase = models.Phase.HALTED if book.halted else models.Phase.OPEN
+        assert (row.seq, row.phase) == (book.seq, phase), terms.symbol
         assert row.last_price_ticks * terms.tick == book.last_price
         assert Instrument.objects.get(id=terms.id).status == self.status[terms.id]
         seqs = (
@@ -313,7 +326,7 @@ class Auditor:
         assert not bids or not asks or max(bids) < min(asks), f"{terms.symbol} is crossed"
         engine = books.rebuild([row])  # raises when the stored hash is not that of the open orders
         engine.check()
-        queue = [order.order_id for order in codec.iter_resting(engine.open_orders(terms.id))]
+        queue = [order.order_id for order in codec.iter_open(engine.open_orders(terms.id))]
         assert queue == [order.id for order in sorted(book.resting, key=lambda order: order.place)]
         self._compare_cached_engine(terms, row)
 

@@ -97,6 +97,13 @@ class Book:
         else:
             self.seq += 1
 
+    def cancel_all(self, account: int) -> None:
+        """One answer for the account, then each of its orders, oldest place first."""
+        self.seq += 1
+        for order in sorted(self.resting, key=lambda order: order.place):
+            if order.account == account:
+                self._cancel(order, "mass_cancel")
+
     def amend(self, order: Order, price: Decimal | None, quantity: Decimal | None) -> None:
         """Less at the same price keeps the place; anything else takes a new one, as a taker first."""
         self.seq += 1

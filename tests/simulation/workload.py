@@ -140,7 +140,8 @@ class Workload:
         requests = [self._request() for _ in range(self.rng.choice([1, 1, 1, 2, 5, 12]))]
         if self.rng.random() < 0.2:
             named_twice = self.rng.choice(requests)
-            requests += [named_twice, replace(named_twice, quantity=2 * named_twice.quantity)]
+            twice = 2 * (named_twice.quantity or Decimal(1))
+            requests += [named_twice, replace(named_twice, quantity=twice)]
         taken: dict[str | None, tuple[NewOrder, int]] = {}
         outcomes = submit_orders(orders=requests, actor=ACTOR, source=Source.API, now=self.now)
         assert len(outcomes) == len(requests)
@@ -220,10 +221,8 @@ class Workload:
         """Everything an account has open."""
         account = self.rng.choice(self.accounts)
         requested = cancel_all_orders(account_id=account.id, actor=ACTOR, now=self.now)
-        live = [o for _, o in sorted(self.auditor.orders.items()) if o.is_live and o.account == account.id]
+        live = self.auditor.asked_cancel_all(account.id)
         assert [request.order_id for request in requested] == [order.id for order in live]
-        for order in live:
-            self.auditor.asked_cancel(order, "mass_cancel")
         self._count("cancel all")
 
     # --- What operators do
@@ -391,7 +390,7 @@ class Workload:
             post_only=request.post_only,
             stp=str(request.stp_mode),
             limit=request.price if request.price is not None else protection,
-            quantity=request.quantity,
+            quantity=request.quantity or Decimal(0),
             maker_rate=terms.maker_rate,
             taker_rate=terms.taker_rate,
         )
