@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -25,6 +26,7 @@ from tradeplatform.common.api_input import (
     WordField,
 )
 
+_ZONED = re.compile(r"T.*(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.ASCII)
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -46,6 +48,16 @@ class MomentField(serializers.DateTimeField):
         if not _FIRST <= moment < _LAST:
             raise ValidationError("There is no market at that time.")
         return moment
+
+
+class ExpiryField(MomentField):
+    """A moment that says its zone: what money depends on is not guessed."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Return the moment."""
+        if not isinstance(value, str) or not _ZONED.search(value):
+            raise ValidationError("Write a moment with its zone, such as 2030-01-31T12:00:00Z.")
+        return super().to_internal_value(value)
 
 
 class WaitQuery(StrictSerializer):
@@ -149,7 +161,7 @@ class LegInput(StrictSerializer):
     reduce_only = FlagField(
         default=False, help_text="Sell no more than what is available of the base asset when it is placed."
     )
-    expires_at = MomentField(required=False, allow_null=True, help_text="When a gtd order ends.")
+    expires_at = ExpiryField(required=False, allow_null=True, help_text="When a gtd order ends.")
 
 
 class OrderInput(LegInput):

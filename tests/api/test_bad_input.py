@@ -14,6 +14,11 @@ from tests.api.client import Api, order_body, refused, signed_in
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market
 
 _FORTY_DIGITS = "1234567890" * 4
+_CONDITIONS = (
+    "trigger_price", "trail_amount", "trail_percent", "trail_step", "limit_offset", "display_quantity",
+    "min_quantity", "quote_quantity", "protection_price",
+)  # fmt: skip
+_STOP = {"type": "stop", "price": None, "trigger_price": "51000"}
 _RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT MARK}"
 
 
@@ -49,6 +54,43 @@ def _field_cases() -> list[Any]:
             pytest.param({field: number}, "invalid_number", id=f"{field}: {name}")
             for field in ("quantity", "price")
             for name, number in numbers.items()
+        ),
+        *(
+            pytest.param({field: numbers[name]}, "invalid_number", id=f"{field}: {name}")
+            for field in _CONDITIONS
+            for name in ("NaN", "exponent", "forty digits", "nineteen decimals", "empty", "true", "list")
+        ),
+        *(
+            pytest.param(_STOP | {field: "-1"}, "invalid_number", id=f"{field}: negative")
+            for field in _CONDITIONS
+        ),
+        *(
+            pytest.param({"expires_at": value, "time_in_force": "gtd"}, code, id=f"expires_at: {name}")
+            for name, value, code in (
+                ("a word", "tomorrow", "invalid_field"),
+                ("a number", 1_800_000_000, "invalid_field"),
+                ("a date", "2100-01-01", "invalid_field"),
+                ("without a zone", "2100-01-01T00:00:00", "invalid_field"),
+                ("no such day", "2100-02-30T00:00:00Z", "invalid_field"),
+                ("the year 10000", "10000-01-01T00:00:00Z", "invalid_field"),
+                ("the year 9999", "9999-12-31T23:59:59-12:00", "invalid_field"),
+                ("before the epoch", "1969-12-31T23:59:59Z", "invalid_field"),
+                ("long ago", "2020-01-01T00:00:00Z", "expiry_in_past"),
+                ("left out", None, "expiry_required"),
+            )
+        ),
+        pytest.param({"trigger_by": "mark"}, "invalid_field", id="unknown trigger source"),
+        pytest.param({"reduce_only": 1}, "invalid_field", id="reduce-only as a number"),
+        pytest.param({"type": "oco"}, "invalid_field", id="a kind of list as a type"),
+        pytest.param({"link": "oco"}, "invalid_field", id="a link"),
+        pytest.param({"parent": "7"}, "invalid_field", id="a parent"),
+        pytest.param({"partner": "7"}, "invalid_field", id="a partner"),
+        pytest.param({"list_id": "7"}, "invalid_field", id="a list"),
+        pytest.param({"credential": "session:x"}, "invalid_field", id="a credential"),
+        pytest.param(_STOP | {"trigger_price": "9" * 18}, "price_not_on_tick", id="trigger beyond 64 bits"),
+        pytest.param(_STOP | {"trigger_price": "9" * 20}, "invalid_number", id="trigger beyond NUMERIC"),
+        pytest.param(
+            _STOP | {"trigger_price": str(2**63 // 100)}, "no_reference_price", id="no room for protection"
         ),
         pytest.param({"quantity": "0.00001"}, "quantity_too_small", id="quantity below the least"),
         pytest.param({"quantity": "0.00015"}, "quantity_not_on_step", id="quantity between steps"),
