@@ -24,6 +24,7 @@ from tradeengine.codec import (
     TermsFlag,
     TimeInForce,
     TriggerKind,
+    encode_command,
 )
 
 LARGEST = 2**63 - 1
@@ -52,6 +53,9 @@ class Command:
     price: int = 0
     quantity: int = 0
     terms: Terms = NO_TERMS
+
+    def record(self) -> bytes:
+        return encode_command(**vars(self))
 
 
 @dataclass(eq=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tradeengine import Engine
-from tradeengine.codec import EVENT, Level, encode_command, iter_events, iter_levels, iter_open
+from tradeengine.codec import EVENT, Level, iter_events, iter_levels, iter_open
 
 from tests.engine import naive_hash
 from tests.engine.drawing import INSTRUMENTS, journals, storm
@@ -33,7 +31,7 @@ def check_against_naive(journal: list[Command]) -> None:
     for command in journal:
         book, instrument = books[command.instrument], command.instrument
 
-        events = engine.apply(encode_command(**asdict(command)))
+        events = engine.apply(command.record())
 
         expected = book.execute(command)
         assert events == b"".join(EVENT.pack(*event) for event in expected), list(iter_events(events))
@@ -67,7 +65,7 @@ def test_every_command_gets_the_events_of_the_naive_book(journal: list[Command])
 @given(journals(), st.integers(0, 90))
 def test_a_restored_engine_goes_on_as_if_nothing_had_happened(journal: list[Command], cut: int) -> None:
     engine = empty_engine()
-    records = [encode_command(**asdict(command)) for command in journal]
+    records = [command.record() for command in journal]
     engine.apply(b"".join(records[:cut]))
 
     restored = rebuilt(engine)
@@ -92,7 +90,7 @@ def test_a_restart_after_every_command_of_a_storm_changes_nothing(seed: int) -> 
     engine, restarted = empty_engine(), empty_engine()
 
     for command in storm(200, seed=seed):
-        record = encode_command(**asdict(command))
+        record = command.record()
         assert restarted.apply(record) == engine.apply(record)
         restarted = rebuilt(restarted)
 

@@ -1,15 +1,9 @@
-"""The engine's boundary: batches all or nothing, several books, threads and processes."""
+"""The engine's boundary: batches all or nothing, several books, and threads."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from tradeengine import Engine, EngineError
@@ -182,26 +176,3 @@ def test_threads_take_turns() -> None:
 
     assert together == [alone.apply(b"".join(part)) for part in parts.values()]
     assert snapshot(engine) == snapshot(alone)
-
-
-def test_two_processes_with_different_hash_seeds_agree() -> None:
-    program = "from tests.engine.workload import fingerprint; fingerprint(5_000, seed=17)"
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=Path(__file__).parents[2],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    engine = workload.engine()
-    events = engine.apply(b"".join(workload.commands(5_000, seed=17)))
-
-    assert outputs[0] == outputs[1]
-    assert json.loads(outputs[0]) == {
-        "events": hashlib.sha256(events).hexdigest(),
-        "states": [engine.state_hash(book) for book in workload.BOOKS],
-    }
