@@ -112,6 +112,57 @@ class TestPrice:
         assert pretrade.check_price(free, Decimal(10) ** 9, Decimal(0)) == 10**11
 
 
+class TestTriggerPrice:
+    """Within the range and on the tick, however far from the market."""
+
+    @pytest.mark.parametrize("price", ["10", "50000.01", "90000"])
+    def test_may_be_far_away(self, price: str) -> None:
+        ticks = pretrade.check_range(RULES, Decimal(price), field="trigger_price")
+
+        assert ticks == int(Decimal(price) * 100)
+
+    @pytest.mark.parametrize(
+        ("price", "code"),
+        [
+            ("9.99", Code.PRICE_OUT_OF_RANGE),
+            ("90000.01", Code.PRICE_OUT_OF_RANGE),
+            ("50000.005", Code.PRICE_NOT_ON_TICK),
+        ],
+    )
+    def test_beyond_is_refused_by_its_own_name(self, price: str, code: Code) -> None:
+        found, context = refusal(lambda: pretrade.check_range(RULES, Decimal(price), field="trigger_price"))
+
+        assert (found, context["trigger_price"]) == (code, price)
+
+    @pytest.mark.parametrize("distance", ["0.001", "1E+17"], ids=["between ticks", "past 64 bits"])
+    def test_a_distance_is_whole_ticks(self, distance: str) -> None:
+        found, context = refusal(lambda: pretrade.check_ticks(RULES, Decimal(distance), field="trail_amount"))
+
+        assert (found, context["tick"]) == (Code.PRICE_NOT_ON_TICK, "0.01")
+
+
+class TestSlices:
+    """An iceberg shows itself in at most a thousand of them."""
+
+    @pytest.mark.parametrize(("lots", "shown"), [(1_000, 1), (999_000, 999), (10**18, 0), (1, 1)])
+    def test_so_many_are_allowed(self, lots: int, shown: int) -> None:
+        pretrade.check_slices(RULES, lots=lots, shown_lots=shown)
+
+    @pytest.mark.parametrize(
+        ("lots", "shown", "least"), [(1_001, 1, "0.0002"), (2**62, 1, "461168601842.7388")]
+    )
+    def test_one_more_is_refused_with_the_least_to_show(self, lots: int, shown: int, least: str) -> None:
+        found, context = refusal(lambda: pretrade.check_slices(RULES, lots=lots, shown_lots=shown))
+
+        assert (found, context["minimum"]) == (Code.DISPLAY_QUANTITY_TOO_SMALL, least)
+        pretrade.check_slices(RULES, lots=lots, shown_lots=int(Decimal(least) * 10_000))
+
+    def test_a_part_is_whole_lots(self) -> None:
+        assert pretrade.check_lots(RULES, Decimal("0.5"), field="display_quantity") == 5_000
+        found, context = refusal(lambda: pretrade.check_lots(RULES, Decimal("0.00005"), field="min_quantity"))
+        assert (found, context["min_quantity"]) == (Code.QUANTITY_NOT_ON_STEP, "0.00005")
+
+
 @given(
     st.integers(1, 10**12).map(RULES.price),
     st.integers(1, 999_999).map(lambda n: Decimal(n).scaleb(-6)),
@@ -180,6 +231,8 @@ def test_without_a_limit_the_value_is_still_bounded() -> None:
         (InstrumentStatus.HALTED, Code.INSTRUMENT_HALTED),
         (InstrumentStatus.MAINTENANCE, Code.INSTRUMENT_MAINTENANCE),
         (InstrumentStatus.DELISTED, Code.INSTRUMENT_DELISTED),
+        (InstrumentStatus.CANCEL_ONLY, Code.INSTRUMENT_CANCEL_ONLY),
+        (InstrumentStatus.CLOSED, Code.INSTRUMENT_CLOSED),
     ],
 )
 def test_a_closed_instrument_says_how(status: InstrumentStatus, code: Code) -> None:
@@ -189,6 +242,29 @@ def test_a_closed_instrument_says_how(status: InstrumentStatus, code: Code) -> N
         code,
         {"symbol": "BTC-USDT", "status": status.value},
     )
+
+
+@pytest.mark.parametrize("status", [InstrumentStatus.PRE_OPEN, InstrumentStatus.AUCTION])
+def test_an_instrument_that_gathers_orders_takes_those_that_wait(status: InstrumentStatus) -> None:
+    rules = replace(RULES, status=status)
+    pretrade.check_open(rules, waits=True)
+
+    assert refusal(lambda: pretrade.check_open(rules, waits=False)) == (
+        Code.NOT_IN_AUCTION,
+        {"symbol": "BTC-USDT", "status": status.value},
+    )
+
+
+@pytest.mark.parametrize("status", InstrumentStatus)
+def test_every_status_is_judged(status: InstrumentStatus) -> None:
+    """One that nobody has thought of here must not pass as open."""
+    takes = {InstrumentStatus.ACTIVE, InstrumentStatus.PRE_OPEN, InstrumentStatus.AUCTION}
+    rules = replace(RULES, status=status)
+
+    if status in takes:
+        pretrade.check_open(rules)
+    else:
+        refusal(lambda: pretrade.check_open(rules))
 
 
 def test_open_orders_are_counted_up_to_the_limit() -> None:
