@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from instruments.models import InstrumentStatus
 from instruments.selectors import Rules
 from orders.feed import reading
 from orders.feed.mirror import Applied, BookMirror
@@ -52,6 +53,9 @@ class MarketFeed:
         self._misfits = 0
         self._time = ""
         self._status = ""
+        self._auction_ends_at: str | None = None
+        self._indicative: dict[str, str] | None = None
+        self._indicative_told: dict[str, str] | None = None
         self._trades: deque[dict[str, Any]] = deque(maxlen=reading.RECENT_TRADES)
         self._snapshot: str | None = None
 
@@ -119,6 +123,8 @@ class MarketFeed:
                     "bids": self._mirror.bids(),
                     "asks": self._mirror.asks(),
                     "checksum": self._mirror.checksum(),
+                    "status": self._status,
+                    "indicative": self._indicative,
                 }
             )
         return self._snapshot
@@ -140,6 +146,7 @@ class MarketFeed:
         self._mirror.load(seq=read.seq, bids=read.bids, asks=read.asks)
         self._snapshot = None
         self._time, self._status = now_text(), read.status
+        self._auction_ends_at, self._indicative = read.auction_ends_at, read.indicative
         self._trades.clear()
         self._trades.extend(read.trades)
         self._ticker.last = read.trades[-1]["price"] if read.trades else None
@@ -171,21 +178,41 @@ class MarketFeed:
         if applied is Applied.APPLIED:
             self._snapshot = None
             self._time = rfc3339(moment(frame["time"]))
-            self._status = frame.get("status", self._status)
+            if "status" in frame:
+                self._status, self._auction_ends_at = frame["status"], frame.get("auction_ends_at")
+            # Every frame of an auction has it, as far as bids and asks cross.
+            self._indicative = frame.get("indicative")
             self._trades.extend(frame["trades"])
             self._ticker.moved(frame["trades"])
         return applied
 
     def _tell(self, frame: Frame) -> None:
-        """Encode each message once and hand it to all who watch."""
+        """Encode each message once and hand it to all who watch.
+
+        A book may cross only while its status is not active: the status goes first when it becomes so, and
+        last when that ends.
+        """
+        has_status, ends = "status" in frame, self._status == InstrumentStatus.ACTIVE
+        if has_status and not ends:
+            _send(self._watchers[Channel.STATUS], self._status_text)
         if watchers := self._watchers[Channel.BOOK]:
             text, symbol, render = self._delta(frame), self.symbol, self.snapshot
             for outlet in watchers:
                 outlet.send_delta(symbol, text, render)
         if frame["trades"]:
             _send(self._watchers[Channel.TRADES], self._trades_text, "update", frame["trades"])
-        if "status" in frame:
+        if has_status and ends:
             _send(self._watchers[Channel.STATUS], self._status_text)
+        elif not has_status:
+            self._tell_indicative()
+        self._indicative_told = self._indicative
+
+    def _tell_indicative(self) -> None:
+        watchers = self._watchers[Channel.STATUS]
+        if watchers and self._indicative != self._indicative_told:
+            text = self._indicative_text()
+            for outlet in watchers:
+                outlet.send_latest(f"indicative:{self.symbol}", text)
 
     def _greet(self, channel: Channel, outlets: Collection[Outlet]) -> None:
         """Send what a channel begins with."""
@@ -195,6 +222,7 @@ class MarketFeed:
         elif channel == Channel.TRADES:
             _send(outlets, self._trades_text, "snapshot", list(self._trades))
         elif channel == Channel.STATUS:
+            self._indicative_told = self._indicative
             _send(outlets, self._status_text)
         else:
             self._ticker.greet(outlets)
@@ -221,8 +249,28 @@ class MarketFeed:
         )
 
     def _status_text(self) -> str:
-        seq = self._mirror.seq
-        return encode({"type": "status", "symbol": self.symbol, "seq": seq, "status": self._status})
+        return encode(
+            {
+                "type": "status",
+                "symbol": self.symbol,
+                "seq": self._mirror.seq,
+                "status": self._status,
+                "auction_ends_at": self._auction_ends_at,
+                "indicative": self._indicative,
+            }
+        )
+
+    def _indicative_text(self) -> str:
+        nothing = {"price": None, "quantity": None, "surplus": None}
+        return encode(
+            {
+                "type": "indicative",
+                "symbol": self.symbol,
+                "seq": self._mirror.seq,
+                "time": self._time,
+                **(self._indicative or nothing),
+            }
+        )
 
 
 def _send(outlets: Collection[Outlet], render: Any, *args: Any) -> None:

@@ -14,16 +14,19 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from accounts.models import LedgerAccount
+from instruments.models import Instrument
 from instruments.scaling import text
 from instruments.selectors import Rules, rules_by_id, rules_by_symbol
 from orders.feed.mirror import Level
 from orders.feed.protocol import Channel
+from orders.indicative import indicative
 from orders.market_selectors import Candle, Interval, candles
-from orders.models import Fill, Order, Shard, Trade
-from orders.rendering import order_json, stored_fill_json, trade_json
+from orders.models import Fill, Order, Phase, Shard, Trade
+from orders.rendering import indicative_json, order_json, stored_fill_json, trade_json
 from orders.selectors import book_of, depth
 from tradeplatform.common.db import execute
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.times import rfc3339
 
 RECENT_TRADES = 50
 RECENT_FILLS = 100
@@ -44,13 +47,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MarketRead:
-    """A book at `seq`, the trades up to it and the instrument's status."""
+    """A book at `seq`, the trades up to it, the instrument's status and what its auction would do."""
 
     seq: int
     bids: list[Level]
     asks: list[Level]
     trades: list[dict[str, Any]]
     status: str
+    auction_ends_at: str | None
+    indicative: dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,18 @@ def read_market(rules: Rules) -> MarketRead:
     with _one_snapshot():
         book = depth(rules, limit=_WHOLE_BOOK)
         trades = list(Trade.objects.filter(instrument_id=rules.id).order_by("-id")[:RECENT_TRADES])
-        status = rules_by_id([rules.id])[rules.id].status
+        stored = Instrument.objects.only("status", "auction_ends_at").get(id=rules.id)
+        found = book_of(rules.id)
+        auction = found is not None and found.phase == Phase.AUCTION
+        outcome = indicative(rules) if auction else None
     return MarketRead(
         seq=book.seq,
         bids=_printed(book.bids, rules),
         asks=_printed(book.asks, rules),
         trades=[trade_json(trade, rules) for trade in reversed(trades)],
-        status=status.value,
+        status=stored.status,
+        auction_ends_at=None if stored.auction_ends_at is None else rfc3339(stored.auction_ends_at),
+        indicative=None if outcome is None else indicative_json(outcome, rules),
     )
 
 

@@ -14,13 +14,18 @@ class ClientBook:
         self.seq = 0
         self.bids: dict[str, str] = {}
         self.asks: dict[str, str] = {}
+        self.status = "active"
         self.snapshots = 0
         self.deltas = 0
 
     def take(self, message: dict[str, Any]) -> None:
-        """Apply a message; fails on a gap, a wrong checksum or a crossed book."""
+        """Apply a message; fails on a gap, a wrong checksum, or a crossed book while the market trades."""
+        if message["type"] == "status":
+            self.status = message["status"]
+            return
         if message["action"] == "snapshot":
             self.snapshots += 1
+            self.status = message["status"]
             self.bids, self.asks = dict(message["bids"]), dict(message["asks"])
             assert message["bids"] == self.best_bids(), "bids are not best first"
             assert message["asks"] == self.best_asks(), "asks are not best first"
@@ -35,7 +40,7 @@ class ClientBook:
                         side.pop(price, None)
         self.seq = message["seq"]
         assert message["checksum"] == self.checksum()
-        if self.bids and self.asks:
+        if self.bids and self.asks and self.status == "active":
             assert Decimal(self.best_bids()[0][0]) < Decimal(self.best_asks()[0][0]), "crossed"
 
     def best_bids(self) -> list[list[str]]:
