@@ -29,7 +29,7 @@ class InstrumentKind(models.TextChoices):
 
 
 class InstrumentStatus(models.TextChoices):
-    """Whether orders are taken. Moved only by orders.services.halting."""
+    """Whether orders are taken. Moved only by orders.services.phases."""
 
     ACTIVE = "active", "Active"
     PRE_OPEN = "pre_open", "Pre-open"

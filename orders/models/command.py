@@ -106,7 +106,7 @@ class CommandStatus(models.TextChoices):
 class Command(PartitionedModel):
     """A request to change a market, in the engine's own integers: the journal that can be replayed.
 
-    Written by intake and halting; `status`, `position` and `last_seq` are moved by the drain alone.
+    Written by intake, changes and phases; `status`, `position` and `last_seq` are moved by the drain alone.
     `held` is what an amend has reserved beyond the order's own hold, until it is applied.
     `terms` is what most orders do without, by the names of the engine's record; what is left out is 0.
     """

@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
-from orders.services.halting import halt_instrument
+from orders.services.phases import halt_instrument
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market
 

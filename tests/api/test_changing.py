@@ -15,7 +15,7 @@ from orders.models import Command, CommandKind, Order, OrderType, Side
 from orders.services import books
 from orders.services.awaiting import require_done
 from orders.services.changing import amend_order
-from orders.services.halting import halt_instrument
+from orders.services.phases import halt_instrument
 from orders.services.requests import ListKind
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market, money, stored

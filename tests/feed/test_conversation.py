@@ -13,7 +13,7 @@ from accounts.models import TradingAccount
 from orders.feed import hub as hub_module
 from orders.feed.hub import hub
 from orders.models import Side
-from orders.services.halting import halt_instrument, resume_instrument
+from orders.services.phases import halt_instrument, resume_instrument
 from tests.factories import ACTOR, NOW, Market, make_market
 from tests.feed.talk import PATIENCE, Talk, do, subscribed, talk
 

@@ -17,7 +17,7 @@ from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
 from orders.models import OrderType, Side, TimeInForce, TriggerBy
 from orders.services import frames
-from orders.services.halting import halt_instrument
+from orders.services.phases import halt_instrument
 from orders.services.requests import ListKind
 from tests.factories import ACTOR, NOW, Market, make_asset, make_market
 from tradeplatform.common.valkey import account_channel, client

@@ -17,7 +17,7 @@ from django.db.utils import DatabaseError
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
 from orders.models import OrderType, Side, StpMode, TimeInForce
-from orders.services.halting import halt_instrument, resume_instrument
+from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
 from tests.factories import ACTOR, NOW, Market, make_market
 from tradeplatform.common.invariants import READ_ONLY, check_all

@@ -16,7 +16,7 @@ from accounts.models import Role, TradingAccount, User
 from audit.actor import Actor
 from instruments.models import Instrument
 from orders.models import LIVE, Order, Side, Source
-from orders.services import halting, operator_acts
+from orders.services import operator_acts, phases
 from orders.services.intake import submit_orders
 from tests.factories import Market, fund, make_account, make_instrument, make_user, tag
 from tests.screens.watching import Watch
@@ -57,7 +57,7 @@ def scene(platform: Platform) -> Scene:
     now = timezone.now()
     operator_acts.cancel_order(order_id=gone, actor=actor, now=now, reason="asked for by phone")
     halted = make_instrument(symbol=f"HALT{tag()}", base=instrument.base, quote=instrument.quote)
-    halting.halt_instrument(symbol=halted.symbol, actor=actor, now=now, reason="news pending")
+    phases.halt_instrument(symbol=halted.symbol, actor=actor, now=now, reason="news pending")
     wait_for(lambda: Order.objects.get(pk=gone).status == "cancelled", "the cancel to be applied")
     assert Order.objects.get(pk=part_filled).status in LIVE
     return Scene(maker, taker, part_filled, halted)

@@ -21,8 +21,8 @@ from accounts.services.locking import lock_account, unlock_account
 from orders.models import Command, CommandStatus, Order, OrderType, Side, Source, StpMode, TimeInForce
 from orders.services.changing import amend_order, cancel_all_orders, cancel_order
 from orders.services.drain import drain
-from orders.services.halting import halt_instrument, resume_instrument
 from orders.services.intake import submit_requests
+from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import CancelOrder, Denied, NewOrder
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_asset, make_market, make_shard, tag
 from tests.threads import all_at_once

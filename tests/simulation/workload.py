@@ -18,8 +18,8 @@ from orders.models import OrderType, Shard, Side, Source, StpMode, TimeInForce
 from orders.services import books
 from orders.services.changing import amend_order, cancel_all_orders, cancel_order
 from orders.services.drain import drain
-from orders.services.halting import halt_instrument, resume_instrument
 from orders.services.intake import submit_orders
+from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import Accepted, Denied, NewOrder
 from tests.factories import ACTOR, NOW, fund, make_account, make_asset, make_market, make_shard, tag
 from tests.simulation.auditor import Auditor, Terms

@@ -11,7 +11,7 @@ import pytest
 
 from orders.models import Event, Fill, Order, Trade
 from orders.services.changing import cancel_all_orders
-from orders.services.halting import halt_instrument
+from orders.services.phases import halt_instrument
 from tests.factories import ACTOR, NOW, make_market
 from tradeplatform.config import BASE_DIR
 

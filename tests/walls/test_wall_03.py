@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from orders.models import Command, Event, Side, Trade, event_id
-from orders.services.halting import halt_instrument, resume_instrument
+from orders.services.phases import halt_instrument, resume_instrument
 from tests.factories import ACTOR, NOW, Market, make_market
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from tradeengine import Engine, codec
 from instruments.models import InstrumentStatus
 from orders.models import Command, Event, OrderType, Side, StpMode, TimeInForce, TriggerBy
 from orders.services import books
-from orders.services.halting import halt_instrument, resume_instrument
 from orders.services.pending import COLUMNS, PendingCommand
+from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
 from tests.factories import ACTOR, NOW, Market, make_market
 

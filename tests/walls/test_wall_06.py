@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, models, transaction
 from accounts.models import FundingRequest, Transfer
 from audit.models import AuditRecord
 from orders.models import Event, Fill, OrderIdentity, Trade
-from orders.services.halting import halt_instrument
+from orders.services.phases import halt_instrument
 from tests.factories import ACTOR, NOW, make_market
 
 pytestmark = pytest.mark.django_db

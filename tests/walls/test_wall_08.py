@@ -12,7 +12,7 @@ from django.db.models import Sum
 from accounts.models import LedgerAccount, TradingAccount, Transfer
 from accounts.services.funding import withdraw
 from orders.models import Command, Order, Side, StpMode, TimeInForce
-from orders.services.halting import halt_instrument
+from orders.services.phases import halt_instrument
 from orders.services.requests import Accepted
 from tests.factories import ACTOR, NOW, Market, make_market, money, tag
 from tests.threads import PATIENCE, all_at_once, start_elsewhere
