@@ -29,6 +29,17 @@ def steps(value: Decimal, step: Decimal) -> int | None:
     return int(count) if not rest else None
 
 
+def steps_below(value: Decimal, step: Decimal) -> int:
+    """The greatest number of steps that is not above `value`."""
+    return int(EXACT.divide_int(value, step))
+
+
+def steps_above(value: Decimal, step: Decimal) -> int:
+    """The smallest number of steps that is not below `value`."""
+    count, rest = EXACT.divmod(value, step)
+    return int(count) + bool(rest)
+
+
 def times(count: int, step: Decimal) -> Decimal:
     """`count` steps as a decimal: ticks to a price, lots to a quantity."""
     return EXACT.multiply(Decimal(count), step)

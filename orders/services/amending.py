@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from instruments.scaling import EXACT, short_text
+from instruments.scaling import product, short_text, steps_above, steps_below
 from instruments.selectors import Rules
 from orders.models import Link, Order, OrderStatus, OrderType, Side
 from orders.services.book_refs import BookRef
@@ -125,10 +125,9 @@ def _moved_protection(order: Order, rules: Rules, trigger: Decimal) -> int:
     """The protection at a new trigger price: as far from it, in proportion, as it was from the old one."""
     buy = order.side == Side.BUY
     old, protection = order.trigger_price or trigger, order.protection_price or trigger
-    ratio = EXACT.multiply(protection, trigger)
-    ticks, rest = EXACT.divmod(ratio, EXACT.multiply(old, rules.tick_size))
     # Rounded towards the trigger, as the edge of the band is.
-    moved = int(ticks) + (1 if rest and not buy else 0)
+    counted = steps_below if buy else steps_above
+    moved = counted(product(protection, trigger), product(old, rules.tick_size))
     edge = pretrade.protection_ticks(rules, buy=buy, reference=trigger)
     return max(1, min(moved, edge) if buy else max(moved, edge))
 

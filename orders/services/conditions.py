@@ -14,7 +14,7 @@ from decimal import Decimal
 from tradeengine.codec import NO_TERMS, Terms, TermsFlag
 
 from instruments.models import InstrumentStatus
-from instruments.scaling import EXACT, I64_MAX, product, short_text, times
+from instruments.scaling import I64_MAX, product, short_text, steps, steps_below, times
 from instruments.selectors import Rules
 from orders.models import WAITING_TIMES, OrderType, Side, TimeInForce, TriggerBy
 from orders.services import engine_codes
@@ -210,7 +210,7 @@ def _trigger(draft: Draft, reference: Decimal) -> Terms:
             f"{rules.symbol} has no reference price yet that a trailing stop could follow: send a stop.",
             symbol=rules.symbol,
         )
-    ticks = int(EXACT.divide_int(reference, rules.tick_size))
+    ticks = steps_below(reference, rules.tick_size)
     if order.trail_percent is None:
         distance = ahead = pretrade.check_ticks(rules, order.trail_amount or Decimal(0), field="trail_amount")
     else:
@@ -234,14 +234,14 @@ def _trigger(draft: Draft, reference: Decimal) -> Terms:
 
 def basis_points(percent: Decimal) -> int:
     """Percent as 1/100 of a percent."""
-    count, rest = EXACT.divmod(percent, _HUNDREDTH)
-    if rest or not 1 <= count <= _MOST_BPS:
+    count = steps(percent, _HUNDREDTH)
+    if count is None or not 1 <= count <= _MOST_BPS:
         raise Refusal(
             Code.INVALID_NUMBER,
             "trail_percent lies between 0.01 and 99.99, with at most two digits after the point.",
             field="trail_percent",
         )
-    return int(count)
+    return count
 
 
 def _fill_in_price(draft: Draft, terms: Terms, anchor: Decimal) -> None:
@@ -283,7 +283,7 @@ def _fill_in_budget(draft: Draft, amount: Decimal, reference: Decimal) -> None:
     _fill_in_price(draft, NO_TERMS, reference)
     draft.valued_at = reference
     unit = product(rules.tick_size, rules.lot_size)
-    budget = int(EXACT.divide_int(amount, unit))
+    budget = steps_below(amount, unit)
     if budget > I64_MAX:
         raise Refusal(
             Code.NOTIONAL_TOO_LARGE,
@@ -292,9 +292,9 @@ def _fill_in_budget(draft: Draft, amount: Decimal, reference: Decimal) -> None:
             symbol=rules.symbol,
             maximum=short_text(times(I64_MAX, unit)),
         )
-    pretrade.check_size(
-        rules, rules.quantity(budget // max(1, int(EXACT.divide_int(reference, rules.tick_size))))
-    )
+    # About as many as that: at the price it is expected to trade at.
+    ticks = max(1, steps_below(reference, rules.tick_size))
+    pretrade.check_size(rules, rules.quantity(budget // ticks))
     draft.budget = times(budget, unit)
     draft.terms = Terms(budget=budget)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from accounts.services.posting import Ledger
-from instruments.scaling import EXACT, short_text
+from instruments.scaling import short_text, steps_below
 from instruments.selectors import Rules
 from orders.models import Link, Order, Side
 from orders.services.holding import Claim, buyer_hold, claim_of, holds_of
@@ -105,7 +105,7 @@ def _limit_to_position(draft: Draft, ledger: Ledger) -> None:
     """Tell a reduce-only sell how many lots it may sell: what is available of the base asset now."""
     rules = draft.rules
     available = ledger.client(draft.order.account_id, rules.base_id).available
-    lots = int(EXACT.divide_int(available, rules.lot_size))
+    lots = steps_below(available, rules.lot_size)
     if not lots:
         raise Refusal(
             Code.REDUCE_ONLY,

@@ -18,6 +18,8 @@ from instruments.scaling import (
     round_up,
     short_text,
     steps,
+    steps_above,
+    steps_below,
     text,
     times,
 )
@@ -37,6 +39,16 @@ def test_what_lies_between_steps_has_no_count(count: int, units: int) -> None:
     step = Decimal(units).scaleb(-18)
 
     assert steps(times(count, step) + Decimal("1E-18"), step) is None
+
+
+@given(st.integers(0, 10**38), st.integers(1, 10**24))
+def test_whole_steps_lie_closely_around_a_number(units: int, step_units: int) -> None:
+    value, step = Decimal(units).scaleb(-18), Decimal(step_units).scaleb(-18)
+
+    below, above = steps_below(value, step), steps_above(value, step)
+
+    assert (below, above) == (units // step_units, -(-units // step_units))
+    assert times(below, step) <= value <= times(above, step)
 
 
 @given(STORED, STORED)
