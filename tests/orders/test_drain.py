@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Transfer
-from orders.models import Command, Event, EventKind, Phase, Shard, ShardStatus, Side, Trade
+from orders.models import Command, Event, EventKind, OrderType, Phase, Shard, ShardStatus, Side, Trade
 from orders.services import books
 from orders.services.drain import Drained, ShardStopped, drain
+from orders.services.requests import ListKind
 from tests.factories import NOW, Market, everything_stored, make_market, money, stored
 
 pytestmark = pytest.mark.django_db
@@ -187,3 +191,31 @@ class TestOwner:
             market.drain()
 
         assert (stored(order_id).status, market.book().seq) == ("pending", 0)
+
+
+def test_a_batch_costs_the_same_queries_whatever_its_size_and_one_more_for_lists(market: Market) -> None:
+    def queries(*act: Callable[[], object]) -> list[str]:
+        for each in act:
+            each()
+        with CaptureQueriesContext(connection) as captured:
+            market.drain()
+        return [query["sql"] for query in captured.captured_queries]
+
+    seller, buyer = market.trader(), market.trader()
+    queries(lambda: market.buy(buyer, 1, 49000))  # the engine is there, and so is every account
+    few = queries(lambda: market.sell(seller, 1, 50000), lambda: market.buy(buyer, 1, 50000))
+    many = queries(
+        *[lambda: market.sell(seller, 1, 50000), lambda: market.buy(buyer, 1, 50000)] * 5,
+        lambda: market.sell(seller, 5, 50000),
+    )
+    asked = queries(
+        lambda: market.send_list(
+            ListKind.OCO,
+            market.request(seller, Side.SELL, 1, 51000),
+            market.request(seller, Side.SELL, 1, kind=OrderType.STOP, trigger=49000),
+        )
+    )
+
+    assert len(few) == len(many)
+    assert [sql for sql in few + many if "list_id = ANY" in sql] == []
+    assert len([sql for sql in asked if "list_id = ANY" in sql]) == 1
