@@ -245,7 +245,7 @@ sql_invariant(
         WHERE o.post_only AND f.liquidity = 'taker' AND e.flags & {_AUCTION_FLAG} = 0
         UNION ALL
         SELECT 'fok in part', id FROM orders_order
-        WHERE time_in_force = 'fok' AND filled > 0 AND filled + prevented < quantity
+        WHERE time_in_force = 'fok' AND link <> 'attached' AND filled > 0 AND filled + prevented < quantity
         UNION ALL
         SELECT 'below its minimum', id FROM orders_order WHERE filled > 0 AND filled < min_quantity""",
 )
