@@ -4,7 +4,7 @@ A number is read digit by digit: each digit picks one of a few things, and what 
 So a command costs hypothesis one draw, a number that shrinks is a command that becomes plainer (the first of
 the few is always the plainest), and a seeded stream of bytes makes a storm.
 
-Six prices, sixteen orders, four accounts, two groups: everything collides all the time.
+Six prices, two dozen orders, four accounts, two groups: everything collides all the time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 INSTRUMENTS = (1, 7, 8191)
 # One unit of commands: enough for the digits of three orders.
-BYTES = 24
+BYTES = 48
 
 SIDES = (Side.BUY, Side.SELL)
 OTHER_SIDE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
@@ -48,7 +48,7 @@ QUANTITIES = (1, 2, 3, 4, 5, 7, 9)
 # Once in a while numbers at the edges of what is sensible, or beyond.
 EDGY_PRICES = PRICES * 6 + (0, -1, -(2**63), LARGEST)
 EDGY_QUANTITIES = QUANTITIES * 5 + (0, -3, -(2**63), LARGEST, LARGEST // 2)
-ORDER_IDS = range(1, 17)
+ORDER_IDS = range(1, 25)
 OWNERS = (0, 0, 1, 2, 3, 4)
 REASONS = (Reason.NONE, Reason.OPERATOR, Reason.MASS_CANCEL, Reason.DELISTED)
 EXPIRES = (0, 0, 0, 0, 2, 4, 9)  # after the number of the command, where above 0
@@ -213,12 +213,12 @@ def cancel(digits: Digits) -> Command:
     )
 
 
-def amend(digits: Digits) -> Command:
+def amend(digits: Digits, order_id: int = 0) -> Command:
     return command(
         CommandKind.AMEND,
         digits,
-        order_id=digits.among(ORDER_IDS),
-        account=digits.pick(0, 0, 0, *OWNERS),
+        order_id=order_id or digits.among(ORDER_IDS),
+        account=digits.pick(0, 0, 0, 0, 0, 0, *OWNERS),
         price=digits.pick(0, digits.among(EDGY_PRICES)),
         quantity=digits.pick(0, digits.among(EDGY_QUANTITIES)),
         stp_group=digits.pick(0, 0, 0, 0, 0, 1, 3, 4, 6, LARGEST, LARGEST + 1),
@@ -275,7 +275,19 @@ def oco_pair(digits: Digits) -> list[Command]:
     one, two, _ = three_ids(digits)
     first = linked(leg(digits), one, link=Link.OCO, partner=two)
     second = linked(leg(digits), two, link=Link.OCO, partner=one)
-    return digits.pick([first, second], [first, second], [first, second], [first], [second, first])
+    legs = digits.pick([first, second], [first, second], [first, second], [first], [second, first])
+    return [*legs, *met(digits, first)]
+
+
+def met(digits: Digits, first: Command) -> list[Command]:
+    """Mostly strangers who trade with it, if it rests."""
+    side = OTHER_SIDE[Side(first.side)]
+    return [
+        resting(
+            digits, side=side, price=first.price, order_id=digits.pick(21, 22, 23), account=digits.pick(3, 4)
+        )
+        for _ in range(digits.pick(1, 2, 0))
+    ]
 
 
 def entry(digits: Digits) -> Command:
@@ -290,7 +302,8 @@ def oto_list(digits: Digits) -> list[Command]:
     parent = linked(entry(digits), three)
     first = linked(leg(digits), one, link=Link.OTO, parent=three, partner=two if partners else 0)
     second = linked(leg(digits), two, link=Link.OTO, parent=three, partner=one if partners else 0)
-    return digits.pick([first, second, parent], [first, second, parent], [first, parent])
+    family = digits.pick([first, second, parent], [first, second, parent], [first, parent])
+    return [*family, *met(digits, parent)]
 
 
 def bracket(digits: Digits) -> list[Command]:
@@ -302,7 +315,16 @@ def bracket(digits: Digits) -> list[Command]:
     for one, two in ((profit, loss), (loss, profit)):
         exit_ = leg(digits, side=side, terms=trigger(digits))
         exits.append(linked(exit_, one, link=Link.ATTACHED, parent=three, partner=two))
-    return [*exits, parent]
+    return [*exits, parent, *met(digits, parent)]
+
+
+def second_thoughts(digits: Digits) -> list[Command]:
+    """An order, mostly a taker for a part of it, and amendments."""
+    first = digits.pick(resting, iceberg, stop_order, iceberg, stop_iceberg, reduce_only)(digits)
+    between = digits.pick([], [resting(digits)], [order(digits)])
+    changed = [amend(digits, first.order_id) for _ in range(digits.pick(1, 2))]
+    less = replace(changed[0], price=0, quantity=digits.pick(1, 2, 3), stp_group=0)
+    return [first, *between, *digits.pick([less], changed, [*changed, less])]
 
 
 def auction(digits: Digits) -> list[Command]:
@@ -330,12 +352,15 @@ def unit(number: int) -> list[Command]:
     digits = Digits(number)
     book = digits.pick(*INSTRUMENTS[:1] * 5, *INSTRUMENTS[1:])
     single = digits.pick(
-        order, resting, order, resting, special_order, special_order, amend, special_order, amend, cancel,
-        resting, None, None, None, None,
+        order, resting, order, resting, special_order, special_order, amend, special_order, cancel,
+        None, None, None, None, None, None,
     )  # fmt: skip
     if single is not None:
         return [replace(single(digits), instrument=book)]
-    groups = digits.pick(oco_pair, oto_list, bracket, bracket, auction, closed_for_a_while, opened, None)
+    groups = digits.pick(
+        oco_pair, oto_list, bracket, bracket, second_thoughts, second_thoughts, auction, closed_for_a_while,
+        opened, None,
+    )  # fmt: skip
     made = [digits.pick(tick, tick, mass_cancel)(digits)] if groups is None else groups(digits)
     return [replace(command, instrument=book) for command in made]
 

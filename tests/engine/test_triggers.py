@@ -406,6 +406,15 @@ class TestAmendingParkedOrders:
         assert (event.side, event.leaves) == (BUY, 5)
         assert desk.state() == before
 
+    def test_only_a_resting_quantity_may_not_overflow_its_side(self, desk: Desk) -> None:
+        """A parked one is looked at when it goes live."""
+        desk.stop(BUY, 5, 110, 95)
+        desk.buy(2, 90)
+
+        assert said(desk.amend(1, quantity=LARGEST)) == [(AMENDED, NONE, 1, LARGEST, LARGEST)]
+        assert said(desk.amend(2, quantity=LARGEST)) == [(AMENDED, NONE, 2, LARGEST, LARGEST)]
+        assert said(desk.buy(1, 90)) == [(REJECTED, Reason.INVALID, 3, 1, 0)]
+
     def test_a_resting_order_has_no_trigger_to_amend(self, desk: Desk) -> None:
         desk.buy(5, 100)
         before = desk.state()
