@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,9 +20,23 @@ from tradeengine import codec
 
 from accounts.models import LedgerAccount, LedgerKind
 from instruments.models import Instrument
+from instruments.selectors import rules_by_id
 from orders import models
+from orders.selectors import depth
 from orders.services import books
 from tests.simulation.book import Book, Fill, Order
+
+STOPPED = {"halted", "maintenance", "cancel_only", "closed"}
+COLLECTING = {"pre_open", "auction"}
+#: What cannot be asked for where; anything else can.
+NEVER = {
+    "active": {"pre_open"},
+    "auction": {"pre_open"},
+    "closed": {"halted", "cancel_only"},
+}
+#: The book's phase in each status.
+PHASE = {"active": "open", "maintenance": "halted"}
+ENGINE_PHASE = {"open": 1, "halted": 2, "pre_open": 3, "auction": 4, "cancel_only": 5, "closed": 6}
 
 
 def up(amount: Fraction, decimals: int) -> Decimal:
@@ -49,6 +64,7 @@ class Terms:
     reference: Decimal
     maker_rate: Decimal
     taker_rate: Decimal
+    auction_seconds: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,13 +73,16 @@ class Asked:
 
     kind: str
     instrument: int
+    at: datetime
     order: Order | None = None
     price: Decimal | None = None
     quantity: Decimal | None = None
     reserved: Decimal = Decimal(0)
     reason: str = ""
     cancel_resting: bool = False
+    to: str = ""  # the status a change of phase asks for
     account: int = 0
+    side: str = ""
 
 
 @dataclass
@@ -71,6 +90,7 @@ class Auditor:
     """What should be true now."""
 
     terms: dict[int, Terms]
+    now: datetime
     balances: dict[tuple[int | str, int], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     orders: dict[int, Order] = field(default_factory=dict)
     instruments: dict[int, int] = field(default_factory=dict)  # order id -> instrument id
@@ -80,6 +100,7 @@ class Auditor:
     def __post_init__(self) -> None:
         self.books = {number: Book() for number in self.terms}
         self.status = dict.fromkeys(self.terms, "active")
+        self.auction_ends: dict[int, datetime | None] = dict.fromkeys(self.terms)
         self._settled = dict.fromkeys(self.terms, 0)
 
     # --- Money
@@ -128,11 +149,19 @@ class Auditor:
 
     def denial_of(self, order: Order, terms: Terms) -> str:
         """The code with which an order must be denied; "" when it must be taken."""
-        if self.status[terms.id] != "active":
-            return f"instrument_{self.status[terms.id]}"
-        reference = self.reference(terms)
-        if not order.market and abs(order.limit - reference) > reference * terms.band:
+        status = self.status[terms.id]
+        if status in STOPPED:
+            return f"instrument_{status}"
+        waits = order.is_parked or (
+            not order.market and order.tif in {"gtc", "gtd", "day"} and not order.post_only
+        )
+        if status in COLLECTING and not waits:
+            return "not_in_auction"
+        anchor = self.reference(terms) if order.trigger is None else order.trigger
+        if not order.market and abs(order.limit - anchor) > anchor * terms.band:
             return "price_out_of_band"
+        if order.display is not None and order.display > order.quantity:
+            return "invalid_combination"
         asset = terms.quote if order.buy else terms.base
         needed = self.need(terms, order, order.quantity, order.limit)
         return "insufficient_funds" if self.available(order.account, asset) < needed else ""
@@ -143,20 +172,18 @@ class Auditor:
         order.held = self.need(terms, order, order.quantity, order.limit)
         self.orders[order.id] = order
         self.instruments[order.id] = terms.id
-        self.waiting[terms.shard].append(Asked("new", terms.id, order))
+        self.waiting[terms.shard].append(Asked("new", terms.id, self.now, order))
 
     def asked_cancel(self, order: Order, reason: str) -> None:
         """A cancel was committed."""
         terms = self.terms[self.instruments[order.id]]
-        self.waiting[terms.shard].append(Asked("cancel", terms.id, order, reason=reason))
+        self.waiting[terms.shard].append(Asked("cancel", terms.id, self.now, order, reason=reason))
 
     def asked_cancel_all(self, account: int) -> list[Order]:
         """All orders of an account were asked to be cancelled, by one command for each book of theirs."""
         live = [o for _, o in sorted(self.orders.items()) if o.is_live and o.account == account]
         for instrument in sorted({self.instruments[order.id] for order in live}):
-            self.waiting[self.terms[instrument].shard].append(
-                Asked("cancel_all", instrument, account=account)
-            )
+            self.asked_mass_cancel(instrument, "mass_cancel", account=account)
         return live
 
     def amend_denial_of(self, order: Order, price: Decimal | None, quantity: Decimal | None) -> str:
@@ -166,14 +193,16 @@ class Auditor:
             return "amend_pending"
         if not order.is_live:
             return "order_not_open"
-        if order.market:
-            return "invalid_combination"
-        if self.status[terms.id] != "active":
+        if self.status[terms.id] in STOPPED:
             return f"instrument_{self.status[terms.id]}"
-        reference = self.reference(terms)
-        if price is not None and abs(price - reference) > reference * terms.band:
+        if order.market and order.trigger is None:
+            return "invalid_combination"
+        if order.market and price is not None:
+            return "price_not_allowed"
+        anchor = order.trigger if order.is_parked and order.trigger is not None else self.reference(terms)
+        if price is not None and abs(price - anchor) > anchor * terms.band:
             return "price_out_of_band"
-        if (quantity or order.quantity) <= order.filled + order.prevented:
+        if quantity is not None and quantity <= order.filled + order.prevented:
             return "below_executed"
         extra = self.extra_hold(order, terms, price, quantity)
         return "insufficient_funds" if extra and extra > self._spare(order) else ""
@@ -197,30 +226,99 @@ class Auditor:
         """An amend was committed."""
         terms = self.terms[self.instruments[order.id]]
         reserved = self.extra_hold(order, terms, price, quantity)
-        self.waiting[terms.shard].append(Asked("amend", terms.id, order, price, quantity, reserved))
+        self.waiting[terms.shard].append(Asked("amend", terms.id, self.now, order, price, quantity, reserved))
 
-    def asked_halt(self, instrument: int, status: str, *, cancel_resting: bool) -> None:
-        """A halt was committed."""
-        terms = self.terms[instrument]
-        self.status[instrument] = status
-        self.waiting[terms.shard].append(
-            Asked("halt", instrument, reason=status, cancel_resting=cancel_resting)
+    def asked_for(self, instrument: int) -> str:
+        """What the instrument will be once all that was asked for has been done."""
+        queue = self.waiting[self.terms[instrument].shard]
+        asked = [a.to for a in queue if a.instrument == instrument and a.kind == "phase"]
+        return asked[-1] if asked else self.status[instrument]
+
+    def phase_denial_of(self, instrument: int, to: str) -> str:
+        """The code with which a phase must be refused; "" when it must be taken."""
+        asked = self.asked_for(instrument)
+        if asked == to:
+            return "no_change"
+        return "phase_not_allowed" if to in NEVER.get(asked, set()) else ""
+
+    def resume_denial_of(self, instrument: int) -> str:
+        """The same for a resumption."""
+        if self.status[instrument] == "active":
+            return "instrument_not_halted"
+        return "no_change" if self.asked_for(instrument) in {"active", "auction"} else ""
+
+    def end_denial_of(self, instrument: int) -> str:
+        """The same for the end of an auction by hand."""
+        asked = self.asked_for(instrument)
+        if asked == "active" and self.status[instrument] == "auction":
+            return "no_change"
+        return "" if asked == "auction" else "phase_not_allowed"
+
+    def asked_phase(self, instrument: int, to: str, *, cancel_resting: bool = False) -> None:
+        """A change of phase was committed; where less is taken than before, that counts at once."""
+        queue = self.waiting[self.terms[instrument].shard]
+        queue.append(Asked("phase", instrument, self.now, to=to, cancel_resting=cancel_resting))
+        if _takes(to) <= _takes(self.status[instrument]):
+            self.status[instrument], self.auction_ends[instrument] = to, None
+
+    def due_auctions(self) -> list[int]:
+        """The instruments whose auction the clock must end now."""
+        return [
+            number
+            for number, ends in self.auction_ends.items()
+            if ends is not None and ends <= self.now and self.asked_for(number) == "auction"
+        ]
+
+    def due_books(self) -> list[int]:
+        """The instruments with an order whose time is over, and no TIME waiting."""
+        ticking = {a.instrument for queue in self.waiting.values() for a in queue if a.kind == "time"}
+        due = {
+            self.instruments[order.id]
+            for order in self.orders.values()
+            if order.is_live and order.expires is not None and order.expires <= self.now
+        }
+        return sorted(due - ticking)
+
+    def asked_time(self, instrument: int) -> None:
+        """A TIME was committed."""
+        self.waiting[self.terms[instrument].shard].append(Asked("time", instrument, self.now))
+
+    def asked_mass_cancel(self, instrument: int, reason: str, *, account: int = 0, side: str = "") -> None:
+        """A mass cancel was committed."""
+        queue = self.waiting[self.terms[instrument].shard]
+        queue.append(Asked("mass", instrument, self.now, reason=reason, account=account, side=side))
+
+    def uncovered(self, *, account: int = 0, instrument: int = 0, side: str = "") -> list[int]:
+        """The instruments with a live order meant that no waiting mass cancel will end."""
+        return sorted(
+            {
+                self.instruments[order.id]
+                for order in self.orders.values()
+                if order.is_live
+                and account in {0, order.account}
+                and instrument in {0, self.instruments[order.id]}
+                and side in {"", _side(order)}
+                and not self._is_covered(order)
+            }
         )
 
-    def asked_resume(self, instrument: int) -> None:
-        """A resumption was committed."""
-        self.waiting[self.terms[instrument].shard].append(Asked("resume", instrument))
-
-    def resume_waits(self, instrument: int) -> bool:
-        """Whether the last thing asked for, and not yet applied, is to trade again."""
-        queue = self.waiting[self.terms[instrument].shard]
-        asked = [a.kind for a in queue if a.instrument == instrument and a.kind in {"halt", "resume"}]
-        return asked[-1:] == ["resume"]
+    def _is_covered(self, order: Order) -> bool:
+        """Whether a waiting mass cancel comes behind the order and means it."""
+        number = self.instruments[order.id]
+        queue = self.waiting[self.terms[number].shard]
+        places = [n for n, asked in enumerate(queue) if asked.kind == "new" and asked.order is order]
+        return any(
+            asked.kind == "mass"
+            and asked.instrument == number
+            and asked.account in {0, order.account}
+            and asked.side in {"", _side(order)}
+            for asked in queue[places[0] if places else 0 :]
+        )
 
     # --- What must have happened
 
     def drained(self, shard: int, commands: int) -> None:
-        """So many of the shard's commands were applied, in one batch."""
+        """So many of the shard's commands were applied now, in one batch."""
         batch, self.waiting[shard] = self.waiting[shard][:commands], self.waiting[shard][commands:]
         assert len(batch) == commands, f"{commands} commands were applied, {len(batch)} were waiting"
         for asked in batch:
@@ -230,25 +328,29 @@ class Auditor:
             self._announce(asked, shard)
 
     def _apply(self, asked: Asked) -> None:
-        book = self.books[asked.instrument]
-        if asked.kind == "halt":
-            book.halt(cancel_resting=asked.cancel_resting)
-        elif asked.kind == "resume":
-            book.resume()
-        elif asked.kind == "cancel_all":
-            book.cancel_all(asked.account)
-        elif asked.order is not None and asked.kind == "new":
-            book.new(asked.order)
-        elif asked.order is not None and asked.kind == "cancel":
-            book.cancel(asked.order, asked.reason)
-        elif asked.order is not None:
-            book.amend(asked.order, asked.price, asked.quantity)
+        book, order = self.books[asked.instrument], asked.order
+        book.pass_time(asked.at)
+        if asked.kind == "phase":
+            book.change_phase(PHASE.get(asked.to, asked.to), cancel_resting=asked.cancel_resting)
+        elif asked.kind == "mass":
+            book.cancel_many(asked.reason, account=asked.account, side=asked.side)
+        elif order is None:
+            book.tick()
+        elif asked.kind == "new":
+            book.new(order)
+        elif asked.kind == "cancel":
+            book.cancel(order, asked.reason)
+        else:
+            book.amend(order, asked.price, asked.quantity)
 
     def _announce(self, asked: Asked, shard: int) -> None:
-        """The instrument's status follows its book, unless a later halt has announced another."""
-        later = [a for a in self.waiting[shard] if a.kind == "halt" and a.instrument == asked.instrument]
-        if asked.kind in {"halt", "resume"} and not later:
-            self.status[asked.instrument] = asked.reason or "active"
+        """The instrument's status follows its book, unless a later request has the last word."""
+        later = [a for a in self.waiting[shard] if a.kind == "phase" and a.instrument == asked.instrument]
+        if asked.kind == "phase" and not later:
+            self.status[asked.instrument] = asked.to
+            seconds = self.terms[asked.instrument].auction_seconds
+            timed = asked.to == "auction" and seconds
+            self.auction_ends[asked.instrument] = self.now + timedelta(seconds=seconds) if timed else None
 
     def _settle(self, instrument: int) -> None:
         book, terms = self.books[instrument], self.terms[instrument]
@@ -308,10 +410,13 @@ class Auditor:
 
     def _compare_book(self, terms: Terms, book: Book) -> None:
         row = models.Book.objects.get(instrument=terms.id)
-        phase = models.Phase.HALTED if book.halted else models.Phase.OPEN
-        assert (row.seq, row.phase) == (book.seq, phase), terms.symbol
+        assert (row.seq, row.phase) == (book.seq, ENGINE_PHASE[book.phase]), terms.symbol
         assert row.last_price_ticks * terms.tick == book.last_price
-        assert Instrument.objects.get(id=terms.id).status == self.status[terms.id]
+        instrument = Instrument.objects.get(id=terms.id)
+        assert (instrument.status, instrument.auction_ends_at) == (
+            self.status[terms.id],
+            self.auction_ends[terms.id],
+        )
         seqs = (
             models.Event.objects.filter(instrument_id=terms.id).order_by("seq").values_list("seq", flat=True)
         )
@@ -323,12 +428,28 @@ class Auditor:
         ] == [(fill.seq, fill.price, fill.quantity, {fill.taker.id, fill.maker.id}) for fill in book.fills]
         bids = [order.limit for order in book.resting if order.buy]
         asks = [order.limit for order in book.resting if not order.buy]
-        assert not bids or not asks or max(bids) < min(asks), f"{terms.symbol} is crossed"
+        if book.is_open:
+            assert not bids or not asks or max(bids) < min(asks), f"{terms.symbol} is crossed"
+        self._compare_depth(terms, book)
         engine = books.rebuild([row])  # raises when the stored hash is not that of the open orders
         engine.check()
         queue = [order.order_id for order in codec.iter_open(engine.open_orders(terms.id))]
-        assert queue == [order.id for order in sorted(book.resting, key=lambda order: order.place)]
+        everything = [*book.resting, *book.parked]
+        assert queue == [order.id for order in sorted(everything, key=lambda order: order.place)]
+        price, lots, _surplus = engine.indicative(terms.id)
+        assert (price * terms.tick or None) == (None if book.is_open else book.auction_price())
+        assert not lots or not book.is_open
         self._compare_cached_engine(terms, row)
+
+    def _compare_depth(self, terms: Terms, book: Book) -> None:
+        """Everybody sees slices, and nothing of what is hidden or parked."""
+        shown: dict[tuple[bool, Decimal], Decimal] = defaultdict(Decimal)
+        for order in book.resting:
+            if order.display != 0:
+                shown[order.buy, order.limit] += order.meets
+        stored = depth(rules_by_id([terms.id])[terms.id], limit=10_000)
+        assert dict(stored.bids) == {price: lots for (buy, price), lots in shown.items() if buy}
+        assert dict(stored.asks) == {price: lots for (buy, price), lots in shown.items() if not buy}
 
     def _compare_cached_engine(self, terms: Terms, row: models.Book) -> None:
         cached = books._engines.get(terms.shard)
@@ -351,6 +472,10 @@ def facts_of(row: models.Order) -> dict[str, Any]:
         "fee": Fraction(row.fee_accrued),
         "held": row.held,
         "place": row.priority,
+        "trigger": row.trigger_price,
+        "triggered": row.triggered_at is not None,
+        "shown": row.shown,
+        "expires": row.expires_at,
     }
 
 
@@ -368,4 +493,22 @@ def believed_of(order: Order) -> dict[str, Any]:
         "fee": order.fee,
         "held": order.held,
         "place": order.place,
+        "trigger": order.trigger,
+        "triggered": order.trigger is not None and not order.armed,
+        "shown": order.shown,
+        "expires": order.expires,
     }
+
+
+def _takes(status: str) -> int:
+    """How much is taken: nothing, what can wait, everything."""
+    return 2 if status == "active" else int(status in COLLECTING)
+
+
+def _side(order: Order) -> str:
+    return "buy" if order.buy else "sell"
+
+
+def day_end(now: datetime) -> datetime:
+    """The next midnight, when orders of the day end."""
+    return datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), tzinfo=UTC)

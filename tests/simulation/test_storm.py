@@ -10,6 +10,8 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,12 +20,16 @@ import pytest
 from accounts.models import TradingAccount
 from accounts.services.funding import deposit, withdraw
 from accounts.services.locking import lock_account, unlock_account
+from instruments.models import InstrumentStatus
 from orders.models import Command, CommandStatus, Order, OrderType, Side, Source, StpMode, TimeInForce
 from orders.services.changing import amend_order, cancel_all_orders, cancel_order
 from orders.services.drain import drain
+from orders.services.expiring import expire_due
 from orders.services.intake import submit_requests
-from orders.services.phases import halt_instrument, resume_instrument
-from orders.services.requests import CancelOrder, Denied, NewOrder
+from orders.services.operator_acts import Scope, mass_cancel
+from orders.services.order_lists import submit_list
+from orders.services.phases import end_auction, end_due_auctions, request_phase, resume_instrument
+from orders.services.requests import CancelOrder, Denied, ListKind, NewList, NewOrder
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_asset, make_market, make_shard, tag
 from tests.threads import all_at_once
 from tradeplatform.common.errors import Refusal
@@ -51,6 +57,7 @@ class Storm:
             "min_quantity": Decimal("0.1"),
             "reference_price": Decimal(100),
             "price_band": Decimal("0.5"),
+            "auction_seconds": 2,
         }
         self.markets = [make_market(shard=make_shard(), **steps) for _ in range(2)]
         self.accounts = [make_account(currency=quote, trade_group=group) for group in (3, 3, 0, 0)]
@@ -63,8 +70,9 @@ class Storm:
         """One trader, who also presses an operator's buttons now and then."""
         rng = random.Random(seed)
         actions = [
-            *([self.submit] * 8), *([self.amend] * 3), *([self.cancel] * 3), self.cancel_all, self.move,
-            self.move, self.halt, self.resume, self.resume, self.lock,
+            *([self.submit] * 8), *([self.amend] * 3), *([self.cancel] * 3), self.cancel_all,
+            self.cancel_many, self.submit_list, self.submit_list, self.move, self.move, self.phase, self.resume, self.resume,
+            self.end_auction, self.clock, self.clock, self.lock,
         ]  # fmt: skip
 
         def run() -> None:
@@ -141,16 +149,48 @@ class Storm:
             now=NOW,
         )
 
-    def halt(self, rng: random.Random) -> None:
-        """One of the instruments."""
-        market = rng.choice(self.markets)
-        halt_instrument(
-            symbol=market.symbol, actor=ACTOR, now=NOW, reason="test", cancel_resting=rng.random() < 0.3
+    def submit_list(self, rng: random.Random) -> None:
+        """A pair, or an entry with its two exits."""
+        market, account = rng.choice(self.markets), self._account(rng)
+        buy, quantity = rng.random() < 0.5, self._quantity(rng)
+        one, other = (Side.BUY, Side.SELL) if buy else (Side.SELL, Side.BUY)
+        bracket = rng.random() < 0.5
+        legs = [
+            self._leg(market, account, other if bracket else one, quantity, kind, rng)
+            for kind in (OrderType.TAKE_PROFIT, OrderType.STOP)
+        ]
+        entry = [self._leg(market, account, one, quantity, OrderType.LIMIT, rng)] if bracket else []
+        asked = NewList(kind=ListKind.BRACKET if bracket else ListKind.OCO, orders=[*entry, *legs])
+        submit_list(asked=asked, actor=ACTOR, source=Source.API, now=NOW)
+
+    def cancel_many(self, rng: random.Random) -> None:
+        """An operator ends a side of a market."""
+        scope = Scope(instrument=rng.choice(self.markets).instrument, side=rng.choice([None, *Side]))
+        mass_cancel(scope=scope, actor=ACTOR, now=NOW, reason="test")
+
+    def phase(self, rng: random.Random) -> None:
+        """Of one of the instruments."""
+        request_phase(
+            symbol=rng.choice(self.markets).symbol,
+            to=rng.choice([InstrumentStatus.HALTED, InstrumentStatus.AUCTION, InstrumentStatus.CLOSED]),
+            actor=ACTOR,
+            now=NOW,
+            reason="test",
+            cancel_resting=rng.random() < 0.3,
         )
 
     def resume(self, rng: random.Random) -> None:
         """One of the instruments."""
         resume_instrument(symbol=rng.choice(self.markets).symbol, actor=ACTOR, now=NOW, reason="test")
+
+    def end_auction(self, rng: random.Random) -> None:
+        """Of one of the instruments."""
+        end_auction(symbol=rng.choice(self.markets).symbol, actor=ACTOR, now=NOW, reason="test")
+
+    def clock(self, rng: random.Random) -> None:
+        """What beat asks each second."""
+        expire_due(now=NOW + timedelta(seconds=rng.randint(0, 5)))
+        end_due_auctions(now=NOW + timedelta(seconds=rng.randint(0, 5)))
 
     def lock(self, rng: random.Random) -> None:
         """An account, and unlock it again."""
@@ -175,15 +215,39 @@ class Storm:
 
     def _order(self, rng: random.Random) -> NewOrder:
         market: Market = rng.choice(self.markets)
-        is_market = rng.random() < 0.1
+        (kind,) = rng.choices(
+            [OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP], [7, 1, 1, 1]
+        )
+        order = self._leg(
+            market, self._account(rng), rng.choice([Side.BUY, Side.SELL]), self._quantity(rng), kind, rng
+        )
+        if kind != OrderType.LIMIT:
+            return order
+        tif = rng.choice([None, None, TimeInForce.IOC, TimeInForce.GTD, TimeInForce.DAY])
+        if tif != TimeInForce.IOC and rng.random() < 0.3:
+            order = replace(order, display_quantity=Decimal(rng.choice([0, 1])) / 10)
+        until = NOW + timedelta(seconds=rng.randint(1, 8)) if tif == TimeInForce.GTD else None
+        return replace(order, time_in_force=tif, expires_at=until)
+
+    def _leg(
+        self,
+        market: Market,
+        account: TradingAccount,
+        side: Side,
+        quantity: Decimal,
+        kind: OrderType,
+        rng: random.Random,
+    ) -> NewOrder:
+        waits = kind in {OrderType.STOP, OrderType.TAKE_PROFIT}
         return NewOrder(
-            account_id=self._account(rng).id,
+            account_id=account.id,
             symbol=market.symbol,
-            side=rng.choice([Side.BUY, Side.SELL]),
-            type=OrderType.MARKET if is_market else OrderType.LIMIT,
-            quantity=self._quantity(rng),
-            price=None if is_market else self._price(rng),
-            time_in_force=None if is_market else rng.choice([None, None, TimeInForce.IOC]),
+            side=side,
+            type=kind,
+            quantity=quantity,
+            price=self._price(rng) if kind == OrderType.LIMIT else None,
+            trigger_price=self._price(rng) if waits else None,
+            trail_amount=Decimal(rng.randint(1, 5)) / 10 if kind == OrderType.TRAILING_STOP else None,
             stp_mode=rng.choice(list(StpMode)),
             client_order_id=tag(),
         )

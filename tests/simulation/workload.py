@@ -18,11 +18,13 @@ from orders.models import OrderType, Shard, Side, Source, StpMode, TimeInForce
 from orders.services import books
 from orders.services.changing import amend_order, cancel_all_orders, cancel_order
 from orders.services.drain import drain
+from orders.services.expiring import expire_due
 from orders.services.intake import submit_orders
-from orders.services.phases import halt_instrument, resume_instrument
+from orders.services.operator_acts import Scope, mass_cancel
+from orders.services.phases import end_auction, end_due_auctions, request_phase, resume_instrument
 from orders.services.requests import Accepted, Denied, NewOrder
 from tests.factories import ACTOR, NOW, fund, make_account, make_asset, make_market, make_shard, tag
-from tests.simulation.auditor import Auditor, Terms
+from tests.simulation.auditor import Auditor, Terms, day_end
 from tests.simulation.book import Order
 from tradeplatform.common.errors import Refusal
 
@@ -32,8 +34,19 @@ LIMIT_HOW = [
     (TimeInForce.GTC, True),
     (TimeInForce.IOC, False),
     (TimeInForce.FOK, False),
+    (TimeInForce.DAY, False),
+    (TimeInForce.GTD, False),
 ]
+TRIGGERED = [
+    OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT,
+]  # fmt: skip
+RESTS = {TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD}
 STP = list(StpMode)
+PHASES = [
+    InstrumentStatus.HALTED, InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE, InstrumentStatus.PRE_OPEN,
+    InstrumentStatus.AUCTION, InstrumentStatus.AUCTION, InstrumentStatus.CANCEL_ONLY, InstrumentStatus.CLOSED,
+]  # fmt: skip
+HALTS = {InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE}
 
 
 class Crash(Exception):  # noqa: N818 - what the test throws, not an error of ours
@@ -54,14 +67,17 @@ class Workload:
         coarse, base, other = make_asset(decimals=2), make_asset(decimals=6), make_asset(decimals=4)
         first, second = make_shard(), make_shard()
         markets = [
-            make_market(shard=first, base=base, quote=coarse, **self._steps("0.1", "0.1", 100)),
+            make_market(
+                shard=first, base=base, quote=coarse, auction_seconds=4, **self._steps("0.1", "0.1", 100)
+            ),
             make_market(shard=first, base=other, quote=coarse, **self._steps("1", "0.01", 50)),
             make_market(shard=second, base=other, quote=base, **self._steps("0.001", "0.001", "0.5")),
         ]
         self.instruments = [market.instrument for market in markets]
         self.shards: list[Shard] = [first, second]
         self.auditor = Auditor(
-            {market.instrument.id: self._terms(market.instrument, market.shard) for market in markets}
+            {market.instrument.id: self._terms(market.instrument, market.shard) for market in markets},
+            self.now,
         )
         self.accounts = [
             make_account(currency=coarse, trade_group=7 if number < 2 else 0) for number in range(6)
@@ -98,6 +114,7 @@ class Workload:
             reference=instrument.reference_price,
             maker_rate=instrument.maker_fee,
             taker_rate=instrument.taker_fee,
+            auction_seconds=instrument.auction_seconds,
         )
 
     # --- One step
@@ -109,8 +126,11 @@ class Workload:
             (10, self.amend),
             (10, self.cancel),
             (1, self.cancel_all),
-            (2, self.halt),
+            (1, self.cancel_many),
+            (3, self.phase),
             (4, self.resume),
+            (1, self.end_auction),
+            (5, self.clock),
             (4, self.deposit),
             (6, self.withdraw),
             (3, self.repeat),
@@ -121,6 +141,7 @@ class Workload:
         weights = [weight for weight, _ in actions]
         (_, action) = self.rng.choices(actions, weights)[0]
         self.now += timedelta(milliseconds=self.rng.randint(0, 2_000))
+        self.auditor.now = self.now
         action()
 
     def finish(self) -> None:
@@ -225,42 +246,76 @@ class Workload:
         assert [request.order_id for request in requested] == [order.id for order in live]
         self._count("cancel all")
 
-    # --- What operators do
+    # --- What operators and the clock do
 
-    def halt(self) -> None:
-        """Stop an instrument, one way or another."""
+    def cancel_many(self) -> None:
+        """Everybody's orders of an instrument, an account's in it, or one side's."""
         instrument = self.rng.choice(self.instruments)
-        status = self.rng.choice([InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE])
-        cancel = self.rng.random() < 0.3
+        account = self.rng.choice([None, *self.accounts])
+        side = self.rng.choice([None, Side.BUY, Side.SELL])
+        whose, which = account.id if account else 0, side.value if side else ""
+        books = self.auditor.uncovered(instrument=instrument.id, account=whose, side=which)
+        scope = Scope(instrument=instrument, account=account, side=side)
+        code = refusal_of(lambda: mass_cancel(scope=scope, actor=ACTOR, now=self.now, reason="test"))
+        assert code == ("" if books else "no_change")
+        for number in books:
+            self.auditor.asked_mass_cancel(number, "operator", account=whose, side=which)
+        self._count(f"cancel many {code}".strip())
+
+    def phase(self) -> None:
+        """Another status of an instrument, whether it makes sense or not."""
+        instrument = self.rng.choice(self.instruments)
+        to, cancel = self.rng.choice(PHASES), self.rng.random() < 0.3
         code = refusal_of(
-            lambda: halt_instrument(
+            lambda: request_phase(
                 symbol=instrument.symbol,
+                to=to,
                 actor=ACTOR,
                 now=self.now,
                 reason="test",
-                status=status,
                 cancel_resting=cancel,
             )
         )
-        repeated = self.auditor.status[instrument.id] == status
-        assert code == ("no_change" if repeated and not self.auditor.resume_waits(instrument.id) else "")
+        assert code == self.auditor.phase_denial_of(instrument.id, to), to
         if not code:
-            self.auditor.asked_halt(instrument.id, status, cancel_resting=cancel)
-        self._count(f"halt {code}".strip())
+            self.auditor.asked_phase(instrument.id, to, cancel_resting=cancel and to in HALTS)
+        self._count(f"{to} {code}".strip())
 
     def resume(self) -> None:
-        """Start it again."""
+        """Start it again, through its auction where it has one."""
         instrument = self.rng.choice(self.instruments)
         code = refusal_of(
             lambda: resume_instrument(symbol=instrument.symbol, actor=ACTOR, now=self.now, reason="test")
         )
-        if self.auditor.status[instrument.id] == "active":
-            assert code == "instrument_not_halted"
-        else:
-            assert code == ("no_change" if self.auditor.resume_waits(instrument.id) else "")
+        assert code == self.auditor.resume_denial_of(instrument.id)
         if not code:
-            self.auditor.asked_resume(instrument.id)
+            timed = self.auditor.terms[instrument.id].auction_seconds
+            self.auditor.asked_phase(instrument.id, "auction" if timed else "active")
         self._count(f"resume {code}".strip())
+
+    def end_auction(self) -> None:
+        """By hand."""
+        instrument = self.rng.choice(self.instruments)
+        code = refusal_of(
+            lambda: end_auction(symbol=instrument.symbol, actor=ACTOR, now=self.now, reason="test")
+        )
+        assert code == self.auditor.end_denial_of(instrument.id)
+        if not code:
+            self.auditor.asked_phase(instrument.id, "active")
+        self._count(f"end auction {code}".strip())
+
+    def clock(self) -> None:
+        """What beat asks each second."""
+        due = self.auditor.due_books()
+        assert expire_due(now=self.now) == due
+        for number in due:
+            self.auditor.asked_time(number)
+            self._count("time")
+        auctions = self.auditor.due_auctions()
+        assert end_due_auctions(now=self.now) == len(auctions)
+        for number in auctions:
+            self.auditor.asked_phase(number, "active")
+            self._count("auction ended")
 
     def deposit(self) -> None:
         """Money comes in."""
@@ -336,20 +391,36 @@ class Workload:
 
     def _request(self) -> NewOrder:
         instrument = self.rng.choice(self.instruments)
-        market = self.rng.random() < 0.15
-        tif, post_only = self.rng.choice(LIMIT_HOW)
-        return NewOrder(
+        (kind,) = self.rng.choices([OrderType.LIMIT, OrderType.MARKET, *TRIGGERED], [70, 12, 5, 5, 4, 4])
+        request = NewOrder(
             account_id=self.rng.choice(self.accounts).id,
             symbol=instrument.symbol,
             side=self.rng.choice([Side.BUY, Side.SELL]),
-            type=OrderType.MARKET if market else OrderType.LIMIT,
+            type=kind,
             quantity=self._quantity(instrument),
-            price=None if market else self._price(instrument),
-            time_in_force=self.rng.choice([None, TimeInForce.FOK]) if market else tif,
-            post_only=post_only and not market,
             stp_mode=self.rng.choice(STP),
             client_order_id=tag(),
         )
+        if kind == OrderType.MARKET:
+            return replace(request, time_in_force=self.rng.choice([None, TimeInForce.FOK]))
+        if kind == OrderType.LIMIT:
+            tif, post_only = self.rng.choice(LIMIT_HOW)
+            request = replace(request, price=self._price(instrument), time_in_force=tif, post_only=post_only)
+        else:
+            tif = self.rng.choice([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD])
+            request = replace(request, trigger_price=self._price(instrument), time_in_force=tif)
+            if kind.is_limit_priced:
+                request = replace(request, price=self._near(request.trigger_price, instrument))
+        if tif == TimeInForce.GTD:
+            request = replace(request, expires_at=self.now + timedelta(seconds=self.rng.randint(1, 60)))
+        if kind.is_limit_priced and tif in RESTS and self.rng.random() < 0.2:
+            request = replace(request, display_quantity=self.rng.choice([0, 1, 2, 5]) * instrument.lot_size)
+        return request
+
+    def _near(self, trigger: Decimal | None, instrument: Instrument) -> Decimal:
+        assert trigger is not None
+        tick: Decimal = instrument.tick_size
+        return max(tick, trigger + self.rng.randint(-3, 3) * tick)
 
     def _price(self, instrument: Instrument) -> Decimal:
         reference, tick = self.auditor.reference(self.auditor.terms[instrument.id]), instrument.tick_size
@@ -375,11 +446,14 @@ class Workload:
         return next(terms for terms in self.auditor.terms.values() if terms.symbol == request.symbol)
 
     def _believed(self, request: NewOrder, terms: Terms) -> Order:
-        buy, market = request.side == Side.BUY, request.type == OrderType.MARKET
+        assert request.quantity is not None
+        buy, market = request.side == Side.BUY, not request.type.is_limit_priced
         group = next(a.trade_group for a in self.accounts if a.id == request.account_id)
-        edge = self.auditor.reference(terms) * (1 + terms.band if buy else 1 - terms.band)
+        anchor = request.trigger_price or self.auditor.reference(terms)
+        edge = anchor * (1 + terms.band if buy else 1 - terms.band)
         whole = edge // terms.tick * terms.tick
         protection = whole if buy or whole == edge else whole + terms.tick
+        profit = request.type in {OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
         return Order(
             id=0,
             account=request.account_id,
@@ -390,9 +464,13 @@ class Workload:
             post_only=request.post_only,
             stp=str(request.stp_mode),
             limit=request.price if request.price is not None else protection,
-            quantity=request.quantity or Decimal(0),
+            quantity=request.quantity,
             maker_rate=terms.maker_rate,
             taker_rate=terms.taker_rate,
+            trigger=request.trigger_price,
+            rises=buy != profit,
+            display=request.display_quantity,
+            expires=day_end(self.now) if request.time_in_force == TimeInForce.DAY else request.expires_at,
         )
 
 
