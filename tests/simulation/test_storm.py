@@ -71,8 +71,8 @@ class Storm:
         rng = random.Random(seed)
         actions = [
             *([self.submit] * 8), *([self.amend] * 3), *([self.cancel] * 3), self.cancel_all,
-            self.cancel_many, self.submit_list, self.submit_list, self.move, self.move, self.phase, self.resume, self.resume,
-            self.end_auction, self.clock, self.clock, self.lock,
+            self.cancel_many, self.submit_list, self.submit_list, self.move, self.move, self.phase,
+            self.resume, self.resume, self.end_auction, self.clock, self.clock, self.lock,
         ]  # fmt: skip
 
         def run() -> None:
