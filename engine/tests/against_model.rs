@@ -81,7 +81,7 @@ fn the_sequences_reach_every_kind_and_reason() {
     let mut seen = BTreeSet::new();
     let mut numbers = Seeded(1);
     for _ in 0..60 {
-        let mut draw = Draw::new(24, 15);
+        let mut draw = Draw::new(24, 10, 15);
         let mut models = BOOKS.map(Model::new);
         for _ in 0..1000 {
             draw.unit(&mut numbers);

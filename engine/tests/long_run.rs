@@ -9,7 +9,7 @@ mod model;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use draw::{BOOKS, Draw, Seeded};
+use draw::{BOOKS, Draw, Numbers, Seeded};
 use duel::{Duel, Watch, assert_same};
 use tradeengine::{EventKind, Reason};
 
@@ -29,7 +29,9 @@ fn engine_and_model_agree_for_long() {
     let mut counts = BTreeMap::new();
     let (mut commands, mut events, mut reported) = (0, 0_u64, Instant::now());
     while commands < wanted {
-        let mut draw = Draw::new(if commands % 3 == 0 { 12 } else { 60 }, 25);
+        // Mostly narrow and crowded; now and then many orders at many prices.
+        let (ids, prices) = numbers.one_of(&[(12, 10), (60, 10), (60, 10), (60, 30), (300, 100)]);
+        let mut draw = Draw::new(ids, prices, 25);
         while draw.commands.len() < EPISODE {
             draw.unit(&mut numbers);
         }

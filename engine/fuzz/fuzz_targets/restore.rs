@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     let (of_state, rest) = rest.split_at(rest.len().min(usize::from(of_state % 8) * 4));
     let (of_commands, rest) = rest.split_at(rest.len().min(usize::from(of_commands % 8) * 4));
     let mut numbers = rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    let mut draw = Draw::new(12, 30);
+    let mut draw = Draw::new(12, 10, 30);
     while numbers.len() > 0 && draw.commands.len() < 100 {
         draw.unit(&mut Given(numbers.by_ref()));
     }

@@ -13,7 +13,7 @@ use duel::{Watch, assert_same};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let mut draw = Draw::new(12, 20);
+    let mut draw = Draw::new(12, 10, 20);
     let mut numbers = data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     while numbers.len() > 0 && draw.commands.len() < 200 {
         draw.unit(&mut Given(numbers.by_ref()));

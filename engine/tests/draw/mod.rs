@@ -60,6 +60,10 @@ pub(crate) struct Draw {
     /// Order ids run from 1 to here; that bounds the number of open orders.
     ids: i64,
     last_id: i64,
+    /// The latest orders of each book that could rest or park.
+    stayed: [Vec<i64>; BOOKS.len()],
+    /// Prices run from 1 to here.
+    prices: i64,
     /// Once in so many a command gets a field that it should not have.
     wild: u64,
     time: i64,
@@ -73,11 +77,13 @@ pub(crate) struct Draw {
 pub(crate) const BOOKS: [u32; 2] = [1, 7];
 
 impl Draw {
-    pub(crate) fn new(ids: i64, wild: u64) -> Self {
+    pub(crate) fn new(ids: i64, prices: i64, wild: u64) -> Self {
         Self {
             commands: Vec::new(),
             ids,
             last_id: 0,
+            stayed: [Vec::new(), Vec::new()],
+            prices,
             wild,
             time: 0,
             command_id: 0,

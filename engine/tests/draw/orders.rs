@@ -5,15 +5,17 @@ use crate::model::wire::{
     Command, HAS_DISPLAY, Terms, ask, command_flag, link, order_type, side, source, stp, tif, trigger,
 };
 
-/// The prices of the book.
-const PRICES: (i64, i64) = (1, 10);
-
 const FAR: [i64; 7] = [0, -1, i64::MAX, i64::MAX / 2, i64::MIN, -3, 1];
 
 impl Draw {
-    pub(super) fn price(numbers: &mut impl Numbers) -> i64 {
+    pub(super) fn price(&self, numbers: &mut impl Numbers) -> i64 {
         // The middle is where orders meet.
-        if numbers.once_in(3) { numbers.within(PRICES.0, PRICES.1) } else { numbers.within(4, 7) }
+        let middle = self.prices / 2;
+        if numbers.once_in(3) {
+            numbers.within(1, self.prices)
+        } else {
+            numbers.within(middle - 1, middle + 2)
+        }
     }
 
     /// The first of some ids in a row: in turn, so that most are free again, or any.
@@ -26,11 +28,14 @@ impl Draw {
         first
     }
 
-    /// An id that may be open: rather one of the latest.
+    /// An id that may be open: rather one of the latest that could stay.
     pub(super) fn old_id(&self, numbers: &mut impl Numbers) -> i64 {
-        let furthest = if numbers.once_in(4) { self.ids - 1 } else { 7 };
-        let back = numbers.within(0, furthest);
-        (self.last_id - 1 - back).rem_euclid(self.ids) + 1
+        let stayed = &self.stayed[self.book];
+        if stayed.is_empty() || numbers.once_in(6) {
+            return numbers.within(1, self.ids);
+        }
+        let latest = stayed.len() - 1;
+        stayed[latest - usize::try_from(numbers.below(stayed.len() as u64)).expect("small")]
     }
 
     /// A resting or taking order without trigger and links.
@@ -64,7 +69,7 @@ impl Draw {
                 stp::EXPIRE_BOTH,
                 stp::DECREMENT,
             ]),
-            price: Self::price(numbers),
+            price: self.price(numbers),
             quantity: numbers.within(1, 9),
             ..Command::default()
         };
@@ -112,7 +117,7 @@ impl Draw {
             order.terms.budget = 0;
             order.quantity = numbers.within(1, 9);
         }
-        order.terms.trigger_price = numbers.within(PRICES.0, PRICES.1);
+        order.terms.trigger_price = numbers.within(1, self.prices);
         order.terms.trigger = numbers.one_of(&[
             trigger::STOP,
             trigger::STOP,

@@ -1,7 +1,7 @@
 //! What is drawn at one time: single commands, and orders that belong together.
 
 use super::{Draw, Numbers};
-use crate::model::wire::{Command, ask, command_flag, link, phase, reason, side};
+use crate::model::wire::{Command, ask, command_flag, link, order_type, phase, reason, side, tif, trigger};
 
 impl Draw {
     /// Adds one or several commands.
@@ -47,6 +47,12 @@ impl Draw {
     fn order(&mut self, numbers: &mut impl Numbers, mut order: Command) {
         self.spoil(numbers, &mut order);
         self.add(numbers, order);
+        let rests = order.order_type == order_type::LIMIT && matches!(order.tif, tif::GTC | tif::DAY);
+        if rests || order.terms.trigger != trigger::NONE || order.terms.parent != 0 {
+            let stayed = &mut self.stayed[self.book];
+            stayed.push(order.order_id);
+            stayed.drain(..stayed.len().saturating_sub(10));
+        }
     }
 
     fn cancel(&mut self, numbers: &mut impl Numbers) {
@@ -68,13 +74,13 @@ impl Draw {
             ..Command::default()
         };
         if !numbers.once_in(3) {
-            amend.price = Self::price(numbers);
+            amend.price = self.price(numbers);
         }
         if !numbers.once_in(3) {
             amend.quantity = numbers.within(1, 12);
         }
         if numbers.once_in(3) {
-            amend.group = Self::price(numbers);
+            amend.group = self.price(numbers);
         }
         if numbers.once_in(self.wild / 3) {
             let far = numbers.one_of(&[-1, i64::MAX, i64::MIN, i64::MAX / 2, 4000]);
@@ -105,7 +111,7 @@ impl Draw {
             phase: reached,
             account: numbers.one_of(&[0, 1]),
             reason: numbers.one_of(&[reason::NONE, reason::NONE, reason::MAINTENANCE]),
-            price: if numbers.once_in(3) { Self::price(numbers) } else { 0 },
+            price: if numbers.once_in(3) { self.price(numbers) } else { 0 },
             flags: if numbers.once_in(40) { command_flag::CANCEL_RESTING } else { 0 },
             ..Command::default()
         };

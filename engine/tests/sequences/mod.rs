@@ -14,7 +14,7 @@ pub(crate) fn settings(cases: u32) -> ProptestConfig {
 pub(crate) fn sequence(units: usize, wild: u64) -> impl Strategy<Value = Vec<Command>> {
     let unit = prop::collection::vec(any::<u16>(), 0..90);
     prop::collection::vec(unit, 1..units).prop_map(move |units| {
-        let mut draw = Draw::new(12, wild);
+        let mut draw = Draw::new(12, 10, wild);
         for numbers in units {
             draw.unit(&mut Given(numbers.into_iter()));
         }
