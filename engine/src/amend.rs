@@ -86,12 +86,15 @@ impl Book {
             self.shrink(slot, Lots::ZERO, before.leaves - order.leaves);
             return self.emit_amended(&order, Event::KEPT_PLACE, step);
         }
-        let (_, Extra { display, expires, partner, .. }) = self.remove(slot);
+        self.remove(slot);
+        let terms = before.is(flag::EXTRA).then(|| {
+            let Extra { display, expires, partner, .. } = self.take_extra(&before);
+            Terms { display, expires, partner, ..Terms::NONE }
+        });
         order.priority = self.next_seq();
         self.emit_amended(&order, 0, step);
         let tif = if order.is(flag::DAY) { TimeInForce::Day } else { TimeInForce::Gtc };
-        let terms = Terms { display, expires, partner, ..Terms::NONE };
-        self.go_live(order, OrderType::Limit, tif, &terms, step);
+        self.go_live(order, OrderType::Limit, tif, terms.as_ref(), step);
     }
 
     fn rewrite(&mut self, order: &Order, trigger: Ticks, step: &mut Step<'_>) {

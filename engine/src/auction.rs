@@ -85,12 +85,12 @@ impl Book {
 
     /// Levels of a side, best first, as far as they reach `price`, with all their lots, hidden ones too.
     fn crossing(&self, side: Side, price: Ticks) -> Vec<(Ticks, Lots)> {
-        let levels = self.ladder(side).iter().map(|(_, level)| level);
+        let levels = self.ladder(side).iter();
         levels
-            .take_while(|level| side.reaches(level.price, price))
-            .map(|level| {
+            .take_while(|&(reached, _)| side.reaches(reached, price))
+            .map(|(reached, level)| {
                 let lots = self.queue(level.head).map(|slot| self.order(slot).leaves);
-                (level.price, lots.fold(Lots::ZERO, |total, leaves| total + leaves))
+                (reached, lots.fold(Lots::ZERO, |total, leaves| total + leaves))
             })
             .collect()
     }
@@ -123,8 +123,8 @@ impl Book {
 
     /// The first order in turn of a side that reaches `price`.
     fn first(&self, side: Side, price: Ticks) -> Option<u32> {
-        let level = self.ladder(side).level(self.ladder(side).best()?);
-        side.reaches(level.price, price).then_some(level.head)
+        let (best, head) = self.ladder(side).first()?;
+        side.reaches(best, price).then_some(head)
     }
 
     fn common_lots(&self, one: u32, other: u32) -> Lots {

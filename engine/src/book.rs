@@ -14,13 +14,11 @@ use crate::engine::{BookState, LevelTotal};
 use crate::event::{Event, EventKind};
 use crate::expiry::Expiries;
 use crate::hash::{resting_hash, state_hash};
+use crate::ids::IdMap;
 use crate::level::Ladder;
 use crate::orders::{ById, Extra, NIL, Node, Order, Slab, flag};
 use crate::parked::ParkingLot;
 use crate::types::{CommandId, InstrumentId, Lots, Micros, OrderId, Reason, Seq, Side, Ticks};
-
-/// How many touched levels are remembered before repeats are squeezed out.
-const TOUCHED_MIN: usize = 4096;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Book {
@@ -28,7 +26,7 @@ pub(crate) struct Book {
     pub(crate) state: BookState,
     pub(crate) orders: Slab,
     /// Resting orders to slots.
-    pub(crate) index: ById<u32>,
+    pub(crate) index: IdMap,
     /// Of the resting orders that need more than an `Order` says.
     pub(crate) extras: ById<Extra>,
     pub(crate) bids: Ladder,
@@ -39,9 +37,6 @@ pub(crate) struct Book {
     /// What the command in hand has caused and not yet done.
     pub(crate) agenda: Agenda,
     pub(crate) orders_hash: u128,
-    /// Levels changed since the last report; repeats are possible when a level closed and reopened.
-    touched: Vec<(Side, Ticks)>,
-    squeeze_at: usize,
 }
 
 /// The command being executed: what is stamped on its events, and where they go.
@@ -57,7 +52,7 @@ impl Book {
             instrument,
             state,
             orders: Slab::new(),
-            index: ById::default(),
+            index: IdMap::new(),
             extras: ById::default(),
             bids: Ladder::new(Side::Buy),
             asks: Ladder::new(Side::Sell),
@@ -65,8 +60,6 @@ impl Book {
             expiries: Expiries::default(),
             agenda: Agenda::default(),
             orders_hash: 0,
-            touched: Vec::new(),
-            squeeze_at: TOUCHED_MIN,
         }
     }
 
@@ -89,13 +82,15 @@ impl Book {
     }
 
     /// The slot of a resting order.
+    #[inline]
     pub(crate) fn find(&self, order_id: OrderId) -> Option<u32> {
-        self.index.get(&order_id).copied()
+        self.index.get(order_id)
     }
 
     /// Whether the order is resting or parked.
+    #[inline]
     pub(crate) fn is_open(&self, order_id: OrderId) -> bool {
-        self.index.contains_key(&order_id) || self.parked.get(order_id).is_some()
+        self.index.get(order_id).is_some() || self.parked.get(order_id).is_some()
     }
 
     /// Open orders, parked ones too.
@@ -104,11 +99,13 @@ impl Book {
     }
 
     /// What a resting order has beyond `Order`.
+    #[inline]
     pub(crate) fn extra(&self, order: &Order) -> Option<&Extra> {
         if order.is(flag::EXTRA) { self.extras.get(&order.order_id) } else { None }
     }
 
     /// The lots of a resting order that depth counts.
+    #[inline]
     pub(crate) fn shown(&self, order: &Order) -> Lots {
         if order.is(flag::ICEBERG | flag::HIDDEN) {
             self.extra(order).map_or(Lots::ZERO, |extra| extra.shown)
@@ -118,11 +115,13 @@ impl Book {
     }
 
     /// The lots of a resting order that one meeting can take.
+    #[inline]
     pub(crate) fn available(&self, order: &Order) -> Lots {
         if order.is(flag::ICEBERG) { self.shown(order) } else { order.leaves }
     }
 
     /// The partner a resting order names.
+    #[inline]
     pub(crate) fn partner(&self, order: &Order) -> OrderId {
         if order.is(flag::BOUND) {
             self.extra(order).map_or(OrderId::NONE, |extra| extra.partner)
@@ -137,6 +136,7 @@ impl Book {
     }
 
     /// Stamps and records one event.
+    #[inline]
     pub(crate) fn emit(&mut self, step: &mut Step<'_>, event: Event) {
         self.state.seq = self.next_seq();
         let stamped = Event {
@@ -150,59 +150,68 @@ impl Book {
     }
 
     /// Puts an order into its level's queue. Its id must be free; `extra.shown` says what an iceberg order shows.
-    pub(crate) fn rest(&mut self, mut order: Order, extra: Extra) -> u32 {
+    pub(crate) fn rest_with(&mut self, mut order: Order, extra: Extra) -> u32 {
         order.flags = (order.flags & !flag::EXTRA) | extra.flags();
         if order.is(flag::EXTRA) {
             self.extras.insert(order.order_id, extra);
             self.expiries.insert(extra.expires, order.order_id);
         }
-        let level = self.ladder_mut(order.side).open(order.price);
-        let slot = self.orders.insert(Node { order, level, prev: NIL, next: NIL });
+        self.rest(&order)
+    }
+
+    /// The same for an order whose flags are right and whose extras, if any, are in their table.
+    #[inline]
+    pub(crate) fn rest(&mut self, order: &Order) -> u32 {
+        let slot = self.orders.insert(Node { order: *order, prev: NIL, next: NIL });
         self.ladder_mut(order.side).total += order.leaves;
-        self.enqueue(slot);
+        self.enqueue(slot, order);
         self.index.insert(order.order_id, slot);
-        self.orders_hash = self.orders_hash.wrapping_add(self.share(&order));
+        self.orders_hash = self.orders_hash.wrapping_add(self.share(order));
         slot
     }
 
-    /// Takes an order out of the book and returns it as it was, and what it had beyond.
-    pub(crate) fn remove(&mut self, slot: u32) -> (Order, Extra) {
-        let order = *self.order(slot);
+    /// Takes an order out of the book and returns it as it was.
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: u32) -> Order {
+        let Node { order, prev, next } = *self.orders.node(slot);
         self.orders_hash = self.orders_hash.wrapping_sub(self.share(&order));
-        self.dequeue(slot);
-        let level_id = self.orders.remove(slot).level;
-        let ladder = self.ladder_mut(order.side);
-        ladder.total -= order.leaves;
-        if ladder.level(level_id).head == NIL {
-            ladder.close(level_id);
+        self.dequeue(slot, &order, prev, next);
+        self.orders.remove(slot);
+        self.ladder_mut(order.side).total -= order.leaves;
+        if prev == NIL && next == NIL {
+            self.ladder_mut(order.side).close(order.price);
         }
-        self.index.remove(&order.order_id);
-        let extra = if order.is(flag::EXTRA) {
-            let extra = self.extras.remove(&order.order_id).unwrap_or_default();
-            self.expiries.remove(extra.expires, order.order_id);
-            extra
-        } else {
-            Extra::default()
-        };
-        (order, extra)
+        self.index.remove(order.order_id);
+        order
+    }
+
+    /// Forgets what an order that has left the book had beyond `Order`, and returns it.
+    #[inline]
+    pub(crate) fn take_extra(&mut self, order: &Order) -> Extra {
+        if !order.is(flag::EXTRA) {
+            return Extra::default();
+        }
+        let extra = self.extras.remove(&order.order_id).unwrap_or_default();
+        self.expiries.remove(extra.expires, order.order_id);
+        extra
     }
 
     /// Takes `executed + dropped` lots, fewer than are open, from an order that keeps its place.
+    #[inline]
     pub(crate) fn shrink(&mut self, slot: u32, executed: Lots, dropped: Lots) -> Order {
         let before = *self.order(slot);
         let hash = self.orders_hash.wrapping_sub(self.share(&before));
         let taken = executed + dropped;
-        let node = self.orders.node_mut(slot);
-        node.order.leaves -= taken;
-        node.order.executed += executed;
-        let (order, level_id) = (node.order, node.level);
+        let order = &mut self.orders.node_mut(slot).order;
+        order.leaves -= taken;
+        order.executed += executed;
+        let order = *order;
         let unshown =
             if order.is(flag::ICEBERG | flag::HIDDEN) { self.shrink_slice(&order, executed) } else { taken };
         self.orders_hash = hash.wrapping_add(self.share(&order));
         let ladder = self.ladder_mut(order.side);
         ladder.total -= taken;
-        ladder.level_mut(level_id).quantity -= unshown;
-        self.touch(order.side, level_id);
+        ladder.level_mut(order.price, !unshown.is_zero()).quantity -= unshown;
         order
     }
 
@@ -220,16 +229,17 @@ impl Book {
     pub(crate) fn display_next(&mut self, slot: u32, step: &mut Step<'_>) {
         let order = *self.order(slot);
         let hash = self.orders_hash.wrapping_sub(self.share(&order));
-        self.dequeue(slot);
+        let &Node { prev, next, .. } = self.orders.node(slot);
+        self.dequeue(slot, &order, prev, next);
         let priority = self.next_seq();
         let mut slice = Lots::ZERO;
         if let Some(extra) = self.extras.get_mut(&order.order_id) {
             slice = extra.display.map_or(order.leaves, |display| display.min(order.leaves));
             extra.shown = slice;
         }
-        self.orders.node_mut(slot).order.priority = priority;
-        self.enqueue(slot);
-        let order = *self.order(slot);
+        let order = Order { priority, ..order };
+        self.orders.node_mut(slot).order = order;
+        self.enqueue(slot, &order);
         self.orders_hash = hash.wrapping_add(self.share(&order));
         self.emit_displayed(&order, slice, step);
     }
@@ -260,50 +270,68 @@ impl Book {
     }
 
     /// A resting order's share of the hash of the book.
+    #[inline]
     fn share(&self, order: &Order) -> u128 {
         resting_hash(order, self.extra(order))
     }
 
     /// Links an order in at the end of its part of the queue, and counts what it shows.
-    fn enqueue(&mut self, slot: u32) {
-        let &Node { order, level: level_id, .. } = self.orders.node(slot);
-        let (shown, hidden) = (self.shown(&order), order.is(flag::HIDDEN));
-        let level = self.ladder(order.side).level(level_id);
-        let next = if hidden { NIL } else { level.hidden };
-        let prev = if next == NIL { level.tail } else { self.orders.node(next).prev };
-        let node = self.orders.node_mut(slot);
-        (node.prev, node.next) = (prev, next);
-        if prev != NIL {
-            self.orders.node_mut(prev).next = slot;
-        }
-        if next != NIL {
-            self.orders.node_mut(next).prev = slot;
-        }
-        let level = self.ladder_mut(order.side).level_mut(level_id);
+    #[inline]
+    fn enqueue(&mut self, slot: u32, order: &Order) {
+        let shown = self.shown(order);
+        let ladder = match order.side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        let level = ladder.open(order.price, !shown.is_zero());
         level.quantity += shown;
+        if level.hidden == NIL {
+            let last = std::mem::replace(&mut level.tail, slot);
+            if last == NIL {
+                level.head = slot;
+            }
+            if order.is(flag::HIDDEN) {
+                level.hidden = slot;
+            }
+            let node = self.orders.node_mut(slot);
+            (node.prev, node.next) = (last, NIL);
+            if last != NIL {
+                self.orders.node_mut(last).next = slot;
+            }
+        } else {
+            self.enqueue_at_hidden(slot, order);
+        }
+    }
+
+    /// Where there are hidden orders: a hidden one comes last, another before the first of them.
+    #[cold]
+    fn enqueue_at_hidden(&mut self, slot: u32, order: &Order) {
+        let ladder = match order.side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        let level = ladder.level_mut(order.price, false);
+        let next = if order.is(flag::HIDDEN) { NIL } else { level.hidden };
+        let prev = if next == NIL { level.tail } else { self.orders.node(next).prev };
         if prev == NIL {
             level.head = slot;
+        } else {
+            self.orders.node_mut(prev).next = slot;
         }
         if next == NIL {
             level.tail = slot;
+        } else {
+            self.orders.node_mut(next).prev = slot;
         }
-        if hidden && level.hidden == NIL {
-            level.hidden = slot;
-        }
-        self.touch(order.side, level_id);
+        let node = self.orders.node_mut(slot);
+        (node.prev, node.next) = (prev, next);
     }
 
     /// Links an order out of its queue; the level stays, even if it is empty now.
-    fn dequeue(&mut self, slot: u32) {
-        let &Node { order, level: level_id, prev, next } = self.orders.node(slot);
-        let shown = self.shown(&order);
-        if prev != NIL {
-            self.orders.node_mut(prev).next = next;
-        }
-        if next != NIL {
-            self.orders.node_mut(next).prev = prev;
-        }
-        let level = self.ladder_mut(order.side).level_mut(level_id);
+    #[inline]
+    fn dequeue(&mut self, slot: u32, order: &Order, prev: u32, next: u32) {
+        let shown = self.shown(order);
+        let level = self.ladder_mut(order.side).level_mut(order.price, !shown.is_zero());
         level.quantity -= shown;
         if prev == NIL {
             level.head = next;
@@ -314,7 +342,12 @@ impl Book {
         if level.hidden == slot {
             level.hidden = next;
         }
-        self.touch(order.side, level_id);
+        if prev != NIL {
+            self.orders.node_mut(prev).next = next;
+        }
+        if next != NIL {
+            self.orders.node_mut(next).prev = prev;
+        }
     }
 
     /// Resting orders with their slots, level by level.
@@ -359,20 +392,16 @@ impl Book {
             .iter()
             .filter(|(_, level)| !level.quantity.is_zero())
             .take(limit)
-            .map(move |(_, level)| self.total(side, level.price, level.quantity))
+            .map(move |(price, level)| self.total(side, price, level.quantity))
     }
 
     /// Reports every level touched since the last call, by side and price, and starts anew.
     pub(crate) fn drain_changes(&mut self, changes: &mut Vec<LevelTotal>) {
-        self.squeeze();
-        for (side, price) in std::mem::take(&mut self.touched) {
-            let ladder = self.ladder_mut(side);
-            let quantity = ladder.find(price).map_or(Lots::ZERO, |id| {
-                let level = ladder.level_mut(id);
-                level.touched = false;
-                level.quantity
+        let instrument = self.instrument;
+        for (side, ladder) in [(Side::Buy, &mut self.bids), (Side::Sell, &mut self.asks)] {
+            ladder.drain_touched(|price, quantity| {
+                changes.push(LevelTotal { instrument, side, price, quantity });
             });
-            changes.push(self.total(side, price, quantity));
         }
     }
 
@@ -389,24 +418,6 @@ impl Book {
     const fn total(&self, side: Side, price: Ticks, quantity: Lots) -> LevelTotal {
         LevelTotal { instrument: self.instrument, side, price, quantity }
     }
-
-    fn touch(&mut self, side: Side, level_id: u32) {
-        let level = self.ladder_mut(side).level_mut(level_id);
-        let price = level.price;
-        if !std::mem::replace(&mut level.touched, true) {
-            self.touched.push((side, price));
-            if self.touched.len() >= self.squeeze_at {
-                self.squeeze();
-            }
-        }
-    }
-
-    /// Sorts and drops repeats, so that memory is bounded by distinct prices even if nobody reads.
-    fn squeeze(&mut self) {
-        self.touched.sort_unstable();
-        self.touched.dedup();
-        self.squeeze_at = TOUCHED_MIN.max(self.touched.len() * 2);
-    }
 }
 
 #[cfg(test)]
@@ -418,7 +429,7 @@ mod tests {
         let mut book = Book::new(InstrumentId(1), BookState { seq: Seq(9), ..BookState::EMPTY });
         for number in 1..=3 {
             let order = Order { order_id: OrderId(number), priority: Seq(number), ..sample() };
-            book.rest(order, Extra::default());
+            book.rest(&order);
         }
         book
     }
@@ -443,10 +454,10 @@ mod tests {
         let mut book = book_of_three();
         let extra = Extra { display: Some(Lots(0)), ..Extra::default() };
         for number in [4, 5] {
-            book.rest(Order { order_id: OrderId(number), priority: Seq(number), ..sample() }, extra);
+            book.rest_with(Order { order_id: OrderId(number), priority: Seq(number), ..sample() }, extra);
         }
         let last = Order { order_id: OrderId(6), priority: Seq(6), ..sample() };
-        book.rest(last, Extra::default());
+        book.rest(&last);
 
         let (_, level) = book.bids.iter().next().unwrap();
         let turn: Vec<i64> = book.queue(level.head).map(|slot| book.order(slot).order_id.0).collect();
@@ -458,25 +469,12 @@ mod tests {
     fn the_hash_returns_when_an_order_does() {
         let mut book = book_of_three();
         let before = book.state_hash();
-        let (order, extra) = book.remove(1);
+        let order = book.remove(1);
         assert_ne!(book.state_hash(), before);
-        book.rest(Order { priority: Seq(4), ..order }, extra);
+        book.rest(&Order { priority: Seq(4), ..order });
         assert_ne!(book.state_hash(), before, "another place is another state");
         book.remove(1);
-        book.rest(order, extra);
+        book.rest(&order);
         assert_eq!(book.state_hash(), before);
-    }
-
-    #[test]
-    fn unread_changes_do_not_pile_up() {
-        let mut book = Book::new(InstrumentId(1), BookState::EMPTY);
-        for _ in 0..10 * TOUCHED_MIN {
-            book.rest(sample(), Extra::default());
-            book.remove(0);
-        }
-        assert!(book.touched.len() < TOUCHED_MIN);
-        let mut changes = Vec::new();
-        book.drain_changes(&mut changes);
-        assert_eq!(changes, [book.total(Side::Buy, Ticks(4), Lots::ZERO)]);
     }
 }

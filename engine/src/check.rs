@@ -7,9 +7,9 @@ use crate::codec::OpenOrder;
 use crate::engine::BookState;
 use crate::error::EngineError;
 use crate::hash::resting_hash;
-use crate::level::{Ladder, Level};
+use crate::level::Level;
 use crate::orders::{NIL, Order, flag};
-use crate::types::{InstrumentId, Lots, Micros, OrderId, Phase, Place, Seq, Side};
+use crate::types::{InstrumentId, Lots, Micros, OrderId, Phase, Place, Seq, Side, Ticks};
 
 impl Book {
     /// A book with these open orders, or why there cannot be such a book.
@@ -32,13 +32,15 @@ impl Book {
             if book.is_open(order_id) {
                 return Err(EngineError::DuplicateOrder(order_id));
             }
-            if [book.ladder(side).total, executed].iter().any(|lots| lots.0.checked_add(leaves.0).is_none()) {
+            let resting =
+                if matches!(open, OpenOrder::Resting(..)) { book.ladder(side).total } else { Lots::ZERO };
+            if [resting, executed].iter().any(|lots| lots.0.checked_add(leaves.0).is_none()) {
                 return Err(EngineError::QuantityOverflow(order_id));
             }
             last = priority;
             match open {
                 OpenOrder::Resting(order, extra) => {
-                    let slot = book.rest(order, extra);
+                    let slot = book.rest_with(order, extra);
                     if book.parked.has_children(order_id) {
                         book.orders.node_mut(slot).order.flags |= flag::WATCHED;
                     }
@@ -74,15 +76,13 @@ impl Book {
         for side in [Side::Buy, Side::Sell] {
             let ladder = self.ladder(side);
             let mut total = Lots::ZERO;
-            let best = ladder.iter().next().map(|(id, _)| id);
-            ensure(ladder.best() == best, || format!("{side:?}: the best level is stale"))?;
-            for (level_id, level) in ladder.iter() {
-                total += self.verify_level(side, level_id, level)?;
+            for (price, level) in ladder.iter() {
+                total += self.verify_level(side, price, level)?;
             }
             ensure(total == ladder.total, || {
                 format!("{side:?}: {total:?} open, {:?} counted", ladder.total)
             })?;
-            ensure(ladder.is_sorted_and_complete(), || format!("{side:?}: ladder and levels disagree"))?;
+            ensure(ladder.is_consistent(), || format!("{side:?}: ladder and levels disagree"))?;
         }
         let (mut extras, mut expiries) = (0, 0);
         for (_, order) in self.resting() {
@@ -145,15 +145,15 @@ impl Book {
     }
 
     /// The links and sums of one level; returns its open lots.
-    fn verify_level(&self, side: Side, level_id: u32, level: &Level) -> Result<Lots, String> {
-        let place = || format!("{side:?} level {}", level.price.0);
+    fn verify_level(&self, side: Side, price: Ticks, level: &Level) -> Result<Lots, String> {
+        let place = || format!("{side:?} level {}", price.0);
         let (mut total, mut shown, mut previous) = (Lots::ZERO, Lots::ZERO, NIL);
         let (mut turn, mut first_hidden) = ((false, Seq(0)), NIL);
         for slot in self.queue(level.head) {
             let node = self.orders.node(slot);
             let order = &node.order;
-            let linked = node.prev == previous && node.level == level_id;
-            let placed = order.side == side && order.price == level.price;
+            let linked = node.prev == previous;
+            let placed = order.side == side && order.price == price;
             ensure(linked && placed, || format!("{}: {:?} is misplaced", place(), order.order_id))?;
             let slice = self.shown(order);
             let sized = order.leaves > Lots::ZERO
@@ -191,12 +191,6 @@ impl OpenOrder {
     }
 }
 
-impl Ladder {
-    fn is_sorted_and_complete(&self) -> bool {
-        self.iter().all(|(id, level)| self.find(level.price) == Some(id))
-    }
-}
-
 fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(complaint()) }
 }
@@ -205,8 +199,8 @@ fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), String>
 mod tests {
     use super::*;
     use crate::hash::tests::sample;
+    use crate::ids::IdMap;
     use crate::orders::Extra;
-    use crate::types::Ticks;
 
     const STATE: BookState = BookState { seq: Seq(9), ..BookState::EMPTY };
 
@@ -272,11 +266,11 @@ mod tests {
             ("misplaced", |book| book.orders.node_mut(1).prev = NIL),
             ("tail", |book| book.orders.node_mut(0).next = NIL),
             ("counted", |book| book.bids.total += Lots(1)),
-            ("indexed", |book| book.index.clear()),
+            ("indexed", |book| book.index = IdMap::new()),
             ("ahead", |book| book.state.seq = Seq(8)),
             ("crossed", |book| {
-                let (ask, extra) = book.remove(2);
-                book.rest(Order { price: Ticks(3), ..ask }, extra);
+                let ask = book.remove(2);
+                book.rest(&Order { price: Ticks(3), ..ask });
             }),
         ];
         for (complaint, damage) in damages {

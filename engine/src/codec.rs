@@ -38,13 +38,17 @@ const HAS_DISPLAY: u8 = 1;
 pub(crate) fn decode_commands(bytes: &[u8], commands: &mut Vec<Command>) -> Result<(), EngineError> {
     commands.clear();
     let mut cursor = Cursor::new(bytes, COMMAND_SIZE)?;
-    while let Some(record) = cursor.next(COMMAND_SIZE) {
+    while let Some(record) = cursor.next() {
         commands.push(decode_command(&record, &mut cursor)?);
     }
     Ok(())
 }
 
-fn decode_command(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Command, EngineError> {
+#[inline]
+fn decode_command(
+    record: &Record<'_, COMMAND_SIZE>,
+    cursor: &mut Cursor<'_>,
+) -> Result<Command, EngineError> {
     let kind = record.code(0, "kind", CommandKind::from_code)?;
     record.zero(12, 4, "bytes 12 to 15")?;
     let action = match kind {
@@ -95,7 +99,8 @@ fn decode_command(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Comman
     })
 }
 
-fn decode_new(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Action, EngineError> {
+#[inline]
+fn decode_new(record: &Record<'_, COMMAND_SIZE>, cursor: &mut Cursor<'_>) -> Result<Action, EngineError> {
     record.zero(6, 2, "bytes 6 to 7")?;
     let flags = record.flags(4, POST_ONLY | WITH_TERMS | REDUCE_ONLY)?;
     let new = NewOrder {
@@ -112,7 +117,7 @@ fn decode_new(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Action, En
         quantity: Lots(record.i64(56)),
     };
     if flags & WITH_TERMS != 0 {
-        let terms = cursor.next(TERMS_SIZE).ok_or_else(|| record.bad("flags", flags.into()))?;
+        let terms = cursor.next::<TERMS_SIZE>().ok_or_else(|| record.bad("flags", flags.into()))?;
         return Ok(Action::NewWithTerms(Box::new((new, decode_terms(&terms)?))));
     }
     if new.reduce_only {
@@ -121,7 +126,7 @@ fn decode_new(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Action, En
     Ok(Action::New(new))
 }
 
-fn decode_phase(record: &Record<'_>) -> Result<Action, EngineError> {
+fn decode_phase(record: &Record<'_, COMMAND_SIZE>) -> Result<Action, EngineError> {
     record.zero(1, 3, "bytes 1 to 3")?;
     record.zero(5, 1, "stp")?;
     record.zero(24, 8, "order_id")?;
@@ -136,7 +141,7 @@ fn decode_phase(record: &Record<'_>) -> Result<Action, EngineError> {
     }))
 }
 
-fn decode_terms(record: &Record<'_>) -> Result<Terms, EngineError> {
+fn decode_terms<const SIZE: usize>(record: &Record<'_, SIZE>) -> Result<Terms, EngineError> {
     if record.u8(0) != TERMS_KIND {
         return Err(record.bad("kind", record.u8(0).into()));
     }
@@ -174,13 +179,16 @@ pub(crate) enum OpenOrder {
 pub(crate) fn decode_open(bytes: &[u8]) -> Result<Vec<OpenOrder>, EngineError> {
     let mut orders = Vec::new();
     let mut cursor = Cursor::new(bytes, OPEN_SIZE)?;
-    while let Some(record) = cursor.next(OPEN_SIZE) {
+    while let Some(record) = cursor.next() {
         orders.push(decode_open_order(&record, &mut cursor)?);
     }
     Ok(orders)
 }
 
-fn decode_open_order(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<OpenOrder, EngineError> {
+fn decode_open_order(
+    record: &Record<'_, OPEN_SIZE>,
+    cursor: &mut Cursor<'_>,
+) -> Result<OpenOrder, EngineError> {
     if record.u8(3) != OPEN_VERSION {
         return Err(EngineError::Version { given: record.u8(3), known: OPEN_VERSION });
     }
@@ -193,9 +201,13 @@ fn decode_open_order(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Ope
     let terms = if flags & WITH_TERMS == 0 {
         Terms::NONE
     } else {
-        let terms = cursor.next(OPEN_TERMS_SIZE).ok_or_else(|| record.bad("flags", flags.into()))?;
+        let terms = cursor.next::<OPEN_TERMS_SIZE>().ok_or_else(|| record.bad("flags", flags.into()))?;
         terms.zero(TERMS_SIZE, OPEN_TERMS_SIZE - TERMS_SIZE, "bytes 144 to 159")?;
-        decode_terms(&terms)?
+        let decoded = decode_terms(&terms)?;
+        if decoded == Terms::NONE {
+            return Err(record.bad("flags", flags.into()));
+        }
+        decoded
     };
     let resting = place == Place::Resting;
     let order = Order {
@@ -226,18 +238,25 @@ fn decode_open_order(record: &Record<'_>, cursor: &mut Cursor<'_>) -> Result<Ope
         }
     }
     if !resting {
-        let armed = place == Place::Armed;
-        let reason_to_park = if armed { terms.trigger != TriggerKind::None } else { terms.parent.is_some() };
+        let reason_to_park = match place {
+            Place::Waiting => terms.parent.is_some(),
+            _ => terms.trigger != TriggerKind::None,
+        };
         if !reason_to_park {
             return Err(record.bad("place", place.code().into()));
         }
         if shown != Lots::ZERO {
             return Err(bad("shown", shown.0));
         }
-        if terms.trigger != TriggerKind::None && (terms.trigger_price.0 < 1 || terms.step.0 < 0) {
+        if terms.trigger != TriggerKind::None && terms.trigger_price.0 < 1 {
             return Err(bad("trigger_price", terms.trigger_price.0));
         }
-        return Ok(OpenOrder::Parked(Parked { order, order_type, tif, terms, place, queued: false }));
+        let parked = Parked { order, order_type, tif, terms, place, queued: false };
+        return if parked.is_possible() {
+            Ok(OpenOrder::Parked(parked))
+        } else {
+            Err(record.bad("terms", terms.trigger.code().into()))
+        };
     }
     if order_type != OrderType::Limit || !tif.rests() || terms != terms.of_resting() {
         return Err(record.bad("type", order_type.code().into()));
@@ -541,7 +560,14 @@ mod tests {
             order: Order { flags: flag::POST_ONLY | flag::WATCHED, ..sample() },
             order_type: OrderType::Limit,
             tif: TimeInForce::Gtc,
-            terms: Terms { budget: 0, position_limit: Lots(0), ..terms() },
+            terms: Terms {
+                source: TriggerSource::Last,
+                link: Link::Oto,
+                min_quantity: Lots(0),
+                budget: 0,
+                position_limit: Lots(0),
+                ..terms()
+            },
             place: Place::Waiting,
             queued: false,
         };

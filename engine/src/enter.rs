@@ -8,27 +8,25 @@ use crate::orders::{Extra, Order, flag};
 use crate::parked::Parked;
 use crate::terms::{SLICES_MAX, Terms};
 use crate::types::{
-    Link, Lots, OrderId, OrderType, Phase, Place, Reason, Ticks, TimeInForce, TriggerKind, TriggerSource,
+    Link, Lots, OrderId, OrderType, Phase, Place, Reason, Side, Ticks, TimeInForce, TriggerKind,
+    TriggerSource,
 };
 
 impl Book {
-    pub(crate) fn enter(&mut self, new: &NewOrder, terms: &Terms, step: &mut Step<'_>) {
+    pub(crate) fn enter(&mut self, new: &NewOrder, terms: Option<&Terms>, step: &mut Step<'_>) {
         let mut order = self.arriving(new);
-        match self.refusal(new, &order, terms, step) {
-            None => {
-                order.flags |= self.watched(&order, terms);
-                self.accept(new, order, terms, step);
-            }
-            Some(reason) => {
-                let rejected = Event::about(&order, EventKind::Rejected, reason);
-                self.emit(step, Event { quantity: new.quantity, leaves: Lots::ZERO, ..rejected });
-                if reason != Reason::DuplicateOrder {
-                    self.report_end(&order, terms.partner);
-                }
-            }
+        if let Some(reason) = self.refusal(new, &order, terms, step) {
+            return self.reject(new, &order, terms, reason, step);
         }
+        order.flags |= self.watched(order.order_id, terms);
+        let Some(terms) = terms else {
+            self.emit_accepted(&order, new.quantity, 0, step);
+            return self.go_live(order, new.order_type, new.tif, None, step);
+        };
+        self.accept(new, order, terms, step);
     }
 
+    #[inline]
     const fn arriving(&self, new: &NewOrder) -> Order {
         let post_only = if new.post_only { flag::POST_ONLY } else { 0 };
         let day = if matches!(new.tif, TimeInForce::Day) { flag::DAY } else { 0 };
@@ -46,27 +44,73 @@ impl Book {
         }
     }
 
-    fn watched(&self, order: &Order, terms: &Terms) -> u8 {
-        let watched = terms.partner.is_some() || self.parked.has_children(order.order_id);
-        if watched { flag::WATCHED } else { 0 }
+    #[inline]
+    fn watched(&self, order_id: OrderId, terms: Option<&Terms>) -> u8 {
+        let has_partner = terms.is_some_and(|terms| terms.partner.is_some());
+        if has_partner || self.parked.has_children(order_id) { flag::WATCHED } else { 0 }
+    }
+
+    #[cold]
+    fn reject(
+        &mut self,
+        new: &NewOrder,
+        order: &Order,
+        terms: Option<&Terms>,
+        reason: Reason,
+        step: &mut Step<'_>,
+    ) {
+        let rejected = Event::about(order, EventKind::Rejected, reason);
+        self.emit(step, Event { quantity: new.quantity, leaves: Lots::ZERO, ..rejected });
+        if reason != Reason::DuplicateOrder {
+            self.report_end(order, terms.map_or(OrderId::NONE, |terms| terms.partner));
+        }
     }
 
     /// Why a new order may not enter, if so.
-    fn refusal(&self, new: &NewOrder, order: &Order, terms: &Terms, step: &Step<'_>) -> Option<Reason> {
+    #[inline]
+    fn refusal(
+        &self,
+        new: &NewOrder,
+        order: &Order,
+        terms: Option<&Terms>,
+        step: &Step<'_>,
+    ) -> Option<Reason> {
         if self.is_open(new.order_id) {
             return Some(Reason::DuplicateOrder);
         }
-        if !valid(new, terms) || !self.fits(order, Lots::ZERO, new.quantity) {
+        if !is_valid(new, terms) || !self.fits(order, Lots::ZERO, new.quantity) {
             return Some(Reason::Invalid);
         }
-        if let Some(reason) = self.state.phase.refusal() {
-            return Some(reason);
+        if self.state.phase != Phase::Open {
+            if let Some(reason) = self.refusal_by_phase(new, terms) {
+                return Some(reason);
+            }
         }
+        let Some(terms) = terms else {
+            let goes_live = self.state.phase == Phase::Open;
+            let order_type = new.order_type;
+            return if goes_live { self.refusal_to_go_live(order, order_type, new.tif, None) } else { None };
+        };
+        self.refusal_by_terms(new, order, terms, step)
+    }
+
+    #[cold]
+    fn refusal_by_phase(&self, new: &NewOrder, terms: Option<&Terms>) -> Option<Reason> {
         let immediate = !new.tif.rests() || new.order_type == OrderType::Market;
-        let needs_matching = immediate || new.post_only || terms.min_quantity > Lots::ZERO;
-        if self.state.phase.collects() && needs_matching && !terms.parks() {
-            return Some(Reason::WrongPhase);
-        }
+        let least = terms.map_or(Lots::ZERO, |terms| terms.min_quantity);
+        let needs_matching = immediate || new.post_only || least > Lots::ZERO;
+        let parks = terms.is_some_and(Terms::parks);
+        let wrong = self.state.phase.collects() && needs_matching && !parks;
+        self.state.phase.refusal().or_else(|| wrong.then_some(Reason::WrongPhase))
+    }
+
+    fn refusal_by_terms(
+        &self,
+        new: &NewOrder,
+        order: &Order,
+        terms: &Terms,
+        step: &Step<'_>,
+    ) -> Option<Reason> {
         if terms.expires.0 != 0 && terms.expires <= step.time {
             return Some(Reason::Expired);
         }
@@ -80,7 +124,7 @@ impl Book {
             return None;
         }
         let cut = if new.reduce_only { order.leaves.min(terms.position_limit) } else { order.leaves };
-        self.refusal_to_go_live(&Order { leaves: cut, ..*order }, new.order_type, new.tif, terms)
+        self.refusal_to_go_live(&Order { leaves: cut, ..*order }, new.order_type, new.tif, Some(terms))
     }
 
     /// Whether the partner names this order too, or is still to come: the first leg has the lower id.
@@ -89,23 +133,30 @@ impl Book {
     }
 
     /// Why an order may not meet the market as it is now, if so.
+    #[inline]
     pub(crate) fn refusal_to_go_live(
         &self,
         order: &Order,
         order_type: OrderType,
         tif: TimeInForce,
-        terms: &Terms,
+        terms: Option<&Terms>,
     ) -> Option<Reason> {
         if order.is(flag::POST_ONLY) && self.would_take(order, order.price) {
             return Some(Reason::WouldTake);
         }
-        let limit = limit_of(order_type, order.price);
+        let limit = limit_of(order.side, order_type, order.price);
         if tif == TimeInForce::Fok && !self.can_fill(order, limit, order.leaves) {
             return Some(Reason::FokUnfillable);
         }
-        let least = terms.min_quantity;
+        let least = terms.map_or(Lots::ZERO, |terms| terms.min_quantity);
         let short = least > Lots::ZERO && !self.can_fill(order, limit, least);
         short.then_some(Reason::MinQuantity)
+    }
+
+    #[inline]
+    fn emit_accepted(&mut self, order: &Order, quantity: Lots, flags: u8, step: &mut Step<'_>) {
+        let accepted = Event::about(order, EventKind::Accepted, Reason::None);
+        self.emit(step, Event { quantity, priority: order.priority, flags, ..accepted });
     }
 
     fn accept(&mut self, new: &NewOrder, mut order: Order, terms: &Terms, step: &mut Step<'_>) {
@@ -117,8 +168,7 @@ impl Book {
             (false, TriggerKind::None) => 0,
             (false, _) => Event::ARMED,
         };
-        let accepted = Event::about(&order, EventKind::Accepted, Reason::None);
-        self.emit(step, Event { quantity: new.quantity, priority: order.priority, flags, ..accepted });
+        self.emit_accepted(&order, new.quantity, flags, step);
         if new.reduce_only && order.leaves > terms.position_limit {
             let cut = order.leaves - terms.position_limit;
             order.leaves -= cut;
@@ -128,7 +178,7 @@ impl Book {
             self.report_reduction(&order);
         }
         if flags == 0 {
-            return self.go_live(order, new.order_type, new.tif, terms, step);
+            return self.go_live(order, new.order_type, new.tif, Some(terms), step);
         }
         let place = if flags == Event::ARMED { Place::Armed } else { Place::Waiting };
         self.park(Parked {
@@ -145,27 +195,37 @@ impl Book {
     }
 
     /// An order meets the market: it takes what it may, and what is left rests or is cancelled.
+    #[inline]
     pub(crate) fn go_live(
         &mut self,
-        mut order: Order,
+        order: Order,
         order_type: OrderType,
         tif: TimeInForce,
-        terms: &Terms,
+        terms: Option<&Terms>,
         step: &mut Step<'_>,
     ) {
-        order.flags |= self.watched(&order, terms);
-        let budget = (terms.budget > 0).then_some(terms.budget);
-        if budget.is_some() {
-            order.leaves = Lots(i64::MAX);
+        let limit = limit_of(order.side, order_type, order.price);
+        let mut taker = Taker { order, limit, budget: None, partner: OrderId::NONE };
+        if let Some(terms) = terms {
+            taker.partner = terms.partner;
+            taker.order.flags |= self.watched(order.order_id, Some(terms));
+            if terms.budget > 0 {
+                taker.budget = Some(terms.budget);
+                taker.order.leaves = Lots(i64::MAX);
+            }
         }
-        let mut taker =
-            Taker { order, limit: limit_of(order_type, order.price), budget, partner: terms.partner };
-        let rests = order_type == OrderType::Limit && tif.rests();
         let outcome =
             if self.state.phase == Phase::Open { self.take(&mut taker, step) } else { Stop::PriceLimit };
+        let rests = order_type == OrderType::Limit && tif.rests();
         let reason = match outcome {
             Stop::Done => return,
-            _ if rests => return self.rest_live(taker.order, &terms.of_resting(), step),
+            _ if rests => {
+                match terms {
+                    None => drop(self.rest(&taker.order)),
+                    Some(terms) => self.rest_live(taker.order, &terms.of_resting(), step),
+                }
+                return;
+            }
             Stop::AmountSpent => Reason::AmountSpent,
             _ if order_type == OrderType::Limit => Reason::IocRemainder,
             Stop::NoLiquidity => Reason::NoLiquidity,
@@ -178,7 +238,7 @@ impl Book {
     pub(crate) fn rest_live(&mut self, order: Order, terms: &Terms, step: &mut Step<'_>) {
         let shown = terms.display.map_or(Lots::ZERO, |display| display.min(order.leaves));
         let extra = Extra { display: terms.display, shown, expires: terms.expires, partner: terms.partner };
-        let slot = self.rest(order, extra);
+        let slot = self.rest_with(order, extra);
         let order = *self.order(slot);
         if order.is(flag::ICEBERG) {
             self.emit_displayed(&order, shown, step);
@@ -198,10 +258,13 @@ impl Book {
     }
 }
 
-/// The worst price an order may trade at; none for a market order without protection.
-fn limit_of(order_type: OrderType, price: Ticks) -> Option<Ticks> {
-    let unprotected = order_type == OrderType::Market && price.0 == 0;
-    (!unprotected).then_some(price)
+/// The worst price an order may trade at; any price will do for a market order without protection.
+#[inline]
+const fn limit_of(side: Side, order_type: OrderType, price: Ticks) -> Ticks {
+    match (order_type, side) {
+        (OrderType::Market, Side::Buy) if price.0 == 0 => Ticks(i64::MAX),
+        _ => price,
+    }
 }
 
 /// Whether an order of `quantity` has no more slices than it may have.
@@ -212,19 +275,22 @@ pub(crate) fn slices_fit(quantity: Lots, display: Option<Lots>) -> bool {
 }
 
 /// Whether the fields of an order fit together.
-fn valid(new: &NewOrder, terms: &Terms) -> bool {
+#[inline]
+fn is_valid(new: &NewOrder, terms: Option<&Terms>) -> bool {
     let limit = new.order_type == OrderType::Limit;
     let priced = if limit { new.price.0 > 0 } else { new.price.0 >= 0 };
     let may_rest = limit && new.tif.rests();
-    let quantity = if terms.budget == 0 { new.quantity > Lots::ZERO } else { new.quantity.is_zero() };
-    priced
-        && quantity
-        && (may_rest || !new.post_only)
-        && (!new.post_only || terms.min_quantity.is_zero())
-        && (*terms == Terms::NONE && !new.reduce_only || valid_terms(new, terms, may_rest))
+    let by_amount = terms.is_some_and(|terms| terms.budget != 0);
+    let quantity = if by_amount { new.quantity.is_zero() } else { new.quantity > Lots::ZERO };
+    let terms_fit = match terms {
+        None => !new.reduce_only,
+        Some(terms) => are_valid(new, terms, may_rest),
+    };
+    priced && quantity && (may_rest || !new.post_only) && terms_fit
 }
 
-fn valid_terms(new: &NewOrder, terms: &Terms, may_rest: bool) -> bool {
+fn are_valid(new: &NewOrder, terms: &Terms, may_rest: bool) -> bool {
+    let passive = !new.post_only || terms.min_quantity.is_zero();
     let display = terms.display.is_none_or(|lots| may_rest && lots >= Lots::ZERO)
         && slices_fit(new.quantity, terms.display);
     let least = terms.min_quantity >= Lots::ZERO
@@ -232,7 +298,8 @@ fn valid_terms(new: &NewOrder, terms: &Terms, may_rest: bool) -> bool {
     let expires = terms.expires.0 == 0 || terms.expires.0 > 0 && (may_rest || terms.parks());
     let limit =
         if new.reduce_only { terms.position_limit >= Lots::ZERO } else { terms.position_limit.is_zero() };
-    display
+    passive
+        && display
         && least
         && expires
         && limit
@@ -286,4 +353,30 @@ fn valid_link(new: &NewOrder, terms: &Terms) -> bool {
                     && !new.reduce_only
             }
         }
+}
+
+impl Parked {
+    /// Whether a new order can have become this.
+    pub(crate) fn is_possible(&self) -> bool {
+        let &Self { order, order_type, tif, ref terms, place, .. } = self;
+        let empty = self.is_attached() && place == Place::Waiting;
+        let new = NewOrder {
+            order_id: order.order_id,
+            account: order.account,
+            stp_group: order.stp_group,
+            side: order.side,
+            order_type,
+            tif,
+            post_only: order.is(flag::POST_ONLY),
+            reduce_only: false,
+            stp: order.stp,
+            price: order.price,
+            quantity: if empty { Lots(1) } else { order.leaves },
+        };
+        // Of the quantity it came with, an amendment may have left less than its minimum.
+        let terms = Terms { min_quantity: terms.min_quantity.min(new.quantity), ..*terms };
+        // A partner that has ended, or a fill, may have left a pair with one.
+        let single = terms.link == Link::Oco && !terms.partner.is_some();
+        !single && empty == order.leaves.is_zero() && is_valid(&new, Some(&terms))
+    }
 }

@@ -93,6 +93,7 @@ impl Event {
     pub const WAITING: u8 = 8;
 
     /// An empty event of a kind; the book stamps seq, command, instrument and time.
+    #[inline]
     pub(crate) const fn of(kind: EventKind, reason: Reason) -> Self {
         Self {
             kind,
@@ -117,6 +118,7 @@ impl Event {
 
     /// The record of the event; the layout is in `codec`.
     #[must_use]
+    #[inline]
     pub fn encode(&self) -> [u8; EVENT_SIZE] {
         let mut record = [0; EVENT_SIZE];
         let side = self.side.map_or(0, Side::code);
@@ -144,6 +146,7 @@ impl Event {
     }
 
     /// An event about an order as it stands now.
+    #[inline]
     pub(crate) const fn about(order: &Order, kind: EventKind, reason: Reason) -> Self {
         Self {
             side: Some(order.side),
@@ -156,6 +159,7 @@ impl Event {
     }
 
     /// The end of an order: `quantity` lots are removed and none are left.
+    #[inline]
     pub(crate) const fn cancelled(order: &Order, quantity: Lots, reason: Reason) -> Self {
         Self { quantity, leaves: Lots::ZERO, ..Self::about(order, EventKind::Cancelled, reason) }
     }

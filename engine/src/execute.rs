@@ -7,7 +7,7 @@
 use crate::book::{Book, Step};
 use crate::command::{Action, Command};
 use crate::event::{Event, EventKind};
-use crate::terms::Terms;
+use crate::orders::flag;
 use crate::types::{AccountId, Lots, OrderId, Reason, Side};
 
 impl Book {
@@ -21,8 +21,8 @@ impl Book {
             self.settle(step);
         }
         match &command.action {
-            Action::New(order) => self.enter(order, &Terms::NONE, step),
-            Action::NewWithTerms(new) => self.enter(&new.0, &new.1, step),
+            Action::New(order) => self.enter(order, None, step),
+            Action::NewWithTerms(new) => self.enter(&new.0, Some(&new.1), step),
             &Action::Cancel { order_id, account, reason } => self.cancel(order_id, account, reason, step),
             Action::Amend(amendment) => self.amend(amendment, step),
             Action::Phase(change) => self.change_phase(change, step),
@@ -34,7 +34,16 @@ impl Book {
         }
     }
 
+    #[inline]
     fn cancel(&mut self, order_id: OrderId, account: AccountId, reason: Reason, step: &mut Step<'_>) {
+        if let Some(slot) = self.find(order_id) {
+            let order = self.order(slot);
+            let allowed = account.0 == 0 || account == order.account;
+            if allowed && !order.is(flag::EXTRA | flag::WATCHED) {
+                let order = self.remove(slot);
+                return self.emit(step, Event::cancelled(&order, order.leaves, reason));
+            }
+        }
         match self.owned(order_id, account) {
             Ok(_) => self.end(order_id, reason, step),
             Err(refusal) => {

@@ -12,35 +12,50 @@ use crate::orders::{Extra, Order, flag};
 use crate::terms::Terms;
 use crate::types::{Lots, OrderType, Phase, Place, TimeInForce};
 
-/// Both halves of the 128-bit product, folded: a fast full-width mix.
-pub(crate) const fn fold(left: u64, right: u64) -> u64 {
-    let (high, low) = halves((left as u128) * (right as u128));
-    high ^ low
-}
-
+/// The full product of two words, as its halves.
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "each half is meant to be cut off")]
-const fn halves(wide: u128) -> (u64, u64) {
+const fn product(left: u64, right: u64) -> (u64, u64) {
+    let wide = (left as u128) * (right as u128);
     ((wide >> 64) as u64, wide as u64)
 }
 
-/// Fractional bits of the square roots of 2, 3, 5, 7 and 11, 13, 17, 19: nothing up our sleeve.
-const LANES: [[u64; 4]; 2] = [
-    [0x6A09_E667_F3BC_C908, 0xBB67_AE85_84CA_A73B, 0x3C6E_F372_FE94_F82B, 0xA54F_F53A_5F1D_36F1],
-    [0x510E_527F_ADE6_82D1, 0x9B05_688C_2B3E_6C1F, 0x1F83_D9AB_FB41_BD6B, 0x5BE0_CD19_137E_2179],
+/// Fractional bits of the square roots of the first primes: nothing up our sleeve.
+const KEYS: [u64; 14] = [
+    0x6A09_E667_F3BC_C908,
+    0xBB67_AE85_84CA_A73B,
+    0x3C6E_F372_FE94_F82B,
+    0xA54F_F53A_5F1D_36F1,
+    0x510E_527F_ADE6_82D1,
+    0x9B05_688C_2B3E_6C1F,
+    0x1F83_D9AB_FB41_BD6B,
+    0x5BE0_CD19_137E_2179,
+    0xCBBB_9D5D_C105_9ED8,
+    0x629A_292A_367C_D507,
+    0x9159_015A_3070_DD17,
+    0x152F_ECD8_F70E_5939,
+    0x6733_2667_FFC0_0B31,
+    0x8EB4_4A87_6858_1511,
 ];
 
-/// Hashes words in pairs, once per 64-bit lane.
+/// Hashes up to six pairs of words. The products do not wait for each other, and two different mixtures of
+/// them make the two halves of the result.
+#[inline]
 fn digest<const PAIRS: usize>(words: [(u64, u64); PAIRS]) -> u128 {
-    let lane = |keys: [u64; 4]| {
-        let mixed = words.iter().fold(keys[0], |state, &(left, right)| {
-            fold(left ^ keys[1], right ^ state) ^ state.rotate_left(23)
-        });
-        fold(mixed ^ keys[2], keys[3])
-    };
-    (u128::from(lane(LANES[0])) << 64) | u128::from(lane(LANES[1]))
+    let (mut left, mut right) = (KEYS[12], KEYS[13]);
+    let mut pair = 0;
+    while pair < PAIRS {
+        let (high, low) = product(words[pair].0 ^ KEYS[2 * pair], words[pair].1 ^ KEYS[2 * pair + 1]);
+        left = left.rotate_left(23).wrapping_add(high ^ low);
+        right = right.rotate_left(41) ^ low.wrapping_sub(high);
+        pair += 1;
+    }
+    let (high, low) = product(left ^ KEYS[0], right ^ KEYS[3]);
+    (u128::from(high ^ left) << 64) | u128::from(low ^ right)
 }
 
 /// The share of a resting order in the sum.
+#[inline]
 pub(crate) fn resting_hash(order: &Order, extra: Option<&Extra>) -> u128 {
     let tif = if order.is(flag::DAY) { TimeInForce::Day } else { TimeInForce::Gtc };
     let base = order_hash(order, Place::Resting, OrderType::Limit, tif);
@@ -59,6 +74,7 @@ pub(crate) fn parked_hash(
     order_hash(order, place, order_type, tif).wrapping_add(terms_hash(order, terms, Lots::ZERO))
 }
 
+#[inline]
 fn order_hash(order: &Order, place: Place, order_type: OrderType, tif: TimeInForce) -> u128 {
     let shape = u64::from(order.side.code())
         | (u64::from(order.flags & flag::POST_ONLY) << 8)
@@ -92,8 +108,10 @@ fn terms_hash(order: &Order, terms: &Terms, shown: Lots) -> u128 {
 
 /// The hash of a whole book.
 pub(crate) fn state_hash(orders: u128, seq: i64, last_time: i64, last_price: i64, phase: Phase) -> u128 {
+    #[expect(clippy::cast_possible_truncation, reason = "each half is meant to be cut off")]
+    let halves = ((orders >> 64) as u64, orders as u64);
     digest([
-        halves(orders),
+        halves,
         (seq.cast_unsigned(), last_time.cast_unsigned()),
         (last_price.cast_unsigned(), u64::from(phase.code())),
     ])

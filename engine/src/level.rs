@@ -1,123 +1,408 @@
 //! Price levels of one side, and the ladder that keeps them sorted.
 //!
-//! Orders know the id of their level, so the sorted map is touched only when a level opens or closes.
-//! A different ladder (a direct-indexed window around the touch) can replace this one behind the same
-//! functions.
+//! Levels stand in pages of 64 neighbouring prices. The pages around the touch are found through a directory
+//! that is indexed by price; a bit says which levels of a page there are, another which pages, and a third
+//! which words of those bits, so that the best level is found by three instructions. Pages further off are in
+//! a sorted map. The directory always covers the best level, and moves when the touch leaves it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::orders::NIL;
 use crate::types::{Lots, Side, Ticks};
 
-/// All orders of one side at one price: a queue, and its totals.
-#[derive(Clone, Debug)]
+/// Levels of a page.
+const PAGE: usize = 64;
+/// Pages of the directory: 64 words of 64 bits.
+const DIRECTORY: usize = 4096;
+
+/// All orders of one side at one price: a queue, and its total.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Level {
-    pub(crate) price: Ticks,
     /// Sum of the lots shown: what depth says.
     pub(crate) quantity: Lots,
-    /// The first to trade.
+    /// The first to trade; `NIL` where there is no level.
     pub(crate) head: u32,
     /// The last.
     pub(crate) tail: u32,
     /// The first hidden order: they stand behind all that show something. `NIL` where there is none.
     pub(crate) hidden: u32,
-    /// Already listed as changed since the last report.
-    pub(crate) touched: bool,
 }
+
+const NO_LEVEL: Level = Level { quantity: Lots::ZERO, head: NIL, tail: NIL, hidden: NIL };
+
+/// Levels of neighbouring prices.
+#[derive(Clone, Debug)]
+struct Page {
+    /// Which of the levels there are.
+    open: u64,
+    /// Which of the levels have changed since the last report. A page stays until they are reported.
+    touched: u64,
+    levels: [Level; PAGE],
+}
+
+const NO_PAGE: Page = Page { open: 0, touched: 0, levels: [NO_LEVEL; PAGE] };
 
 /// One side of a book.
 #[derive(Clone, Debug)]
 pub(crate) struct Ladder {
     side: Side,
-    levels: Vec<Level>,
-    free: Vec<u32>,
-    /// Rank (smaller is better) to level id.
-    by_rank: BTreeMap<i64, u32>,
-    /// The best level, or `NIL`; re-seated whenever a level opens or closes.
-    best: u32,
     /// Open lots of the whole side, shown or not; bounds every level and every sum over levels.
     pub(crate) total: Lots,
+    /// Rank (smaller is better) of the best level; without meaning where there is none.
+    best: i64,
+    /// Number of the first page of the directory. The page of a rank has the number rank / 64.
+    base: i64,
+    /// Page numbers less `base` to places in `pages`; `NIL` where there is none. Empty until first used.
+    directory: Vec<u32>,
+    /// A bit for each place of the directory whose page has levels, and one for each word that is not zero.
+    words: [u64; DIRECTORY / 64],
+    summary: u64,
+    /// Pages outside the directory, by number; those with levels are worse than all of it.
+    far: BTreeMap<i64, u32>,
+    pages: Vec<Page>,
+    free: Vec<u32>,
+    /// Numbers of the pages with levels that have changed since the last report.
+    touched: Vec<i64>,
 }
 
 impl Ladder {
     pub(crate) const fn new(side: Side) -> Self {
         Self {
             side,
-            levels: Vec::new(),
-            free: Vec::new(),
-            by_rank: BTreeMap::new(),
-            best: NIL,
             total: Lots::ZERO,
+            best: 0,
+            base: 0,
+            directory: Vec::new(),
+            words: [0; DIRECTORY / 64],
+            summary: 0,
+            far: BTreeMap::new(),
+            pages: Vec::new(),
+            free: Vec::new(),
+            touched: Vec::new(),
         }
     }
 
-    pub(crate) const fn best(&self) -> Option<u32> {
-        if self.best == NIL { None } else { Some(self.best) }
+    #[inline]
+    pub(crate) const fn best_price(&self) -> Option<Ticks> {
+        if self.summary == 0 { None } else { Some(self.price(self.best)) }
     }
 
-    pub(crate) fn best_price(&self) -> Option<Ticks> {
-        self.best().map(|id| self.level(id).price)
+    /// The best price and the first order in turn there.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<(Ticks, u32)> {
+        if self.summary == 0 {
+            return None;
+        }
+        let page = &self.pages[self.directory[self.place(self.best)] as usize];
+        Some((self.price(self.best), page.levels[bit_of(self.best)].head))
     }
 
     /// The best price at which something is shown.
     pub(crate) fn displayed_price(&self) -> Option<Ticks> {
-        self.iter().find(|(_, level)| !level.quantity.is_zero()).map(|(_, level)| level.price)
+        self.iter().find(|(_, level)| !level.quantity.is_zero()).map(|(price, _)| price)
     }
 
-    pub(crate) fn level(&self, id: u32) -> &Level {
-        &self.levels[id as usize]
-    }
-
-    pub(crate) fn level_mut(&mut self, id: u32) -> &mut Level {
-        &mut self.levels[id as usize]
-    }
-
-    pub(crate) fn find(&self, price: Ticks) -> Option<u32> {
-        self.by_rank.get(&self.rank(price)).copied()
-    }
-
-    /// The level at a price, opened empty if there is none.
-    pub(crate) fn open(&mut self, price: Ticks) -> u32 {
+    /// The level at a price, which will hold an order when the caller is done. It is reported as changed if
+    /// the order shows something.
+    #[inline]
+    pub(crate) fn open(&mut self, price: Ticks, shows: bool) -> &mut Level {
         let rank = self.rank(price);
-        if let Some(&id) = self.by_rank.get(&rank) {
-            return id;
+        if self.summary == 0 || rank < self.best {
+            self.best = rank;
+            if self.place(rank) >= self.directory.len() {
+                self.move_directory(number_of(rank));
+            }
         }
-        let level = Level { price, quantity: Lots::ZERO, head: NIL, tail: NIL, hidden: NIL, touched: false };
-        let id = if let Some(id) = self.free.pop() {
-            *self.level_mut(id) = level;
-            id
-        } else {
-            self.levels.push(level);
-            u32::try_from(self.levels.len() - 1).expect("no more levels than orders")
+        let page = match self.page(rank) {
+            Some(page) => page,
+            None => self.add_page(rank),
         };
-        self.by_rank.insert(rank, id);
-        if self.best == NIL || rank < self.rank(self.level(self.best).price) {
-            self.best = id;
+        if self.pages[page as usize].open == 0 {
+            self.mark(rank);
         }
-        id
+        self.pages[page as usize].open |= 1 << bit_of(rank);
+        self.touch(page, rank, shows)
+    }
+
+    /// The level of an order that is there. It is reported as changed if what it shows will change.
+    #[inline]
+    pub(crate) fn level_mut(&mut self, price: Ticks, shows: bool) -> &mut Level {
+        let rank = self.rank(price);
+        let page = self.page(rank).expect("a level with an order has a page");
+        self.touch(page, rank, shows)
+    }
+
+    #[inline]
+    fn touch(&mut self, page: u32, rank: i64, shows: bool) -> &mut Level {
+        let page = &mut self.pages[page as usize];
+        if shows {
+            if page.touched == 0 {
+                self.touched.push(number_of(rank));
+            }
+            page.touched |= 1 << bit_of(rank);
+        }
+        &mut page.levels[bit_of(rank)]
     }
 
     /// Takes an emptied level out.
-    pub(crate) fn close(&mut self, id: u32) {
-        let rank = self.rank(self.level(id).price);
-        self.by_rank.remove(&rank);
-        self.free.push(id);
-        if self.best == id {
-            self.best = self.by_rank.first_key_value().map_or(NIL, |(_, &next)| next);
+    #[inline]
+    pub(crate) fn close(&mut self, price: Ticks) {
+        let rank = self.rank(price);
+        let page = self.page(rank).expect("a level that closes has a page");
+        let Page { open, touched, .. } = &mut self.pages[page as usize];
+        *open &= !(1 << bit_of(rank));
+        if *open == 0 {
+            if *touched == 0 {
+                self.drop_page(page, number_of(rank));
+            }
+            self.unmark(rank);
+        }
+        if rank == self.best && self.summary != 0 {
+            self.best = self.find_best();
         }
     }
 
     /// Levels from the best to the worst.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Level)> {
-        self.by_rank.values().map(|&id| (id, self.level(id)))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticks, &Level)> {
+        let near = self.near_pages().map(|at| (self.number(at), self.directory[at]));
+        // Pages of which nothing is left but a report have no bits.
+        let far = self.far.iter().map(|(&number, &page)| (number, page));
+        near.chain(far).flat_map(move |(number, page)| {
+            let page = &self.pages[page as usize];
+            Bits(page.open).map(move |bit| {
+                let rank = number * 64 + i64::try_from(bit).unwrap_or(0);
+                (self.price(rank), &page.levels[bit])
+            })
+        })
+    }
+
+    /// Hands out every level touched since the last call, by price, with its total, and starts anew.
+    pub(crate) fn drain_touched(&mut self, mut report: impl FnMut(Ticks, Lots)) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        // Bids rise in price as they fall in rank.
+        if self.side == Side::Buy {
+            touched.reverse();
+        }
+        for number in touched.drain(..) {
+            let Some(place) = self.page(number * 64) else { continue };
+            let bits = std::mem::take(&mut self.pages[place as usize].touched);
+            let page = &self.pages[place as usize];
+            for at in 0..PAGE {
+                let bit = if self.side == Side::Buy { PAGE - 1 - at } else { at };
+                if bits >> bit & 1 == 1 {
+                    let rank = number * 64 + i64::try_from(bit).unwrap_or(0);
+                    report(self.price(rank), page.levels[bit].quantity);
+                }
+            }
+            if page.open == 0 {
+                self.drop_page(place, number);
+            }
+        }
+        self.touched = touched;
+    }
+
+    /// Whether the bits, the pages and the cached best agree (for `check`).
+    pub(crate) fn is_consistent(&self) -> bool {
+        let is_open = |page: u32| page != NIL && self.pages[page as usize].open != 0;
+        let near = self.directory.iter().copied().filter(|&page| page != NIL);
+        let known = near.chain(self.far.values().copied()).chain(self.free.iter().copied());
+        let distinct: BTreeSet<u32> = known.collect();
+        let bits = self.directory.iter().enumerate().all(|(at, &page)| {
+            let bit = self.words[at / 64] >> (at % 64) & 1 == 1;
+            bit == is_open(page)
+        });
+        let summary = (0..64).all(|word| (self.summary >> word & 1 == 1) == (self.words[word] != 0));
+        let levels = self
+            .pages
+            .iter()
+            .all(|page| (0..PAGE).all(|bit| (page.open >> bit & 1 == 1) == (page.levels[bit].head != NIL)));
+        let end = self.number(self.directory.len());
+        let far =
+            self.far.iter().all(|(&number, &page)| number >= end || number < self.base && !is_open(page));
+        let best = if self.summary == 0 {
+            !self.far.values().any(|&page| is_open(page))
+        } else {
+            self.best == self.find_best()
+        };
+        bits && summary && levels && distinct.len() == self.pages.len() && far && best
+    }
+
+    /// The page of a rank, if there is one.
+    #[inline]
+    fn page(&self, rank: i64) -> Option<u32> {
+        match self.directory.get(self.place(rank)) {
+            Some(&NIL) => None,
+            Some(&page) => Some(page),
+            None => self.far_page(rank),
+        }
+    }
+
+    #[cold]
+    fn far_page(&self, rank: i64) -> Option<u32> {
+        if self.far.is_empty() { None } else { self.far.get(&number_of(rank)).copied() }
+    }
+
+    /// Adds the page of a rank; free pages are used first, and have no level that is open.
+    fn add_page(&mut self, rank: i64) -> u32 {
+        let page = self.free.pop().unwrap_or_else(|| {
+            self.pages.push(NO_PAGE);
+            u32::try_from(self.pages.len() - 1).expect("no more pages than orders")
+        });
+        self.enter_page(number_of(rank), page);
+        page
+    }
+
+    fn enter_page(&mut self, number: i64, page: u32) {
+        let at = self.place_of(number);
+        if let Some(entry) = self.directory.get_mut(at) {
+            *entry = page;
+            if self.pages[page as usize].open != 0 {
+                self.mark(number * 64);
+            }
+        } else {
+            self.far.insert(number, page);
+        }
+    }
+
+    /// Notes that the page of a rank has levels.
+    #[inline]
+    fn mark(&mut self, rank: i64) {
+        let at = self.place(rank);
+        if at < self.directory.len() {
+            self.words[at / 64] |= 1 << (at % 64);
+            self.summary |= 1 << (at / 64);
+        }
+    }
+
+    /// Notes that the page of a rank has no level any more.
+    #[inline]
+    fn unmark(&mut self, rank: i64) {
+        let at = self.place(rank);
+        if at >= self.directory.len() {
+            return;
+        }
+        self.words[at / 64] &= !(1 << (at % 64));
+        if self.words[at / 64] == 0 {
+            self.summary &= !(1 << (at / 64));
+            if self.summary == 0 && !self.far.is_empty() {
+                self.come_back();
+            }
+        }
+    }
+
+    fn drop_page(&mut self, page: u32, number: i64) {
+        self.free.push(page);
+        let at = self.place_of(number);
+        match self.directory.get_mut(at) {
+            Some(entry) => *entry = NIL,
+            None => drop(self.far.remove(&number)),
+        }
+    }
+
+    /// The rank of the best level; there must be one.
+    #[inline]
+    fn find_best(&self) -> i64 {
+        let word = self.summary.trailing_zeros() as usize;
+        let at = word * 64 + self.words[word].trailing_zeros() as usize;
+        let page = &self.pages[self.directory[at] as usize];
+        self.number(at) * 64 + i64::from(page.open.trailing_zeros())
+    }
+
+    /// The directory has no level left: it moves to the best of those that lie outside.
+    #[cold]
+    fn come_back(&mut self) {
+        let open = self.far.iter().find(|&(_, &page)| self.pages[page as usize].open != 0);
+        if let Some((&number, _)) = open {
+            self.move_directory(number);
+        }
+    }
+
+    /// Moves the directory so that page `number` lies in its first quarter: most of it is for worse prices.
+    #[cold]
+    fn move_directory(&mut self, number: i64) {
+        for at in 0..self.directory.len() {
+            if self.directory[at] != NIL {
+                self.far.insert(self.number(at), self.directory[at]);
+            }
+        }
+        self.directory.clear();
+        self.directory.resize(DIRECTORY, NIL);
+        self.words = [0; DIRECTORY / 64];
+        self.summary = 0;
+        self.base = number - i64::try_from(DIRECTORY / 4).unwrap_or(0);
+        let inside = self.base..self.number(DIRECTORY);
+        let pages: Vec<(i64, u32)> = self.far.range(inside).map(|(&number, &page)| (number, page)).collect();
+        for (number, page) in pages {
+            self.far.remove(&number);
+            self.enter_page(number, page);
+        }
+    }
+
+    /// Places of the directory whose pages have levels, ascending.
+    fn near_pages(&self) -> impl Iterator<Item = usize> + '_ {
+        Bits(self.summary).flat_map(|word| Bits(self.words[word]).map(move |bit| word * 64 + bit))
     }
 
     /// Bids are best when high, asks when low. Prices are positive, so a negation cannot overflow.
+    #[inline]
     const fn rank(&self, price: Ticks) -> i64 {
         match self.side {
             Side::Buy => -price.0,
             Side::Sell => price.0,
         }
+    }
+
+    #[inline]
+    const fn price(&self, rank: i64) -> Ticks {
+        match self.side {
+            Side::Buy => Ticks(-rank),
+            Side::Sell => Ticks(rank),
+        }
+    }
+
+    /// The place of a rank's page in the directory; beyond its end for one outside.
+    #[inline]
+    const fn place(&self, rank: i64) -> usize {
+        self.place_of(number_of(rank))
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a place beyond the directory stays beyond it")]
+    const fn place_of(&self, number: i64) -> usize {
+        (number - self.base).cast_unsigned() as usize
+    }
+
+    fn number(&self, place: usize) -> i64 {
+        self.base + i64::try_from(place).unwrap_or(0)
+    }
+}
+
+/// The number of a rank's page.
+#[inline]
+const fn number_of(rank: i64) -> i64 {
+    rank >> 6
+}
+
+/// The place of a rank in its page.
+#[inline]
+const fn bit_of(rank: i64) -> usize {
+    (rank & 63) as usize
+}
+
+/// The numbers of the bits that are set, ascending.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(bit)
     }
 }
 
@@ -126,34 +411,107 @@ mod tests {
     use super::*;
 
     fn prices(ladder: &Ladder) -> Vec<i64> {
-        ladder.iter().map(|(_, level)| level.price.0).collect()
+        ladder.iter().map(|(price, _)| price.0).collect()
+    }
+
+    fn open(ladder: &mut Ladder, price: i64) {
+        ladder.open(Ticks(price), true).head = 1;
+        assert!(ladder.is_consistent(), "after opening {price}");
+    }
+
+    fn close(ladder: &mut Ladder, price: i64) {
+        ladder.level_mut(Ticks(price), true).head = NIL;
+        ladder.close(Ticks(price));
+        assert!(ladder.is_consistent(), "after closing {price}");
     }
 
     #[test]
     fn levels_run_from_the_touch_outwards() {
         let mut bids = Ladder::new(Side::Buy);
         let mut asks = Ladder::new(Side::Sell);
-        for price in [5, 9, 7] {
-            bids.open(Ticks(price));
-            asks.open(Ticks(price));
+        for price in [5, 9, 7, i64::MAX, 1] {
+            open(&mut bids, price);
+            open(&mut asks, price);
         }
 
-        assert_eq!((prices(&bids), bids.best_price()), (vec![9, 7, 5], Some(Ticks(9))));
-        assert_eq!((prices(&asks), asks.best_price()), (vec![5, 7, 9], Some(Ticks(5))));
+        assert_eq!((prices(&bids), bids.best_price()), (vec![i64::MAX, 9, 7, 5, 1], Some(Ticks(i64::MAX))));
+        assert_eq!((prices(&asks), asks.best_price()), (vec![1, 5, 7, 9, i64::MAX], Some(Ticks(1))));
     }
 
     #[test]
     fn closing_the_best_level_leaves_no_phantom() {
         let mut asks = Ladder::new(Side::Sell);
-        let near = asks.open(Ticks(5));
-        let far = asks.open(Ticks(7));
+        open(&mut asks, 5);
+        open(&mut asks, 700);
 
-        asks.close(near);
-        assert_eq!(asks.best_price(), Some(Ticks(7)));
-        assert_eq!(asks.find(Ticks(5)), None);
+        close(&mut asks, 5);
+        assert_eq!((asks.best_price(), prices(&asks)), (Some(Ticks(700)), vec![700]));
 
-        asks.close(far);
-        assert_eq!(asks.best(), None);
-        assert_eq!(asks.open(Ticks(6)), far, "the last closed level is used first");
+        close(&mut asks, 700);
+        assert_eq!((asks.best_price(), asks.first()), (None, None));
+    }
+
+    #[test]
+    fn the_directory_follows_the_touch() {
+        for side in [Side::Buy, Side::Sell] {
+            let (mut ladder, mut known) = (Ladder::new(side), std::collections::BTreeSet::new());
+            let mut state = 7_u64;
+            for round in 0..5_000_i64 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let near = 50_000 + round * 240 + i64::try_from(state >> 54).unwrap();
+                let price = if state % 50 == 0 { near * 1_000 } else { near };
+                if known.remove(&price) {
+                    ladder.level_mut(Ticks(price), true).head = NIL;
+                    ladder.close(Ticks(price));
+                } else {
+                    known.insert(price);
+                    ladder.open(Ticks(price), true).head = 1;
+                }
+                if known.len() > 500 {
+                    let best = if side == Side::Buy { known.pop_last() } else { known.pop_first() };
+                    ladder.level_mut(Ticks(best.unwrap()), true).head = NIL;
+                    ladder.close(Ticks(best.unwrap()));
+                }
+                let best = if side == Side::Buy { known.last() } else { known.first() };
+                assert_eq!(ladder.best_price(), best.copied().map(Ticks));
+            }
+            assert!(ladder.is_consistent());
+            let mut sorted: Vec<i64> = known.into_iter().collect();
+            if side == Side::Buy {
+                sorted.reverse();
+            }
+            assert_eq!(prices(&ladder), sorted);
+        }
+    }
+
+    #[test]
+    fn a_level_is_reported_once_however_often_it_opened_and_closed() {
+        let (mut bids, mut asks) = (Ladder::new(Side::Buy), Ladder::new(Side::Sell));
+        for round in 0..4 {
+            for price in [4 + round % 2, 4_000_000 - round % 2, i64::MAX] {
+                for ladder in [&mut bids, &mut asks] {
+                    open(ladder, price);
+                    close(ladder, price);
+                }
+            }
+        }
+        for ladder in [&mut bids, &mut asks] {
+            let mut changes = Vec::new();
+            ladder.drain_touched(|price, lots| changes.push((price.0, lots.0)));
+            assert_eq!(changes, [(4, 0), (5, 0), (3_999_999, 0), (4_000_000, 0), (i64::MAX, 0)]);
+            assert!(ladder.is_consistent() && ladder.touched.is_empty());
+            assert_eq!(ladder.free.len(), ladder.pages.len(), "nobody needs the pages any more");
+            ladder.drain_touched(|price, _| panic!("{price:?} has not changed again"));
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_reported() {
+        let mut asks = Ladder::new(Side::Sell);
+        asks.open(Ticks(5), false).head = 1;
+        asks.level_mut(Ticks(5), false).head = NIL;
+        asks.close(Ticks(5));
+        asks.drain_touched(|price, _| panic!("{price:?} shows nothing"));
+        assert_eq!(asks.free.len(), asks.pages.len());
     }
 }

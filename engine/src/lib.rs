@@ -19,6 +19,7 @@ mod event; // what a book answers
 mod execute; // dispatch, cancel, mass cancel
 mod expiry; // orders that end at a given time
 mod hash; // the incremental state hash
+mod ids; // order ids to slots
 mod level; // price levels and the ladder that sorts them
 mod links; // orders that depend on others; settling what a command has caused
 mod matching; // taking liquidity: price, time, self-trade prevention

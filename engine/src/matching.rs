@@ -3,7 +3,7 @@
 use crate::book::{Book, Step};
 use crate::event::{Event, EventKind};
 use crate::orders::{Order, flag};
-use crate::types::{Lots, OrderId, Reason, Side, StpMode, Ticks};
+use crate::types::{Lots, OrderId, Reason, StpMode, Ticks};
 
 /// Why a taker went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(crate) enum Stop {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taker {
     pub(crate) order: Order,
-    /// The worst price it may trade at; none for a market order without protection.
-    pub(crate) limit: Option<Ticks>,
+    /// The worst price it may trade at.
+    pub(crate) limit: Ticks,
     /// What an order by amount may still spend or must still raise, in ticks times lots. Such an order has
     /// as many lots as there can be, and says that it has none.
     pub(crate) budget: Option<i64>,
@@ -31,10 +31,15 @@ pub(crate) struct Taker {
 }
 
 impl Taker {
-    /// The order as its events show it.
-    pub(crate) fn visible(&self) -> Order {
-        let leaves = if self.budget.is_some() { Lots::ZERO } else { self.order.leaves };
-        Order { leaves, ..self.order }
+    /// The open lots its events show.
+    #[inline]
+    pub(crate) const fn leaves(&self) -> Lots {
+        if self.budget.is_some() { Lots::ZERO } else { self.order.leaves }
+    }
+
+    /// The order as its last event shows it.
+    pub(crate) const fn visible(&self) -> Order {
+        Order { leaves: self.leaves(), ..self.order }
     }
 }
 
@@ -50,6 +55,7 @@ pub(crate) enum Meeting {
 
 /// Two orders belong together when they share the account, or the group; a group number is never
 /// compared with an account number. The taker's mode decides what happens then.
+#[inline]
 pub(crate) fn meeting(taker: &Order, maker: &Order) -> Meeting {
     let same_account = taker.account == maker.account;
     let same_group = taker.stp_group == maker.stp_group && taker.stp_group.0 != 0;
@@ -64,11 +70,6 @@ pub(crate) fn meeting(taker: &Order, maker: &Order) -> Meeting {
     }
 }
 
-/// Whether an order may trade at `price`; no limit means any price.
-fn crosses(side: Side, limit: Option<Ticks>, price: Ticks) -> bool {
-    limit.is_none_or(|limit| side.reaches(limit, price))
-}
-
 impl Book {
     /// Matches `taker` against the other side until it is done or may go no further.
     pub(crate) fn take(&mut self, taker: &mut Taker, step: &mut Step<'_>) -> Stop {
@@ -77,16 +78,15 @@ impl Book {
             if taker.budget == Some(0) {
                 return Stop::AmountSpent;
             }
-            let Some(level_id) = self.ladder(makers).best() else { return Stop::NoLiquidity };
-            let level = self.ladder(makers).level(level_id);
-            if !crosses(taker.order.side, taker.limit, level.price) {
+            let Some((price, slot)) = self.ladder(makers).first() else { return Stop::NoLiquidity };
+            if !taker.order.side.reaches(taker.limit, price) {
                 return Stop::PriceLimit;
             }
-            let affordable = Lots(taker.budget.map_or(i64::MAX, |budget| budget / level.price.0));
-            if affordable.is_zero() {
-                return Stop::AmountSpent;
-            }
-            let slot = level.head;
+            let affordable = match taker.budget {
+                None => Lots(i64::MAX),
+                Some(budget) if budget < price.0 => return Stop::AmountSpent,
+                Some(budget) => Lots(budget / price.0),
+            };
             match meeting(&taker.order, self.order(slot)) {
                 Meeting::Trade => self.trade(taker, slot, affordable, step),
                 Meeting::Decrement if taker.budget.is_none() => self.decrement(taker, slot, step),
@@ -102,13 +102,13 @@ impl Book {
     }
 
     /// Whether `take` would trade at least `wanted` lots of `taker`, without changing anything.
-    pub(crate) fn can_fill(&self, taker: &Order, limit: Option<Ticks>, wanted: Lots) -> bool {
+    pub(crate) fn can_fill(&self, taker: &Order, limit: Ticks, wanted: Lots) -> bool {
         if wanted > taker.leaves {
             return false;
         }
         let mut missing = wanted;
-        for (_, level) in self.ladder(taker.side.opposite()).iter() {
-            if !crosses(taker.side, limit, level.price) {
+        for (price, level) in self.ladder(taker.side.opposite()).iter() {
+            if !taker.side.reaches(limit, price) {
                 return false;
             }
             // In turn: what is shown, the further slices of what was shown, what is hidden.
@@ -132,6 +132,7 @@ impl Book {
         false
     }
 
+    #[inline]
     fn trade(&mut self, taker: &mut Taker, slot: u32, most: Lots, step: &mut Step<'_>) {
         let quantity = taker.order.leaves.min(self.available(self.order(slot))).min(most);
         let (maker, partner) = self.consume(slot, quantity);
@@ -147,7 +148,8 @@ impl Book {
             maker_order_id: maker.order_id,
             maker_account: maker.account,
             maker_leaves: maker.leaves,
-            ..Event::about(&taker.visible(), EventKind::Trade, Reason::None)
+            leaves: taker.leaves(),
+            ..Event::about(&taker.order, EventKind::Trade, Reason::None)
         };
         self.emit(step, trade);
         self.note_price(maker.price);
@@ -157,6 +159,7 @@ impl Book {
     }
 
     /// Tells those who depend on an order that it traded.
+    #[inline]
     pub(crate) fn report_fill(&mut self, order: &Order, partner: OrderId, lots: Lots, whole: bool) {
         if order.is(flag::WATCHED) {
             self.agenda.filled(order.order_id, partner, lots, whole);
@@ -169,7 +172,8 @@ impl Book {
     }
 
     pub(crate) fn expire_maker(&mut self, slot: u32, step: &mut Step<'_>) {
-        let (maker, extra) = self.remove(slot);
+        let maker = self.remove(slot);
+        let extra = self.take_extra(&maker);
         self.emit_end(&maker, extra.partner, Reason::SelfTradePrevention, step);
     }
 
@@ -205,19 +209,22 @@ impl Book {
 
     /// Takes lots from a resting order, and the order from the book with its last lot; returns it as it is
     /// now, and its partner.
+    #[inline]
     pub(crate) fn consume(&mut self, slot: u32, lots: Lots) -> (Order, OrderId) {
         let before = *self.order(slot);
         if lots < before.leaves {
             let partner = self.partner(&before);
             return (self.shrink(slot, lots, Lots::ZERO), partner);
         }
-        let (mut maker, extra) = self.remove(slot);
+        let mut maker = self.remove(slot);
+        let extra = self.take_extra(&maker);
         maker.leaves -= lots;
         maker.executed += lots;
         (maker, extra.partner)
     }
 
     /// Shows the next slice of an iceberg order whose slice was used up.
+    #[inline]
     pub(crate) fn refill(&mut self, slot: u32, order: &Order, step: &mut Step<'_>) {
         if order.is(flag::ICEBERG) && !order.leaves.is_zero() && self.shown(order).is_zero() {
             self.display_next(slot, step);

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::hash::fold;
 use crate::types::{AccountId, GroupId, Lots, Micros, OrderId, Seq, Side, StpMode, Ticks};
 
 /// The end of a list of slots.
@@ -78,10 +77,9 @@ impl Extra {
 }
 
 /// An order in its level's queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     pub(crate) order: Order,
-    pub(crate) level: u32,
     pub(crate) prev: u32,
     pub(crate) next: u32,
 }
@@ -112,14 +110,17 @@ impl Slab {
         (self.nodes.len(), free.take(self.nodes.len() + 1).count())
     }
 
+    #[inline]
     pub(crate) fn node(&self, slot: u32) -> &Node {
         &self.nodes[slot as usize]
     }
 
+    #[inline]
     pub(crate) fn node_mut(&mut self, slot: u32) -> &mut Node {
         &mut self.nodes[slot as usize]
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, node: Node) -> u32 {
         self.len += 1;
         if self.free != NIL {
@@ -133,12 +134,11 @@ impl Slab {
         slot
     }
 
-    pub(crate) fn remove(&mut self, slot: u32) -> Node {
-        let removed = self.node(slot).clone();
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: u32) {
         self.node_mut(slot).next = self.free;
         self.free = slot;
         self.len -= 1;
-        removed
     }
 }
 
@@ -156,12 +156,13 @@ impl Hasher for IdHasher {
 
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.0 = fold(self.0 ^ u64::from(byte), 0x9E37_79B9_7F4A_7C15);
+            self.write_i64(i64::from(byte));
         }
     }
 
     fn write_i64(&mut self, id: i64) {
-        self.0 = fold(id.cast_unsigned() ^ 0xD1B5_4A32_D192_ED03, 0x9E37_79B9_7F4A_7C15);
+        let spread = (self.0 ^ id.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = spread ^ (spread >> 32);
     }
 }
 
@@ -171,7 +172,7 @@ mod tests {
     use crate::hash::tests::sample;
 
     fn node() -> Node {
-        Node { order: sample(), level: 0, prev: NIL, next: NIL }
+        Node { order: sample(), prev: NIL, next: NIL }
     }
 
     #[test]

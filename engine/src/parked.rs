@@ -127,7 +127,8 @@ impl Book {
     /// Ends an open order, resting or parked, and says so; nothing if it is not open.
     pub(crate) fn end(&mut self, order_id: OrderId, reason: Reason, step: &mut Step<'_>) {
         if let Some(slot) = self.find(order_id) {
-            let (order, extra) = self.remove(slot);
+            let order = self.remove(slot);
+            let extra = self.take_extra(&order);
             self.emit_end(&order, extra.partner, reason, step);
         } else if let Some(parked) = self.unpark(order_id) {
             self.emit_end(&parked.order, parked.terms.partner, reason, step);

@@ -3,8 +3,8 @@
 use crate::error::EngineError;
 
 /// One record of a buffer, and which one it is.
-pub(crate) struct Record<'a> {
-    bytes: &'a [u8],
+pub(crate) struct Record<'a, const SIZE: usize> {
+    bytes: &'a [u8; SIZE],
     number: usize,
 }
 
@@ -24,9 +24,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next `size` bytes, if there are so many.
-    pub(crate) fn next(&mut self, size: usize) -> Option<Record<'a>> {
-        let (bytes, rest) = self.rest.split_at_checked(size)?;
+    /// The next record, if there are so many bytes.
+    #[inline]
+    pub(crate) fn next<const SIZE: usize>(&mut self) -> Option<Record<'a, SIZE>> {
+        let (bytes, rest) = self.rest.split_first_chunk()?;
         let record = Record { bytes, number: self.number };
         self.rest = rest;
         self.number += 1;
@@ -34,31 +35,30 @@ impl<'a> Cursor<'a> {
     }
 }
 
-impl Record<'_> {
-    fn array<const SIZE: usize>(&self, at: usize) -> [u8; SIZE] {
-        let mut array = [0; SIZE];
-        array.copy_from_slice(&self.bytes[at..at + SIZE]);
-        array
-    }
-
-    pub(crate) fn u8(&self, at: usize) -> u8 {
+impl<const SIZE: usize> Record<'_, SIZE> {
+    #[inline]
+    pub(crate) const fn u8(&self, at: usize) -> u8 {
         self.bytes[at]
     }
 
+    #[inline]
     pub(crate) fn u32(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.array(at))
+        self.bytes[at..].first_chunk().copied().map_or(0, u32::from_le_bytes)
     }
 
+    #[inline]
     pub(crate) fn i64(&self, at: usize) -> i64 {
-        i64::from_le_bytes(self.array(at))
+        self.bytes[at..].first_chunk().copied().map_or(0, i64::from_le_bytes)
     }
 
     /// A number of at least `min`; as ids are stored signed, an unsigned one above 2^63-1 is refused too.
+    #[inline]
     pub(crate) fn number(&self, at: usize, field: &'static str, min: i64) -> Result<i64, EngineError> {
         let value = self.i64(at);
         if value < min { Err(self.bad(field, value.cast_unsigned())) } else { Ok(value) }
     }
 
+    #[inline]
     pub(crate) fn code<T>(
         &self,
         at: usize,
@@ -69,6 +69,7 @@ impl Record<'_> {
     }
 
     /// A code where zero means none.
+    #[inline]
     pub(crate) fn optional<T>(
         &self,
         at: usize,
@@ -78,16 +79,19 @@ impl Record<'_> {
         if self.u8(at) == 0 { Ok(None) } else { self.code(at, field, from_code).map(Some) }
     }
 
+    #[inline]
     pub(crate) fn flags(&self, at: usize, allowed: u8) -> Result<u8, EngineError> {
         let flags = self.u8(at);
         if flags & !allowed == 0 { Ok(flags) } else { Err(self.bad("flags", flags.into())) }
     }
 
+    #[inline]
     pub(crate) fn zero(&self, at: usize, size: usize, field: &'static str) -> Result<(), EngineError> {
-        let nonzero = self.bytes[at..at + size].iter().find(|&&byte| byte != 0);
-        nonzero.map_or(Ok(()), |&byte| Err(self.bad(field, byte.into())))
+        let any = self.bytes[at..at + size].iter().fold(0, |any, byte| any | byte);
+        if any == 0 { Ok(()) } else { Err(self.bad(field, any.into())) }
     }
 
+    #[cold]
     pub(crate) const fn bad(&self, field: &'static str, value: u64) -> EngineError {
         EngineError::Field { record: self.number, field, value }
     }

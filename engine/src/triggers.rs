@@ -311,13 +311,13 @@ impl Book {
         };
         let woken = Event::about(&order, kind, Reason::None);
         self.emit(step, Event { quantity, priority: order.priority, ..woken });
-        let refusal = self.refusal_to_go_live(&order, order_type, tif, &terms).or_else(|| {
+        let refusal = self.refusal_to_go_live(&order, order_type, tif, Some(&terms)).or_else(|| {
             let fits = self.fits(&order, Lots::ZERO, order.leaves);
             (!fits).then_some(Reason::Invalid)
         });
         match refusal {
             Some(reason) => self.emit_end(&order, terms.partner, reason, step),
-            None => self.go_live(order, order_type, tif, &terms, step),
+            None => self.go_live(order, order_type, tif, Some(&terms), step),
         }
     }
 }

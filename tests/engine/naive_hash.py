@@ -11,14 +11,8 @@ from tradeengine.codec import NO_TERMS, OpenOrder, Place, TermsFlag
 
 WORD = 2**64
 
-# The first 64 fractional bits of the square roots of the first eight primes; four keys for each half.
-KEYS = [isqrt(prime << 128) % WORD for prime in (2, 3, 5, 7, 11, 13, 17, 19)]
-
-
-def fold(left: int, right: int) -> int:
-    """Both halves of the 128-bit product, xored."""
-    high, low = divmod(left * right, WORD)
-    return high ^ low
+# The first 64 fractional bits of the square roots of the first fourteen primes.
+KEYS = [isqrt(prime << 128) % WORD for prime in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)]
 
 
 def rotate(word: int, bits: int) -> int:
@@ -26,14 +20,15 @@ def rotate(word: int, bits: int) -> int:
 
 
 def digest(words: list[int]) -> int:
-    """128 bits from an even number of words, two by two."""
-    halves = []
-    for start, first, second, last in (KEYS[:4], KEYS[4:]):
-        state = start
-        for left, right in zip(words[::2], words[1::2], strict=True):
-            state = fold(left % WORD ^ first, right % WORD ^ state) ^ rotate(state, 23)
-        halves.append(fold(state ^ second, last))
-    return halves[0] * WORD + halves[1]
+    """128 bits from an even number of words: two mixtures of the products of neighbours."""
+    left, right = KEYS[12:]
+    for place in range(0, len(words), 2):
+        first, second = (words[place + n] % WORD ^ KEYS[place + n] for n in (0, 1))
+        high, low = divmod(first * second, WORD)
+        left = (rotate(left, 23) + (high ^ low)) % WORD
+        right = rotate(right, 41) ^ (low - high) % WORD
+    high, low = divmod((left ^ KEYS[0]) * (right ^ KEYS[3]), WORD)
+    return (high ^ left) * WORD + (low ^ right)
 
 
 def packed(*numbers: int) -> int:
