@@ -62,6 +62,7 @@ format: setup ## Let the formatters rewrite Python and Rust.
 	cd engine && cargo fmt
 
 bench: setup ## Measure engine, orders and feed, as ratios in one run each.
+	cd engine/bench && cargo run --release --locked --quiet --features peers
 	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
 	$(BIN)/python -m tests.bench.bench_feed

@@ -1,5 +1,8 @@
 """How many messages a second the engine takes through Python: `python -m tests.bench.bench_engine`.
 
+What Python and the size of a batch cost; how fast the engine is by itself, and next to others, is measured by
+engine/bench.
+
 The flow (seed 23, one book): 100,000 new limit orders, 15 in 100 immediate-or-cancel. A price lies 1 to 40
 ticks off a middle that walks one tick at a time, nearer prices being likelier, and 3 ticks less, so that
 some cross: about one trade for two orders. Of those that may rest, 95 in 100 are cancelled after up to 4,000
