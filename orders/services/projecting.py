@@ -165,7 +165,8 @@ class Projection:
         elif price:
             order.protection_price = price
         order.leaves = rules.quantity(event.leaves)
-        if order.link != Link.ATTACHED:
+        if order.link != Link.ATTACHED or order.triggered_at is not None:
+            # Before its trigger an attached order has the quantity its parent is still to bring.
             order.quantity = order.filled + order.prevented + order.leaves
         if order.shown:
             # One that takes a new place shows nothing until it rests again, and says so.

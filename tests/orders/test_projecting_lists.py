@@ -253,6 +253,26 @@ class TestBrackets:
         assert stored(loss).triggered_at == NOW
         assert money(buyer, base)[0] == short(stored(entry).filled - stored(loss).filled)
 
+    def test_an_exit_can_be_amended_once_it_is_live(self, market: Market) -> None:
+        buyer, base = market.trader(base=3), market.instrument.base
+        _, profit, _ = market.send_list(
+            ListKind.BRACKET,
+            market.request(buyer, Side.BUY, 2, 50000),
+            market.request(buyer, Side.SELL, 2, 50600, kind=OrderType.TAKE_PROFIT_LIMIT, trigger=50500),
+            market.request(buyer, Side.SELL, 2, kind=OrderType.STOP, trigger=49500),
+        )
+        market.sell(market.trader(), 2, 50000)
+        market.drain()
+        market.sell(market.trader(), 1, 50500)
+        market.buy(market.trader(), 1, 50500)
+        market.drain()
+        market.amend(profit, buyer, quantity=4)
+        market.drain()
+
+        order = stored(profit)
+        assert (order.status, short(order.quantity), short(order.leaves)) == ("open", "4", "4")
+        assert (holds(profit), money(buyer, base)) == (["4"], ("5", "4"))
+
     def test_an_entry_cancelled_after_a_fill_leaves_its_exits(self, market: Market) -> None:
         buyer, base = market.trader(base=0), market.instrument.base
         entry, profit, loss = bracket(market, buyer)
