@@ -14,6 +14,7 @@ from accounts.services.opening import Opening, machine_user, open_accounts, open
 from audit.actor import Actor
 from instruments.scaling import round_down
 from instruments.selectors import Rules, rules_by_symbol
+from liquidity.participants.careful import Guarded, Whale
 from liquidity.participants.maker import Maker
 from liquidity.participants.patient import Patient
 from liquidity.participants.takers import MomentumTaker, NoiseTaker
@@ -63,6 +64,8 @@ def characters() -> list[Character]:
         Character("sim-taker-1", NoiseTaker(budget=Decimal(300)), 18),
         Character("sim-taker-2", MomentumTaker(budget=Decimal(1_000)), 8),
         Character("sim-patient-1", Patient(budget=Decimal(500)), 14),
+        Character("sim-whale-1", Whale(budget=Decimal(5_000)), 6),
+        Character("sim-guarded-1", Guarded(budget=Decimal(400)), 6),
     ]
 
 

@@ -43,11 +43,16 @@ class Maker:
                 lots = min(view.most_lots, unit * (level + 1) + chance.randrange(unit))
                 if order is not None:
                     standing.remove(order)
-                elif view.affordable(side, ticks, lots):
+                elif not _would_take(view, side, ticks) and view.affordable(side, ticks, lots):
                     placements.append((level, Place(side, lots, ticks, post_only=True)))
             withdrawals += [Withdraw(order.client_order_id) for order in standing]
         placements.sort(key=lambda placement: placement[0])
         return [*withdrawals, *(wish for _, wish in placements)][: self.most_wishes]
+
+
+def _would_take(view: View, side: Side, ticks: int) -> bool:
+    """Whether somebody stands in the way: what only wants to wait would be rejected there."""
+    return bool(view.ask and ticks >= view.ask if side == Side.BUY else view.bid and ticks <= view.bid)
 
 
 def _nearest(orders: list[OpenOrder], ticks: int, tolerance: int) -> OpenOrder | None:

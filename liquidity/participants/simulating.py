@@ -7,22 +7,25 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from instruments.selectors import Rules
 from liquidity.participants.desk import Desk, Participant
 from liquidity.participants.watching import Snapshot, book_seqs, look, trade_count
-from liquidity.participants.wishes import Move, Place, Withdraw
-from orders.models import OrderType
+from liquidity.participants.wishes import Bracket, Move, Place, Withdraw
+from orders.models import OrderType, Side
 from orders.services.changing import amend_order
-from orders.services.requests import Accepted, CancelOrder, NewOrder, Requested
+from orders.services.order_lists import submit_list
+from orders.services.requests import Accepted, CancelOrder, ListKind, NewList, NewOrder, Requested
 from orders.services.sending import Sender
 from tradeplatform.common.errors import Refusal
 
 # The believed price wanders by up to this many basis points a look, and is drawn back to where it began.
 _WANDER_POINTS = 2
 _PULL = 400
+# Orders of a bracket.
+_BRACKET = 3
 
 
 @dataclass(slots=True)
@@ -83,12 +86,15 @@ class Simulation:
         snapshot = self.sender.through_restarts(lambda: look(self.desk))
         requests: list[NewOrder | CancelOrder] = []
         moves: list[tuple[Participant, Rules, Move]] = []
+        lists: list[NewList] = []
         for rules in self.desk.rules.values():
             participant = self._whose_turn()
             view = snapshot.view(participant, rules, self._wander(rules, snapshot))
             for wish in participant.character.habit.act(view, self.chance):
                 if isinstance(wish, Move):
                     moves.append((participant, rules, wish))
+                elif isinstance(wish, Bracket):
+                    lists.append(self._bracket(participant, rules, wish))
                 else:
                     requests.append(self._request(participant, rules, wish))
         requests = _at_most(most_orders, requests)
@@ -96,7 +102,10 @@ class Simulation:
             self._send(requests)
         for participant, rules, move in moves:
             self._move(participant, rules, move)
-        return len(requests) + len(moves)
+        room = None if most_orders is None else most_orders - sum(isinstance(r, NewOrder) for r in requests)
+        for asked in lists if room is None else lists[: room // _BRACKET]:
+            self._send_list(asked)
+        return len(requests) + len(moves) + len(lists)
 
     def _whose_turn(self) -> Participant:
         weights = [participant.character.weight for participant in self.desk.participants]
@@ -119,18 +128,50 @@ class Simulation:
     ) -> NewOrder | CancelOrder:
         if isinstance(wish, Withdraw):
             return CancelOrder(account_id=participant.account_id, client_order_id=wish.client_order_id)
-        self._placed += 1
+        kind = OrderType.MARKET if wish.ticks is None else OrderType.LIMIT
         return NewOrder(
             account_id=participant.account_id,
             symbol=rules.symbol,
             side=wish.side,
-            type=OrderType.MARKET if wish.ticks is None else OrderType.LIMIT,
+            type=kind if wish.trail_ticks is None else OrderType.TRAILING_STOP,
             quantity=rules.quantity(wish.lots),
             price=None if wish.ticks is None else rules.price(wish.ticks),
             time_in_force=wish.time_in_force,
             post_only=wish.post_only,
-            client_order_id=f"sim-{self._run}-{self._placed}",
+            client_order_id=self._name(),
+            trail_amount=None if wish.trail_ticks is None else rules.price(wish.trail_ticks),
+            display_quantity=None if wish.display_lots is None else rules.quantity(wish.display_lots),
         )
+
+    def _bracket(self, participant: Participant, rules: Rules, wish: Bracket) -> NewList:
+        entry = NewOrder(
+            account_id=participant.account_id,
+            symbol=rules.symbol,
+            side=wish.side,
+            type=OrderType.LIMIT,
+            quantity=rules.quantity(wish.lots),
+            price=rules.price(wish.ticks),
+            client_order_id=self._name(),
+        )
+        exits = [
+            replace(
+                entry,
+                side=Side.SELL if wish.side == Side.BUY else Side.BUY,
+                type=kind,
+                price=None,
+                trigger_price=rules.price(ticks),
+                client_order_id=self._name(),
+            )
+            for kind, ticks in (
+                (OrderType.TAKE_PROFIT, wish.profit_ticks),
+                (OrderType.STOP, wish.loss_ticks),
+            )
+        ]
+        return NewList(kind=ListKind.BRACKET, orders=[entry, *exits])
+
+    def _name(self) -> str:
+        self._placed += 1
+        return f"sim-{self._run}-{self._placed}"
 
     def _send(self, requests: list[NewOrder | CancelOrder]) -> None:
         for request, outcome in zip(requests, self.sender.send(requests), strict=True):
@@ -141,6 +182,18 @@ class Simulation:
                 self.tally.cancels += 1
             else:
                 self.tally.denied[outcome.refusal.code.value] += 1
+
+    def _send_list(self, asked: NewList) -> None:
+        self.tally.orders += len(asked.orders)
+        sender = self.sender
+        try:
+            sender.through_restarts(
+                lambda: submit_list(asked=asked, actor=sender.actor, source=sender.source, now=sender.clock())
+            )
+            self.tally.accepted += len(asked.orders)
+        except Refusal as refusal:
+            self.tally.denied[refusal.code.value] += len(asked.orders)
+        sender.settle()
 
     def _move(self, participant: Participant, rules: Rules, move: Move) -> None:
         try:

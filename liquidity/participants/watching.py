@@ -1,4 +1,4 @@
-"""What participants look at before they decide: four queries for all of them in all their markets."""
+"""What participants look at before they decide: five queries for all of them in all their markets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Snapshot:
     last: dict[int, int]
     own: dict[tuple[int, int], list[OpenOrder]]
     balances: dict[tuple[int, int], tuple[Decimal, Decimal]]
+    parked: dict[tuple[int, int], int]
 
     def view(self, participant: Participant, rules: Rules, reference: int) -> View:
         """One market through the eyes of one participant."""
@@ -41,6 +42,7 @@ class Snapshot:
             inventory=int((base - opening) // rules.lot_size),
             free_base=int((base - base_held) // rules.lot_size),
             free_quote=quote - quote_held,
+            parked=self.parked.get((account, rules.id), 0),
         )
 
 
@@ -63,11 +65,18 @@ def look(desk: Desk) -> Snapshot:
         "SELECT account_id, asset_id, balance, held FROM accounts_ledgeraccount WHERE account_id = ANY(%s)",
         [accounts],
     )
+    parked = fetch(
+        "SELECT account_id, instrument_id, count(*) FROM orders_order"
+        " WHERE account_id = ANY(%s) AND instrument_id = ANY(%s) AND status IN ('waiting', 'pending_trigger')"
+        " GROUP BY account_id, instrument_id",
+        [accounts, instruments],
+    )
     return Snapshot(
         touches={row[0]: (row[1], row[2]) for row in touches},
         last=dict(last),
         own=_own_orders(accounts, markets),
         balances={(row[0], row[1]): (row[2], row[3]) for row in balances},
+        parked={(row[0], row[1]): row[2] for row in parked},
     )
 
 

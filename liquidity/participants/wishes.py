@@ -29,7 +29,8 @@ class View:
     """One market as one participant sees it, in ticks and lots. A price of 0 means that there is none.
 
     `reference` is what the participants believe the price to be; `inventory` is what the participant has
-    of the base asset beyond its opening balance.
+    of the base asset beyond its opening balance; `parked` counts its orders that wait for a trigger or for
+    a parent.
     """
 
     rules: Rules
@@ -41,6 +42,7 @@ class View:
     inventory: int
     free_base: int
     free_quote: Decimal
+    parked: int = 0
 
     def lots_worth(self, budget: Decimal) -> int:
         """How many lots `budget` of the quote asset buys at the reference, within the order limits."""
@@ -68,13 +70,29 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A new order; without `ticks` a market order."""
+    """A new order; without `ticks` a market order, with `trail_ticks` a stop that follows the market.
+
+    With `display_lots` an iceberg that shows so much at a time.
+    """
 
     side: Side
     lots: int
     ticks: int | None
     time_in_force: TimeInForce = TimeInForce.GTC
     post_only: bool = False
+    trail_ticks: int | None = None
+    display_lots: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """An entry at `ticks` with two exits for whatever it fills: one in profit, one against a loss."""
+
+    side: Side
+    lots: int
+    ticks: int
+    profit_ticks: int
+    loss_ticks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +110,7 @@ class Move:
     ticks: int
 
 
-Wish = Place | Withdraw | Move
+Wish = Place | Bracket | Withdraw | Move
 
 
 class Habit(Protocol):

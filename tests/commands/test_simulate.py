@@ -17,7 +17,7 @@ from accounts.models import FundingRequest, LedgerAccount, TradingAccount, User
 from instruments.models import Instrument, InstrumentStatus
 from liquidity.participants.desk import open_desk
 from liquidity.participants.simulating import Simulation
-from orders.models import Book, Fill, Order, Source, Trade
+from orders.models import Book, Fill, Link, Order, Source, Trade
 from orders.services import books
 from orders.services.seeding import SHARDS, Seeded
 from orders.services.sending import Drain, Sender
@@ -25,7 +25,10 @@ from tests.factories import ACTOR, NOW
 
 pytestmark = pytest.mark.django_db
 
-CAST = {"sim-maker-1", "sim-maker-2", "sim-taker-1", "sim-taker-2", "sim-patient-1"}
+CAST = {
+    "sim-maker-1", "sim-maker-2", "sim-taker-1", "sim-taker-2", "sim-patient-1", "sim-whale-1",
+    "sim-guarded-1",
+}  # fmt: skip
 
 
 def simulate(**options: Any) -> str:
@@ -88,25 +91,44 @@ def test_the_table_counts_what_happened(seeded: Seeded) -> None:
 
 
 def test_habits_differ(seeded: Seeded) -> None:
-    simulate(orders=400, seed=11)
+    simulate(orders=900, seed=11)
 
     fills = Fill.objects.values_list("account__user__username", "liquidity").distinct()
     placed = Order.objects.values_list("account__user__username").annotate(count=Count("id")).order_by()
     assert dict(placed) == {
-        "sim-maker-1": 231,
-        "sim-maker-2": 111,
-        "sim-patient-1": 17,
-        "sim-taker-1": 39,
-        "sim-taker-2": 2,
+        "sim-guarded-1": 69,
+        "sim-maker-1": 473,
+        "sim-maker-2": 199,
+        "sim-patient-1": 39,
+        "sim-taker-1": 96,
+        "sim-taker-2": 11,
+        "sim-whale-1": 13,
     }
     assert set(fills) == {
+        ("sim-guarded-1", "maker"),
+        ("sim-guarded-1", "taker"),
         ("sim-maker-1", "maker"),
         ("sim-maker-2", "maker"),
         ("sim-patient-1", "maker"),
         ("sim-taker-1", "taker"),
         ("sim-taker-2", "taker"),
+        ("sim-whale-1", "maker"),
     }
     assert not Order.objects.live().filter(account__user__username__startswith="sim-taker").exists()
+
+
+def test_demo_data_has_orders_with_conditions(seeded: Seeded) -> None:
+    simulate(orders=900, seed=11)
+
+    of_lists = Order.objects.filter(link=Link.ATTACHED)
+    assert set(of_lists.values_list("status", "reason")) == {
+        ("waiting", ""), ("pending_trigger", ""), ("filled", ""), ("cancelled", "linked"),
+        ("cancelled", "parent_ended"),
+    }  # fmt: skip
+    icebergs = Order.objects.filter(display_quantity__gt=0)
+    assert set(icebergs.values_list("account__user__username", flat=True)) == {"sim-whale-1"}
+    assert icebergs.filter(filled__gt=0, shown__gt=0).exists()
+    assert not Order.objects.filter(status="rejected", reason="would_take").exists()
 
 
 def test_makers_quote_both_sides_without_crossing(seeded: Seeded) -> None:

@@ -35,7 +35,7 @@ _LOG_EVERY_SECONDS = 60
 class Command(BaseCommand):
     """A thin door to liquidity.participants."""
 
-    help = "Let simulated participants trade: makers, takers and a patient one, each on an own account."
+    help = "Let simulated participants trade: makers, takers and careful ones, each on an own account."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options of the command line."""
