@@ -271,12 +271,14 @@ def three_ids(digits: Digits) -> list[int]:
 
 
 def oco_pair(digits: Digits) -> list[Command]:
-    """Two orders that name each other; the second may be missing, or come in the wrong order."""
+    """Two that name each other; or the second is missing, comes first, or is a stranger with its id."""
     one, two, _ = three_ids(digits)
     first = linked(leg(digits), one, link=Link.OCO, partner=two)
     second = linked(leg(digits), two, link=Link.OCO, partner=one)
-    legs = digits.pick([first, second], [first, second], [first, second], [first], [second, first])
-    return [*legs, *met(digits, first)]
+    stranger = replace(digits.pick(stop_order, leg)(digits), order_id=two)
+    pair = [first, second]
+    legs = digits.pick(pair, pair, pair, [first], [second, first], [first, stranger])
+    return [*legs, *met(digits, digits.among(legs))]
 
 
 def met(digits: Digits, first: Command) -> list[Command]:
