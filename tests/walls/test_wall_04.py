@@ -192,7 +192,8 @@ def test_wall_04_the_engine_has_no_clock_no_randomness_no_hash_order_no_float_no
     found = {
         f"{path.name}: {word}"
         for path in folder.glob("*.rs")
-        for line in path.read_text().splitlines()
+        # Tests stand at the end of each file, and may compare with anything.
+        for line in path.read_text().split("\n#[cfg(test)]\nmod ")[0].splitlines()
         for word in forbidden
         if word in line.split("//")[0] and "forbid(unsafe_code)" not in line
     }
