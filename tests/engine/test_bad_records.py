@@ -389,6 +389,38 @@ class TestRestore:
         self.refuses(engine, encode_open(order), complaint)
 
     @pytest.mark.parametrize(
+        "order",
+        [
+            parked(terms=TRAIL._replace(step=0)),
+            parked(terms=TRAIL._replace(distance=0)),
+            parked(terms=TRAIL._replace(distance=10_000, trigger=TriggerKind.TRAILING_BPS)),
+            parked(terms=TRAIL._replace(source=TriggerSource.QUOTE)),
+            parked(terms=STOP._replace(distance=1)),
+            parked(terms=STOP._replace(step=1)),
+            parked(terms=STOP._replace(budget=500)),
+            parked(terms=STOP._replace(position_limit=1)),
+            parked(terms=STOP._replace(partner=1)),
+            parked(terms=STOP._replace(partner=2)),
+            parked(terms=STOP._replace(parent=2)),
+            parked(terms=STOP._replace(flags=TermsFlag.HAS_DISPLAY, display=1), tif=TimeInForce.IOC),
+            parked(terms=STOP._replace(min_quantity=1), post_only=True),
+            parked(post_only=True, order_type=OrderType.MARKET),
+            parked(leaves=0),
+            parked(terms=STOP._replace(link=Link.ATTACHED, parent=9), leaves=0),
+            parked(place=Place.WAITING, terms=STOP._replace(link=Link.ATTACHED, parent=9)),
+            parked(place=Place.WAITING, terms=Terms(link=Link.ATTACHED, parent=9), leaves=0),
+            parked(place=Place.WAITING, terms=Terms(link=Link.OTO, parent=9), leaves=0),
+            parked(place=Place.WAITING, terms=Terms(link=Link.OTO, parent=1)),
+            parked(place=Place.WAITING, terms=Terms(link=Link.OTO, parent=9, trigger_price=5)),
+        ],
+    )
+    def test_a_parked_order_that_no_command_could_have_brought_is_refused(
+        self, engine: Engine, order: OpenOrder
+    ) -> None:
+        """A trail without a step, for one, would divide by it at the next trade."""
+        self.refuses(engine, encode_open(order), "^record 0: terms may not be")
+
+    @pytest.mark.parametrize(
         ("first", "second", "complaint"),
         [
             (resting(1), parked(1, priority=2), "order 1 appears twice"),
@@ -442,3 +474,21 @@ class TestRestore:
 
         assert engine.open_orders(BOOK) == records
         assert list(iter_open(records)) == orders
+
+    def test_no_bytes_at_all_bring_it_down(self) -> None:
+        """Every byte with many values: a book in order, or a typed error; and then a trade through it all."""
+        for order in (resting(1, Side.SELL, 101), parked(terms=TRAIL), parked(terms=STOP, leaves=7)):
+            record = encode_open(order)
+            for at in range(len(record)):
+                for value in (0, 1, 2, 3, 4, 127, 128, 255):
+                    engine = Engine()
+                    engine.add_book(BOOK)
+                    changed = with_byte(record, at, value)
+                    try:
+                        engine.restore(BOOK, changed, seq=50, last_time=0, last_price=0, phase=Phase.OPEN)
+                    except EngineError:
+                        assert engine.seq(BOOK) == 0
+                        continue
+                    engine.check()
+                    engine.apply(limit(60, Side.SELL, 1, 95) + limit(61, Side.BUY, 9, 120))
+                    engine.check()
