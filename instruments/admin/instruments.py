@@ -207,18 +207,6 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
                 Fact("On a halt", instrument.get_halt_policy_display()),
             ],
         )
-        seconds = instrument.auction_seconds
-        yield Facts(
-            "Sessions",
-            [
-                Fact(
-                    "Opens through",
-                    f"an auction of {show.whole(seconds)} s" if seconds else "no auction",
-                    "At a resumption and at the opening",
-                ),
-                Fact("Day orders end (UTC)", f"{instrument.day_ends_at:%H:%M:%S}", "Or when it is closed"),
-            ],
-        )
         yield Facts(
             "Limits of an order",
             [

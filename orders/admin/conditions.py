@@ -60,14 +60,14 @@ def quantity(order: Order) -> SafeString | str:
 
 
 def trigger_rule(order: Order) -> str:
-    """When it goes live: last trade at or above, best bid at or below."""
+    """When it goes live: last trade is at or above, best bid is at or below its trigger price."""
     takes_profit = order.type in {OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
     rises = takes_profit != (order.side == Side.BUY)
     if order.trigger_by == TriggerBy.QUOTE:
         watched = "best ask" if order.side == Side.BUY else "best bid"
     else:
         watched = "last trade"
-    return f"{watched} at or {'above' if rises else 'below'}"
+    return f"{watched} is at or {'above' if rises else 'below'}"
 
 
 def trail(order: Order) -> SafeString | str:
@@ -90,9 +90,10 @@ def facts(order: Order) -> Facts | None:
         found += [
             Fact("Trigger price", market.price(order.trigger_price, instrument)),
             Fact("Goes live when", trigger_rule(order)),
-            Fact("Trails by", trail(order)),
             Fact("Triggered (UTC)", show.when(order.triggered_at)),
         ]
+    if order.trail_step is not None:
+        found.append(Fact("Trails by", trail(order)))
     if order.display_quantity is not None:
         shown = market.quantity(order.display_quantity, instrument, unit=True)
         found += [

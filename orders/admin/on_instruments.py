@@ -45,12 +45,18 @@ def panels(request: HttpRequest, instrument: Instrument) -> Iterable[Panel]:
 
 def phase_facts(instrument: Instrument) -> Facts:
     """What is taken now, and when that changes by itself."""
-    trades = instrument.status == InstrumentStatus.ACTIVE
+    trades, seconds = instrument.status == InstrumentStatus.ACTIVE, instrument.auction_seconds
     return Facts(
         "Phase",
         [
             Fact("Status", market.status(instrument)),
             Fact("Auction ends (UTC)", show.when(instrument.auction_ends_at)),
+            Fact(
+                "Opens through",
+                f"an auction of {show.whole(seconds)} s" if seconds else "no auction",
+                "At a resumption and at the opening",
+            ),
+            Fact("Day orders end (UTC)", f"{instrument.day_ends_at:%H:%M:%S}", "Or when it is closed"),
             *([] if trades else [opening_fact(rules_by_id([instrument.pk])[instrument.pk], instrument)]),
         ],
         wide=True,

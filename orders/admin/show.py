@@ -31,9 +31,10 @@ _SIDE_OF_NUMBER = {1: Side.BUY, 2: Side.SELL}
 
 
 def status(order: Order) -> SafeString:
-    """Where it stands; why, on hover."""
-    tone = words.ORDER_TONE[OrderStatus(order.status)]
-    return show.badge(order.get_status_display(), tone, title=words.reason(order.reason))
+    """Where it stands, in a word; why, or what it waits for, on hover."""
+    found = OrderStatus(order.status)
+    title = words.reason(order.reason) or found.label
+    return show.badge(words.SHORT_STATUS.get(found, found.label), words.ORDER_TONE[found], title=title)
 
 
 def side(value: str | int) -> SafeString | str:

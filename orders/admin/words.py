@@ -51,6 +51,9 @@ ORDER_TONE = {
     OrderStatus.EXPIRED: Tone.QUIET,
 }
 
+#: In a column there is no room for what it waits for.
+SHORT_STATUS = {OrderStatus.WAITING: "Waiting", OrderStatus.PENDING_TRIGGER: "Armed"}
+
 EVENT_TONE = {
     EventKind.ACCEPTED: Tone.INFO,
     EventKind.REJECTED: Tone.BAD,

@@ -41,8 +41,8 @@ class TestOrderPage:
         found = page(boss, stop)
 
         assert "Sell 1.0000" in found
-        assert "once the last trade at or below 45\u2009000.00" in found
-        assert "Waiting for its trigger" in found
+        assert "once the last trade is at or below 45\u2009000.00" in found
+        assert "Armed Sell 1.0000" in found
         assert "Armed, waits for its trigger," in found
 
     def test_of_a_stop_that_was_triggered(self, boss: Client, lived: Lived) -> None:

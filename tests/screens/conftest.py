@@ -14,10 +14,11 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from accounts.models import Role, TradingAccount, User
 from audit.actor import Actor
-from instruments.models import Instrument
-from orders.models import LIVE, Order, Side, Source
+from instruments.models import Instrument, InstrumentStatus
+from orders.models import LIVE, Order, OrderType, Side, Source
 from orders.services import operator_acts, phases
 from orders.services.intake import submit_orders
+from orders.services.requests import ListKind
 from tests.factories import Market, fund, make_account, make_instrument, make_user, tag
 from tests.screens.watching import Watch
 from tests.servers import Platform
@@ -28,12 +29,16 @@ VIEW = {"width": 1440, "height": 900}
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """BTCUSDT with a book, trades and an order of every fate; a halted instrument beside it."""
+    """BTCUSDT with a book, trades and orders of every fate and condition; one halted, one in its auction."""
 
     maker: TradingAccount
     taker: TradingAccount
     part_filled: int
+    stop: int
+    iceberg: int
+    exit: int
     halted: Instrument
+    auction: Instrument
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +65,56 @@ def scene(platform: Platform) -> Scene:
     phases.halt_instrument(symbol=halted.symbol, actor=actor, now=now, reason="news pending")
     wait_for(lambda: Order.objects.get(pk=gone).status == "cancelled", "the cancel to be applied")
     assert Order.objects.get(pk=part_filled).status in LIVE
-    return Scene(maker, taker, part_filled, halted)
+    stop, iceberg, way_out = _conditions(instrument, maker, taker)
+    auction = _auction(instrument, actor, maker, taker)
+    return Scene(maker, taker, part_filled, stop, iceberg, way_out, halted, auction)
+
+
+def _conditions(instrument: Instrument, maker: TradingAccount, taker: TradingAccount) -> tuple[int, int, int]:
+    """Stops and take-profits around the market, a trailing stop, an iceberg, a bracket; ids of three."""
+    market = Market(instrument, None)  # type: ignore[arg-type]
+    armed = [
+        market.request(maker, side, quantity, kind=kind, trigger=trigger)
+        for side, kind, quantity, trigger in (
+            (Side.SELL, OrderType.STOP, "0.5", 48500),
+            (Side.SELL, OrderType.STOP, "1.25", 48000),
+            (Side.SELL, OrderType.STOP, "0.75", 48000),
+            (Side.BUY, OrderType.STOP, 2, 52000),
+            (Side.BUY, OrderType.TAKE_PROFIT, "0.3", 47000),
+            (Side.SELL, OrderType.TAKE_PROFIT, "0.9", 53000),
+        )
+    ]
+    stop = market.request(maker, Side.SELL, 1, 47800, kind=OrderType.STOP_LIMIT, trigger=48200)
+    trailing = market.request(maker, Side.SELL, 1, kind=OrderType.TRAILING_STOP, trail=900, step=50)
+    iceberg = market.request(maker, Side.SELL, 20, 50700, display=2)
+    stop_id, _trailing, iceberg_id, *_armed = _send([stop, trailing, iceberg, *armed])
+    _entry, profit, _loss = market.send_list(
+        ListKind.BRACKET,
+        market.request(taker, Side.BUY, 1, 49000),
+        market.request(taker, Side.SELL, 1, kind=OrderType.TAKE_PROFIT, trigger=51000),
+        market.request(taker, Side.SELL, 1, kind=OrderType.STOP, trigger=48000),
+        now=timezone.now(),
+    )
+    wait_for(lambda: not Order.objects.filter(status="pending").exists(), "the books to take the conditions")
+    return stop_id, iceberg_id, profit
+
+
+def _auction(like: Instrument, actor: Actor, maker: TradingAccount, taker: TradingAccount) -> Instrument:
+    """An instrument whose auction runs for an hour, with orders that cross."""
+    auction = make_instrument(symbol=f"CALL{tag()}", base=like.base, quote=like.quote, auction_seconds=3600)
+    market = Market(auction, None)  # type: ignore[arg-type]
+    for status in (InstrumentStatus.CLOSED, InstrumentStatus.AUCTION):
+        phases.request_phase(
+            symbol=auction.symbol, to=status, actor=actor, now=timezone.now(), reason="opening call"
+        )
+    wait_for(
+        lambda: Instrument.objects.get(pk=auction.pk).auction_ends_at is not None, "the auction to begin"
+    )
+    bids = [market.request(taker, Side.BUY, n + 1, 50020 - 10 * n) for n in range(5)]
+    asks = [market.request(maker, Side.SELL, n + 1, 49990 + 10 * n) for n in range(5)]
+    _send([*bids, *asks])
+    wait_for(lambda: not Order.objects.filter(status="pending").exists(), "the auction to take its orders")
+    return auction
 
 
 def _account(instrument: Instrument, name: str) -> TradingAccount:

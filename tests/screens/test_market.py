@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, WebSocketRoute
 
 from instruments.models import Instrument
 from instruments.selectors import rules_by_symbol
 from orders.models import Book, Side, Trade
 from orders.selectors import depth
+from tests.factories import Market
 from tests.screens.conftest import Scene, _order, _send
 from tests.screens.watching import Watch
 
@@ -67,6 +70,41 @@ def test_shows_book_trades_and_candles(scene: Scene, page: Page, watch: Watch, t
     assert watch.problems == []
 
 
+def test_shows_armed_orders_beside_the_ladder(scene: Scene, page: Page, watch: Watch, theme: str) -> None:
+    watch.visit(URL)
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("[data-market=armed] .mk-last")
+
+    rows = page.eval_on_selector_all(
+        "[data-market=armed] li", "rows => rows.map(row => row.innerText.replaceAll('\\u2009', ''))"
+    )
+    shown = [" ".join(row.split()) for row in rows]
+    assert shown[:2] == ["▲ 53000.00 0.9 (1)", "2 (1) ▲ 52000.00"]
+    assert "▼ 48000.00 2 (2)" in shown
+    assert "0.3 (1) ▼ 47000.00" in shown
+    assert "armed" in page.inner_text("[data-market=armed-summary]")
+    watch.keep(f"{theme}-market-armed")
+    assert watch.problems == []
+
+
+def test_an_auction_counts_down_and_says_what_it_would_trade(
+    scene: Scene, page: Page, watch: Watch, theme: str
+) -> None:
+    watch.visit(f"/admin/market/{scene.auction.symbol}/")
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("[data-market=phase]:has-text('more')")
+
+    words = page.inner_text("[data-market=phase]")
+    assert "It ends in" in words
+    assert re.search(r"Now it would trade \d", words)
+    assert "Auction" in page.inner_text("[data-market=status]")
+    assert "cross" in page.inner_text("[data-market=middle]")
+    assert page.inner_text("[data-ticker=spread]") == "\N{EN DASH}"
+    page.wait_for_selector("[data-market=depth] canvas")
+    watch.keep(f"{theme}-market-auction")
+    assert watch.problems == []
+
+
 @pytest.mark.parametrize("theme", ["light"], indirect=True)
 class TestLive:
     def test_moves_with_the_market(self, scene: Scene, page: Page, watch: Watch) -> None:
@@ -82,6 +120,22 @@ class TestLive:
         wait_for_seq(page, traded.seq)
         assert best_shown(page, "asks") == best_stored("asks")
         assert page.evaluate("document.documentElement.dataset.resyncs") is None
+        assert watch.problems == []
+
+    def test_an_indicative_price_moves_and_the_end_is_told(
+        self, scene: Scene, page: Page, watch: Watch
+    ) -> None:
+        market = Market(scene.auction, None)  # type: ignore[arg-type]
+        watch.visit(f"/admin/market/{scene.auction.symbol}/")
+        page.wait_for_selector("[data-market=phase]:has-text('Now it would trade')")
+        before = page.inner_text("[data-market=phase]")
+
+        market.send(market.request(scene.taker, Side.BUY, 3, 50030), now=timezone.now())
+
+        page.wait_for_function(
+            "(before) => !document.querySelector('[data-market=phase]').innerText.endsWith(before)",
+            arg=before.split("Now")[1],
+        )
         assert watch.problems == []
 
     def test_a_lost_message_is_noticed_and_mended(self, scene: Scene, page: Page) -> None:

@@ -10,8 +10,10 @@ from audit.models import AuditRecord
 from instruments.models import Asset, Instrument
 from orders.models import Book, Command, Event, Fill, Order, Shard, Trade
 from tests.admin.registry import PAGES, act, address
+from tests.factories import Market
 from tests.screens.conftest import Scene
 from tests.screens.watching import Watch
+from tests.tradeplatform.supervisor.waiting import wait_for
 
 pytestmark = pytest.mark.live
 
@@ -22,6 +24,7 @@ def lists() -> dict[str, str]:
         "markets": "/admin/market/",
         "partitions": "/admin/django_partition/partitionedtable/",
         "partition": "/admin/django_partition/partitionedtable/orders_order/change/",
+        "orders-parked": "/admin/orders/order/?status=parked",
     }
 
 
@@ -36,7 +39,16 @@ def details(scene: Scene) -> dict[str, str]:
         (Shard, bitcoin.book.shard_id), (TradingAccount, scene.taker.pk), (User, scene.taker.user_id),
         *newest.items(),
     ]  # fmt: skip
-    return {f"{model._meta.model_name}-page": address(model, "change", key) for model, key in pages}
+    named = {
+        "order-stop": (Order, scene.stop),
+        "order-iceberg": (Order, scene.iceberg),
+        "order-exit": (Order, scene.exit),
+        "instrument-auction": (Instrument, scene.auction.pk),
+        "book-auction": (Book, scene.auction.pk),
+    }
+    return {f"{model._meta.model_name}-page": address(model, "change", key) for model, key in pages} | {
+        f"{name}-page": address(model, "change", key) for name, (model, key) in named.items()
+    }
 
 
 def forms(scene: Scene) -> dict[str, str]:
@@ -45,6 +57,9 @@ def forms(scene: Scene) -> dict[str, str]:
         (Order, scene.part_filled, "cancel"), (TradingAccount, scene.taker.pk, "deposit"),
         (TradingAccount, scene.taker.pk, "lock"), (TradingAccount, scene.taker.pk, "cancel-all"),
         (Instrument, bitcoin, "halt"), (Instrument, bitcoin, "edit"), (Instrument, scene.halted.pk, "resume"),
+        *((Instrument, bitcoin, name) for name in ("close", "auction", "cancel-only", "mass-cancel")),
+        (Instrument, scene.halted.pk, "pre-open"), (Instrument, scene.auction.pk, "end-auction"),
+        (Order, scene.stop, "amend"),
         (User, scene.taker.user_id, "grant"), (User, scene.taker.user_id, "password"),
     ]  # fmt: skip
     return {f"{model._meta.model_name}-{name}": act(model, key, name) for model, key, name in buttons} | {
@@ -86,6 +101,29 @@ class TestByHand:
 
         assert "Deposited 1\u2009250.50000000 USDT" in page.inner_text("#main")
         assert Transfer.objects.latest("id").reason == "bank statement 17"
+        assert watch.problems == []
+
+    def test_a_mass_cancel_is_counted_shown_and_made(self, scene: Scene, page: Page, watch: Watch) -> None:
+        market = Market(scene.auction, None)  # type: ignore[arg-type]
+        market.buy(scene.maker, 1, 45000)
+        market.buy(scene.maker, 1, 45010)
+        watch.visit(act(Instrument, scene.auction.pk, "mass-cancel"))
+        page.fill("input[name=account]", scene.maker.account_number)
+        page.select_option("select[name=side]", "buy")
+        page.fill("textarea[name=reason]", "client asked by phone")
+        page.click("text=Show the effect")
+        watch.keep("light-mass-cancel-confirm")
+        page.click("text=Yes, mass cancel")
+
+        assert "The mass cancel is on its way" in page.inner_text("#main")
+        wait_for(
+            lambda: (
+                not Order.objects.live()
+                .filter(instrument=scene.auction, account=scene.maker, side="buy")
+                .exists()
+            ),
+            "the mass cancel to be applied",
+        )
         assert watch.problems == []
 
     def test_a_refusal_is_shown_beside_its_field(self, scene: Scene, page: Page) -> None:

@@ -63,6 +63,9 @@ def model_fields(model: type[models.Model], names: Sequence[str]) -> dict[str, f
 def _dressed(field: models.Field[Any, Any], **options: Any) -> forms.Field | None:
     if isinstance(field, models.DecimalField):
         return field.formfield(widget=PlainDecimalInput(attrs={"inputmode": "decimal"}), **options)
+    if isinstance(field, models.TimeField):
+        # The theme's own widget is a script that expects a catalogue of translations on the page.
+        return field.formfield(widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "17:30"}), **options)
     if field.choices or isinstance(field, models.ForeignKey):
         return field.formfield(widget=UnfoldAdminSelectWidget(), **options)
     for kind in type(field).__mro__:
