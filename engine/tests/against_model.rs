@@ -8,7 +8,7 @@ mod sequences;
 
 use std::collections::BTreeSet;
 
-use draw::{BOOKS, Draw, Seeded};
+use draw::{BOOKS, CROWDED, Draw, STRETCHES, Seeded, Shape};
 use duel::{CLOSELY, Duel, difference};
 use model::Model;
 use model::wire::Command;
@@ -20,7 +20,10 @@ proptest! {
     #![proptest_config(settings(512))]
 
     #[test]
-    fn the_engine_says_what_the_model_says(commands in sequence(60, 20)) {
+    fn the_engine_says_what_the_model_says(
+        commands in prop::sample::select(STRETCHES.to_vec())
+            .prop_flat_map(|stretch| sequence(60, Shape { stretch, ..CROWDED })),
+    ) {
         if let Some((at, how)) = difference(&commands, CLOSELY) {
             prop_assert!(false, "command {at}: {how}");
         }
@@ -28,7 +31,7 @@ proptest! {
 
     #[test]
     fn any_cut_into_batches_gives_the_same_events(
-        commands in sequence(40, 20),
+        commands in sequence(40, CROWDED),
         cut in any::<prop::sample::Index>(),
     ) {
         let run = |batches: &[&[Command]]| {
@@ -53,7 +56,7 @@ proptest! {
 
     #[test]
     fn a_restored_engine_goes_on_as_if_nothing_had_happened(
-        commands in sequence(40, 20),
+        commands in sequence(40, CROWDED),
         cut in any::<prop::sample::Index>(),
     ) {
         let (head, tail) = commands.split_at(cut.index(commands.len()));
@@ -80,8 +83,8 @@ proptest! {
 fn the_sequences_reach_every_kind_and_reason() {
     let mut seen = BTreeSet::new();
     let mut numbers = Seeded(1);
-    for _ in 0..60 {
-        let mut draw = Draw::new(24, 10, 15);
+    for _ in 0..120 {
+        let mut draw = Draw::new(Shape { ids: 24, wild: 12, ..CROWDED });
         let mut models = BOOKS.map(Model::new);
         for _ in 0..1000 {
             draw.unit(&mut numbers);

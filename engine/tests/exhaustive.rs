@@ -64,7 +64,10 @@ fn walk(duel: &Duel, alphabet: &[Command], sequence: &mut Vec<Command>) -> u64 {
     for command in alphabet {
         let mut next = duel.clone();
         sequence.push(Command { instrument: BOOK, id: at, time: 10 * at + command.time, ..*command });
-        if let Err(how) = next.step(&sequence[sequence.len() - 1]).and_then(|()| next.compare(BOOK)) {
+        // The invariants take most of the time: once for every twelve sequences.
+        let checked = sequence.len() < LENGTH || command == &alphabet[0];
+        let compare = if checked { Duel::compare } else { Duel::compare_readings };
+        if let Err(how) = next.step(&sequence[sequence.len() - 1]).and_then(|()| compare(&mut next, BOOK)) {
             panic!("engine and model differ:\n{}\n{how}", lines(sequence));
         }
         count += walk(&next, alphabet, sequence);

@@ -9,7 +9,7 @@ mod model;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use draw::{BOOKS, Draw, Numbers, Seeded};
+use draw::{BOOKS, Draw, Numbers, STRETCHES, Seeded, Shape};
 use duel::{Duel, Watch, assert_same};
 use tradeengine::{EventKind, Reason};
 
@@ -31,7 +31,8 @@ fn engine_and_model_agree_for_long() {
     while commands < wanted {
         // Mostly narrow and crowded; now and then many orders at many prices.
         let (ids, prices) = numbers.one_of(&[(12, 10), (60, 10), (60, 10), (60, 30), (300, 100)]);
-        let mut draw = Draw::new(ids, prices, 25);
+        let stretch = numbers.one_of(&STRETCHES);
+        let mut draw = Draw::new(Shape { ids, prices, stretch, wild: 25 });
         while draw.commands.len() < EPISODE {
             draw.unit(&mut numbers);
         }

@@ -10,14 +10,14 @@ mod sequences;
 
 use std::collections::BTreeMap;
 
-use draw::BOOKS;
+use draw::{BOOKS, CROWDED, Shape};
 use model::wire::{Command, Event, Terms, ask, phase, said, side, trigger};
 use proptest::prelude::*;
 use sequences::{sequence, settings};
 use tradeengine::{BookState, Engine, InstrumentId};
 
-/// Nothing is spoilt: the relations are about orders that make sense.
-const NEVER: u64 = 1 << 40;
+/// Nothing is spoilt: most relations are about orders that make sense.
+const SENSIBLE: Shape = Shape { wild: 1 << 40, ..CROWDED };
 
 fn run(commands: &[Command]) -> Vec<Event> {
     let mut engine = Engine::new();
@@ -77,7 +77,7 @@ proptest! {
 
     /// With every price higher by the same ticks, every event is the same but for its price, if it has one.
     #[test]
-    fn prices_may_be_shifted(commands in sequence(60, NEVER)) {
+    fn prices_may_be_shifted(commands in sequence(60, SENSIBLE)) {
         let here = all(&commands, lifted);
         let there = all(&here, |command| with_prices(command, |price| price + 5000));
 
@@ -90,7 +90,7 @@ proptest! {
     /// With buys and sells exchanged and prices counted from the other end, so are those of the events.
     /// Without auctions, as of several prices equally good for all the lower one is taken.
     #[test]
-    fn sides_may_be_mirrored(commands in sequence(60, NEVER)) {
+    fn sides_may_be_mirrored(commands in sequence(60, SENSIBLE)) {
         let other_side = |side| if side == 0 { 0 } else { side::BUY + side::SELL - side };
         let here = all(&commands, |command| {
             let call = matches!(command.phase, phase::PRE_OPEN | phase::AUCTION);
@@ -110,7 +110,7 @@ proptest! {
 
     /// With three times the lots everywhere, every event speaks of three times the lots.
     #[test]
-    fn quantities_may_be_scaled(commands in sequence(60, NEVER)) {
+    fn quantities_may_be_scaled(commands in sequence(60, SENSIBLE)) {
         let here = all(&commands, without_amount);
         let there = all(&here, |command| {
             let terms = command.terms;
@@ -141,7 +141,7 @@ proptest! {
 
     /// Accounts and groups are only compared with each other; 0 stays the operator, or no group.
     #[test]
-    fn accounts_may_be_renamed(commands in sequence(60, 20)) {
+    fn accounts_may_be_renamed(commands in sequence(60, CROWDED)) {
         let account = |account: i64| if account == 0 { 0 } else { 1000 - 7 * account };
         let there = all(&commands, |command| {
             let group = if command.kind == ask::NEW { account(command.group) } else { command.group };
@@ -157,7 +157,7 @@ proptest! {
 
     /// Of order ids only the order among them matters.
     #[test]
-    fn orders_may_be_renamed(commands in sequence(60, 20)) {
+    fn orders_may_be_renamed(commands in sequence(60, CROWDED)) {
         let id = |id: i64| if id <= 0 { id } else { 3 * id + 5 };
         let there = all(&commands, |command| {
             let terms = command.terms;
@@ -174,7 +174,7 @@ proptest! {
 
     /// A book hears nothing of what is asked of another one.
     #[test]
-    fn books_do_not_know_each_other(commands in sequence(80, 20)) {
+    fn books_do_not_know_each_other(commands in sequence(80, CROWDED)) {
         let together = run(&commands);
         for book in BOOKS {
             let mut alone = commands.clone();
@@ -190,7 +190,7 @@ proptest! {
     /// are, but for the numbers it took from the sequence. (A displayed one could be a touch.)
     #[test]
     fn a_far_order_that_goes_again_leaves_no_trace(
-        commands in sequence(60, NEVER),
+        commands in sequence(60, SENSIBLE),
         at in any::<prop::sample::Index>(),
     ) {
         let mut commands = all(&commands, lifted);

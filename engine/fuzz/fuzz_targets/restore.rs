@@ -6,7 +6,7 @@ mod draw;
 #[path = "../../tests/model/mod.rs"]
 mod model;
 
-use draw::{BOOKS, Draw, Given};
+use draw::{BOOKS, CROWDED, Draw, Given};
 use libfuzzer_sys::fuzz_target;
 use tradeengine::{BookState, Engine, InstrumentId};
 
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     let (of_state, rest) = rest.split_at(rest.len().min(usize::from(of_state % 8) * 4));
     let (of_commands, rest) = rest.split_at(rest.len().min(usize::from(of_commands % 8) * 4));
     let mut numbers = rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    let mut draw = Draw::new(12, 10, 30);
+    let mut draw = Draw::new(CROWDED);
     while numbers.len() > 0 && draw.commands.len() < 100 {
         draw.unit(&mut Given(numbers.by_ref()));
     }

@@ -7,7 +7,7 @@
 mod orders; // new orders of every kind
 mod units; // what is drawn at one time
 
-use crate::model::wire::{Command, phase};
+use crate::model::wire::{Command, Terms, ask, phase};
 
 /// Where the numbers come from.
 pub(crate) trait Numbers {
@@ -53,19 +53,33 @@ impl<I: Iterator<Item = u16>> Numbers for Given<I> {
     }
 }
 
+/// What sequences are like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Order ids run from 1 to here; that bounds the number of open orders.
+    pub(crate) ids: i64,
+    /// So many prices there are.
+    pub(crate) prices: i64,
+    /// Ticks from one of them to the next.
+    pub(crate) stretch: i64,
+    /// Once in so many a command gets a field that it should not have.
+    pub(crate) wild: u64,
+}
+
+/// Everything collides all the time.
+pub(crate) const CROWDED: Shape = Shape { ids: 12, prices: 10, stretch: 1, wild: 20 };
+
+/// From neighbouring ticks over pages of levels to the far end of 64 bits.
+pub(crate) const STRETCHES: [i64; 6] = [1, 1, 1, 40, 87_381, i64::MAX / 10];
+
 /// What a generator remembers from one command to the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Draw {
     pub(crate) commands: Vec<Command>,
-    /// Order ids run from 1 to here; that bounds the number of open orders.
-    ids: i64,
+    shape: Shape,
     last_id: i64,
     /// The latest orders of each book that could rest or park.
     stayed: [Vec<i64>; BOOKS.len()],
-    /// Prices run from 1 to here.
-    prices: i64,
-    /// Once in so many a command gets a field that it should not have.
-    wild: u64,
     time: i64,
     command_id: i64,
     /// The phase of each book, as far as commands tell.
@@ -77,14 +91,12 @@ pub(crate) struct Draw {
 pub(crate) const BOOKS: [u32; 2] = [1, 7];
 
 impl Draw {
-    pub(crate) fn new(ids: i64, prices: i64, wild: u64) -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         Self {
             commands: Vec::new(),
-            ids,
+            shape,
             last_id: 0,
             stayed: [Vec::new(), Vec::new()],
-            prices,
-            wild,
             time: 0,
             command_id: 0,
             phases: [phase::OPEN; 2],
@@ -98,6 +110,21 @@ impl Draw {
         self.time += numbers.one_of(&[0, 1, 1, 2]);
         let late = if numbers.once_in(30) { 3 } else { 0 };
         let time = (self.time - late).max(0);
-        self.commands.push(Command { instrument: BOOKS[self.book], id: self.command_id, time, ..command });
+        // What does not fit stays where it is.
+        let stretched = |ticks: i64| ticks.checked_mul(self.shape.stretch).unwrap_or(ticks);
+        let Command { terms, group, .. } = command;
+        self.commands.push(Command {
+            instrument: BOOKS[self.book],
+            id: self.command_id,
+            time,
+            price: stretched(command.price),
+            group: if command.kind == ask::AMEND { stretched(group) } else { group },
+            terms: Terms {
+                trigger_price: stretched(terms.trigger_price),
+                budget: stretched(terms.budget),
+                ..terms
+            },
+            ..command
+        });
     }
 }

@@ -10,9 +10,9 @@ const FAR: [i64; 7] = [0, -1, i64::MAX, i64::MAX / 2, i64::MIN, -3, 1];
 impl Draw {
     pub(super) fn price(&self, numbers: &mut impl Numbers) -> i64 {
         // The middle is where orders meet.
-        let middle = self.prices / 2;
+        let middle = self.shape.prices / 2;
         if numbers.once_in(3) {
-            numbers.within(1, self.prices)
+            numbers.within(1, self.shape.prices)
         } else {
             numbers.within(middle - 1, middle + 2)
         }
@@ -21,9 +21,9 @@ impl Draw {
     /// The first of some ids in a row: in turn, so that most are free again, or any.
     pub(super) fn new_ids(&mut self, numbers: &mut impl Numbers, how_many: i64) -> i64 {
         if numbers.once_in(10) {
-            return numbers.within(1, self.ids - how_many + 1);
+            return numbers.within(1, self.shape.ids - how_many + 1);
         }
-        let first = if self.last_id + how_many > self.ids { 1 } else { self.last_id + 1 };
+        let first = if self.last_id + how_many > self.shape.ids { 1 } else { self.last_id + 1 };
         self.last_id = first + how_many - 1;
         first
     }
@@ -32,7 +32,7 @@ impl Draw {
     pub(super) fn old_id(&self, numbers: &mut impl Numbers) -> i64 {
         let stayed = &self.stayed[self.book];
         if stayed.is_empty() || numbers.once_in(6) {
-            return numbers.within(1, self.ids);
+            return numbers.within(1, self.shape.ids);
         }
         let latest = stayed.len() - 1;
         stayed[latest - usize::try_from(numbers.below(stayed.len() as u64)).expect("small")]
@@ -117,7 +117,7 @@ impl Draw {
             order.terms.budget = 0;
             order.quantity = numbers.within(1, 9);
         }
-        order.terms.trigger_price = numbers.within(1, self.prices);
+        order.terms.trigger_price = numbers.within(1, self.shape.prices);
         order.terms.trigger = numbers.one_of(&[
             trigger::STOP,
             trigger::STOP,
@@ -166,7 +166,7 @@ impl Draw {
 
     /// Once in a while: a field, or a few, as they should not be.
     pub(super) fn spoil(&self, numbers: &mut impl Numbers, order: &mut Command) {
-        if numbers.once_in(self.wild) {
+        if numbers.once_in(self.shape.wild) {
             self.spoil_field(numbers, order);
             while numbers.once_in(3) {
                 self.spoil_field(numbers, order);
@@ -176,7 +176,7 @@ impl Draw {
 
     fn spoil_field(&self, numbers: &mut impl Numbers, order: &mut Command) {
         let far = numbers.one_of(&FAR);
-        let other = numbers.within(-1, self.ids);
+        let other = numbers.within(-1, self.shape.ids);
         let terms = &mut order.terms;
         match numbers.below(21) {
             0 => order.price = far,

@@ -82,7 +82,7 @@ impl Draw {
         if numbers.once_in(3) {
             amend.group = self.price(numbers);
         }
-        if numbers.once_in(self.wild / 3) {
+        if numbers.once_in(self.shape.wild / 3) {
             let far = numbers.one_of(&[-1, i64::MAX, i64::MIN, i64::MAX / 2, 4000]);
             match numbers.below(3) {
                 0 => amend.price = far,

@@ -3,18 +3,17 @@
 
 use proptest::prelude::*;
 
-use crate::draw::{Draw, Given};
+use crate::draw::{Draw, Given, Shape};
 use crate::model::wire::Command;
 
 pub(crate) fn settings(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Once in `wild` a command gets a field that it should not have.
-pub(crate) fn sequence(units: usize, wild: u64) -> impl Strategy<Value = Vec<Command>> {
+pub(crate) fn sequence(units: usize, shape: Shape) -> impl Strategy<Value = Vec<Command>> {
     let unit = prop::collection::vec(any::<u16>(), 0..90);
     prop::collection::vec(unit, 1..units).prop_map(move |units| {
-        let mut draw = Draw::new(12, 10, wild);
+        let mut draw = Draw::new(shape);
         for numbers in units {
             draw.unit(&mut Given(numbers.into_iter()));
         }
