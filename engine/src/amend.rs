@@ -109,7 +109,7 @@ impl Book {
             self.emit_trailed(order.order_id, step);
         }
         if changed.is_some_and(|parked| parked.place == Place::Armed) {
-            self.agenda.armed.push(order.order_id);
+            self.agenda.examine(order.order_id);
         }
     }
 

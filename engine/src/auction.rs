@@ -123,8 +123,8 @@ impl Book {
 
     /// The first order in turn of a side that reaches `price`.
     fn first(&self, side: Side, price: Ticks) -> Option<u32> {
-        let (best, head) = self.ladder(side).first()?;
-        side.reaches(best, price).then_some(head)
+        let ladder = self.ladder(side);
+        side.reaches(ladder.best_price()?, price).then(|| ladder.first())
     }
 
     fn common_lots(&self, one: u32, other: u32) -> Lots {

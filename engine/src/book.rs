@@ -173,6 +173,14 @@ impl Book {
     /// Takes an order out of the book and returns it as it was.
     #[inline]
     pub(crate) fn remove(&mut self, slot: u32) -> Order {
+        let order_id = self.order(slot).order_id;
+        self.index.remove(order_id);
+        self.unlink(slot)
+    }
+
+    /// The same for an order that is out of the index.
+    #[inline]
+    pub(crate) fn unlink(&mut self, slot: u32) -> Order {
         let Node { order, prev, next } = *self.orders.node(slot);
         self.orders_hash = self.orders_hash.wrapping_sub(self.share(&order));
         self.dequeue(slot, &order, prev, next);
@@ -181,7 +189,6 @@ impl Book {
         if prev == NIL && next == NIL {
             self.ladder_mut(order.side).close(order.price);
         }
-        self.index.remove(order.order_id);
         order
     }
 

@@ -578,7 +578,9 @@ mod tests {
             OpenOrder::Parked(parked),
         ];
         let mut records = Vec::new();
-        orders.iter().for_each(|order| encode_open(order, &mut records));
+        for order in &orders {
+            encode_open(order, &mut records);
+        }
         assert_eq!(records.len(), 4 * OPEN_SIZE + 3 * OPEN_TERMS_SIZE);
         assert_eq!(decode_open(&records), Ok(orders.to_vec()));
 

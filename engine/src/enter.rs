@@ -81,10 +81,10 @@ impl Book {
         if !is_valid(new, terms) || !self.fits(order, Lots::ZERO, new.quantity) {
             return Some(Reason::Invalid);
         }
-        if self.state.phase != Phase::Open {
-            if let Some(reason) = self.refusal_by_phase(new, terms) {
-                return Some(reason);
-            }
+        if self.state.phase != Phase::Open
+            && let Some(reason) = self.refusal_by_phase(new, terms)
+        {
+            return Some(reason);
         }
         let Some(terms) = terms else {
             let goes_live = self.state.phase == Phase::Open;
@@ -190,7 +190,7 @@ impl Book {
             queued: false,
         });
         if place == Place::Armed {
-            self.agenda.armed.push(order.order_id);
+            self.agenda.examine(order.order_id);
         }
     }
 

@@ -36,11 +36,13 @@ impl Book {
 
     #[inline]
     fn cancel(&mut self, order_id: OrderId, account: AccountId, reason: Reason, step: &mut Step<'_>) {
-        if let Some(slot) = self.find(order_id) {
+        // Most orders have nothing that must be looked after.
+        if let Some((place, slot)) = self.index.find(order_id) {
             let order = self.order(slot);
             let allowed = account.0 == 0 || account == order.account;
             if allowed && !order.is(flag::EXTRA | flag::WATCHED) {
-                let order = self.remove(slot);
+                self.index.remove_at(place);
+                let order = self.unlink(slot);
                 return self.emit(step, Event::cancelled(&order, order.leaves, reason));
             }
         }

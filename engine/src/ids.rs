@@ -38,11 +38,17 @@ impl IdMap {
 
     #[inline]
     pub(crate) fn get(&self, order_id: OrderId) -> Option<u32> {
+        self.find(order_id).map(|(_, slot)| slot)
+    }
+
+    /// The slot of an id, and its place in the table for `remove_at`.
+    #[inline]
+    pub(crate) fn find(&self, order_id: OrderId) -> Option<(usize, u32)> {
         let mut at = self.home(order_id);
         loop {
             let entry = self.entries.get(at)?;
             if entry.order_id == order_id {
-                return Some(entry.slot);
+                return Some((at, entry.slot));
             }
             if !entry.order_id.is_some() {
                 return None;
@@ -61,19 +67,18 @@ impl IdMap {
         self.put(Entry { order_id, slot });
     }
 
-    /// Takes an id out, if it is there, and closes the gap so that no search ends at it.
+    /// Takes an id out, if it is there.
     #[inline]
     pub(crate) fn remove(&mut self, order_id: OrderId) {
-        if self.entries.is_empty() {
-            return;
+        if let Some((place, _)) = self.find(order_id) {
+            self.remove_at(place);
         }
-        let mut gap = self.home(order_id);
-        while self.entries[gap].order_id != order_id {
-            if !self.entries[gap].order_id.is_some() {
-                return;
-            }
-            gap = self.after(gap);
-        }
+    }
+
+    /// Takes out what `find` found, and closes the gap so that no search ends at it.
+    #[inline]
+    pub(crate) fn remove_at(&mut self, place: usize) {
+        let mut gap = place;
         self.len -= 1;
         let mut at = self.after(gap);
         while self.entries[at].order_id.is_some() {
@@ -134,8 +139,7 @@ mod tests {
         for round in 0..20_000_u32 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let order_id = OrderId(i64::try_from(state >> 55).unwrap() + 1);
-            if theirs.contains_key(&order_id) {
-                theirs.remove(&order_id);
+            if theirs.remove(&order_id).is_some() {
                 ours.remove(order_id);
             } else {
                 theirs.insert(order_id, round);

@@ -87,14 +87,11 @@ impl Ladder {
         if self.summary == 0 { None } else { Some(self.price(self.best)) }
     }
 
-    /// The best price and the first order in turn there.
+    /// The first order in turn at the best price; there must be one.
     #[inline]
-    pub(crate) fn first(&self) -> Option<(Ticks, u32)> {
-        if self.summary == 0 {
-            return None;
-        }
+    pub(crate) fn first(&self) -> u32 {
         let page = &self.pages[self.directory[self.place(self.best)] as usize];
-        Some((self.price(self.best), page.levels[bit_of(self.best)].head))
+        page.levels[bit_of(self.best)].head
     }
 
     /// The best price at which something is shown.
@@ -387,7 +384,7 @@ const fn number_of(rank: i64) -> i64 {
 /// The place of a rank in its page.
 #[inline]
 const fn bit_of(rank: i64) -> usize {
-    (rank & 63) as usize
+    (rank.cast_unsigned() & 63) as usize
 }
 
 /// The numbers of the bits that are set, ascending.
@@ -448,7 +445,7 @@ mod tests {
         assert_eq!((asks.best_price(), prices(&asks)), (Some(Ticks(700)), vec![700]));
 
         close(&mut asks, 700);
-        assert_eq!((asks.best_price(), asks.first()), (None, None));
+        assert_eq!(asks.best_price(), None);
     }
 
     #[test]
@@ -459,7 +456,7 @@ mod tests {
             for round in 0..5_000_i64 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let near = 50_000 + round * 240 + i64::try_from(state >> 54).unwrap();
-                let price = if state % 50 == 0 { near * 1_000 } else { near };
+                let price = if state.is_multiple_of(50) { near * 1_000 } else { near };
                 if known.remove(&price) {
                     ladder.level_mut(Ticks(price), true).head = NIL;
                     ladder.close(Ticks(price));

@@ -18,6 +18,7 @@ impl Book {
             }
             self.examine(step);
             if self.agenda.news.is_empty() && !self.activate_next(step) {
+                self.agenda.is_busy = false;
                 return;
             }
         }
@@ -85,7 +86,7 @@ impl Book {
             (Link::Oto, Place::Waiting) if whole && !parked.queued => {
                 if parked.terms.trigger == TriggerKind::None {
                     self.change_parked(child, |parked| parked.queued = true);
-                    self.agenda.activations.push_back(child);
+                    self.agenda.activate(child);
                 } else {
                     let total = parked.order.leaves + parked.order.executed;
                     self.arm(child, Lots::ZERO);
@@ -104,7 +105,7 @@ impl Book {
             grow(&mut parked.order, lots);
             parked.order.priority = priority;
         });
-        self.agenda.armed.push(child);
+        self.agenda.examine(child);
     }
 
     fn watch_unless_new(&mut self, order_id: OrderId) {

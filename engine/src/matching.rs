@@ -78,7 +78,7 @@ impl Book {
             if taker.budget == Some(0) {
                 return Stop::AmountSpent;
             }
-            let Some((price, slot)) = self.ladder(makers).first() else { return Stop::NoLiquidity };
+            let Some(price) = self.ladder(makers).best_price() else { return Stop::NoLiquidity };
             if !taker.order.side.reaches(taker.limit, price) {
                 return Stop::PriceLimit;
             }
@@ -87,6 +87,7 @@ impl Book {
                 Some(budget) if budget < price.0 => return Stop::AmountSpent,
                 Some(budget) => Lots(budget / price.0),
             };
+            let slot = self.ladder(makers).first();
             match meeting(&taker.order, self.order(slot)) {
                 Meeting::Trade => self.trade(taker, slot, affordable, step),
                 Meeting::Decrement if taker.budget.is_none() => self.decrement(taker, slot, step),

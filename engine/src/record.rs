@@ -87,8 +87,15 @@ impl<const SIZE: usize> Record<'_, SIZE> {
 
     #[inline]
     pub(crate) fn zero(&self, at: usize, size: usize, field: &'static str) -> Result<(), EngineError> {
-        let any = self.bytes[at..at + size].iter().fold(0, |any, byte| any | byte);
-        if any == 0 { Ok(()) } else { Err(self.bad(field, any.into())) }
+        let all = &self.bytes[at..at + size];
+        let (words, bytes) = all.as_chunks::<8>();
+        let any_word = words.iter().fold(0, |any, &word| any | u64::from_le_bytes(word));
+        let any_byte = bytes.iter().fold(0, |any, byte| any | byte);
+        if any_word == 0 && any_byte == 0 {
+            return Ok(());
+        }
+        let first = all.iter().find(|&&byte| byte != 0).copied().unwrap_or_default();
+        Err(self.bad(field, first.into()))
     }
 
     #[cold]

@@ -42,6 +42,8 @@ pub(crate) struct Triggers {
     /// A trade price strictly between these two means nothing to anybody.
     low: Ticks,
     high: Ticks,
+    /// Whether anybody watches the touch.
+    quotes: bool,
 }
 
 const NEVER_LOW: Ticks = Ticks(i64::MIN);
@@ -56,6 +58,7 @@ impl Default for Triggers {
             trailing: BTreeMap::new(),
             low: NEVER_LOW,
             high: NEVER_HIGH,
+            quotes: false,
         }
     }
 }
@@ -67,8 +70,8 @@ impl Triggers {
     }
 
     /// Whether the touch may set off anything.
-    pub(crate) fn watch_quotes(&self) -> bool {
-        !(self.ask.is_empty() && self.bid.is_empty())
+    pub(crate) const fn watch_quotes(&self) -> bool {
+        self.quotes
     }
 
     /// How many orders are watched (for `check`).
@@ -122,6 +125,7 @@ impl Triggers {
     fn remember_bounds(&mut self) {
         let first_rising = self.last.rising.first_key_value().map_or(NEVER_HIGH, |(&(price, _), _)| price);
         let first_falling = self.last.falling.last_key_value().map_or(NEVER_LOW, |(&(price, _), _)| price);
+        self.quotes = !(self.ask.is_empty() && self.bid.is_empty());
         // Whatever trails may move with any price.
         let any = !self.trailing.is_empty();
         self.high = if any { NEVER_LOW } else { first_rising };
@@ -168,7 +172,7 @@ fn trailed(parked: &Parked, price: Ticks) -> Option<(Ticks, Ticks)> {
 impl Book {
     /// Whether there is anything for `settle` to do.
     pub(crate) fn is_restless(&self) -> bool {
-        !self.agenda.is_empty() || self.parked.triggers.watch_quotes()
+        self.agenda.is_busy || self.parked.triggers.watch_quotes()
     }
 
     /// Lets armed orders look at what has happened to the market since they last did.
@@ -276,7 +280,7 @@ impl Book {
             partner = std::mem::replace(&mut parked.terms.partner, OrderId::NONE);
         });
         let Some(parked) = queued else { return };
-        self.agenda.activations.push_back(order_id);
+        self.agenda.activate(order_id);
         if self.partner_of(partner) == Some(order_id) {
             self.end(partner, Reason::Linked, step);
         }
@@ -288,7 +292,7 @@ impl Book {
     /// Notes a trade price, if it may matter.
     pub(crate) fn note_price(&mut self, price: Ticks) {
         if self.parked.triggers.care_for(price) {
-            self.agenda.prices.push(price);
+            self.agenda.traded_at(price);
         }
     }
 
