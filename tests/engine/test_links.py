@@ -147,6 +147,14 @@ class TestPairs:
         assert said(desk.cancel(2)) == [(CANCELLED, NONE, 2, 5, 0)]
         assert desk.queue() == [(1, 5)]
 
+    def test_a_triggered_order_without_a_link_ends_nobody(self, desk: Desk) -> None:
+        """The first leg names a stop of somebody else, who does not know of it."""
+        desk.sell(5, 110, partner=2)
+        desk.stop(BUY, 5, 100, 99)
+
+        assert said(desk.trade_at(100))[2:] == [(TRIGGERED, NONE, 2, 0, 5)]
+        assert desk.queue() == [(1, 5), (2, 5)]
+
 
 class TestChildren:
     """A child that waits for its parent to be filled: first the child, then the parent."""
