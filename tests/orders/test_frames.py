@@ -166,7 +166,7 @@ def test_levels_count_what_is_shown(market: Market, listener: PubSub) -> None:
     trader = market.trader()
     listen(listener, frames.market_channel(market.symbol))
     market.sell(trader, 5, 50000, display=1)
-    market.sell(trader, 5, 50000, display=0)
+    market.sell(trader, 5, 49999, display=0)
     market.sell(trader, 5, kind=OrderType.STOP, trigger=49000)
     market.drain()
 
