@@ -47,11 +47,11 @@ impl IdMap {
         let mut at = self.home(order_id);
         loop {
             let entry = self.entries.get(at)?;
-            if entry.order_id == order_id {
-                return Some((at, entry.slot));
-            }
             if !entry.order_id.is_some() {
                 return None;
+            }
+            if entry.order_id == order_id {
+                return Some((at, entry.slot));
             }
             at = self.after(at);
         }
@@ -148,6 +148,7 @@ mod tests {
             ours.remove(OrderId(1_000_000));
             assert_eq!(ours.len(), theirs.len());
         }
+        assert_eq!(ours.get(OrderId::NONE), None, "a free entry is no order");
         for id in 1..=600 {
             assert_eq!(ours.get(OrderId(id)), theirs.get(&OrderId(id)).copied());
         }

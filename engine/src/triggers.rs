@@ -281,9 +281,7 @@ impl Book {
         });
         let Some(parked) = queued else { return };
         self.agenda.activate(order_id);
-        if self.partner_of(partner) == Some(order_id) {
-            self.end(partner, Reason::Linked, step);
-        }
+        self.end_partner(order_id, partner, step);
         if parked.is_attached() {
             self.end(parked.terms.parent, Reason::ExitTriggered, step);
         }
