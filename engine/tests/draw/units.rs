@@ -136,7 +136,10 @@ impl Draw {
         }
         for (mut leg, id, partner) in [(legs[0], first, first + 1), (legs[1], first + 1, first)] {
             leg.order_id = id;
-            (leg.terms.link, leg.terms.partner) = (link::OCO, partner);
+            // Now and then one knows nothing of the other.
+            if !numbers.once_in(8) {
+                (leg.terms.link, leg.terms.partner) = (link::OCO, partner);
+            }
             if leg.terms.budget > 0 {
                 (leg.terms.budget, leg.quantity) = (0, 3);
             }
