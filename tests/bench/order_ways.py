@@ -98,7 +98,7 @@ def naive(orders: list[NewOrder]) -> None:
 def _naive_order(new: NewOrder) -> None:
     now = timezone.now()
     instrument = Instrument.objects.select_for_update().get(symbol=new.symbol)
-    price = new.price or PRICE
+    price, quantity = new.price or PRICE, new.quantity or Decimal(0)
     order = Order.objects.create(
         created_at=now,
         updated_at=now,
@@ -109,8 +109,8 @@ def _naive_order(new: NewOrder) -> None:
         type=new.type,
         time_in_force=TimeInForce.GTC,
         price=price,
-        quantity=new.quantity,
-        leaves=new.quantity,
+        quantity=quantity,
+        leaves=quantity,
         maker_fee_rate=instrument.maker_fee,
         taker_fee_rate=instrument.taker_fee,
         held=Decimal(0),

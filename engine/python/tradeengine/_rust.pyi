@@ -70,7 +70,7 @@ class Engine:
         """The phase the book is in; see `tradeengine.codec.Phase`."""
 
     def indicative(self, instrument: int) -> tuple[int, int, int]:
-        """(price, executable lots, surplus of bids over asks) an uncross would have now; zeros if not crossed."""
+        """(price, executable lots, surplus of bids) an uncross would have now; zeros if not crossed."""
 
     def order_count(self, instrument: int) -> int:
         """The number of open orders, resting and parked."""

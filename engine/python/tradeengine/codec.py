@@ -61,7 +61,7 @@ class OrderType(IntEnum):
 
 
 class TimeInForce(IntEnum):
-    """Rest until cancelled; cancel what does not trade now; trade all now or be rejected; rest until CLOSED."""
+    """Rest until cancelled; cancel what does not trade now; trade all now or not at all; rest for the day."""
 
     GTC = 1
     IOC = 2
@@ -358,7 +358,7 @@ def iter_open(records: bytes) -> Iterator[OpenOrder]:
             terms = Terms.decode(records[at : at + TERMS.size])
             at += TERMS.size + _TERMS_IN_OPEN
         post_only = bool(flags & CommandFlag.POST_ONLY)
-        yield OpenOrder(side, post_only, stp, place, order_type, tif, *numbers, terms)
+        yield OpenOrder._make([side, post_only, stp, place, order_type, tif, *numbers, terms])
 
 
 def iter_levels(records: bytes) -> Iterator[Level]:
