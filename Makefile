@@ -21,7 +21,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
-ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o -type f \
+ENGINE_SOURCES := $(shell find engine \( -path engine/target -o -path engine/bench -o -path engine/fuzz \
+	-o -path engine/tests \) -prune -o -type f \
 	\( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print 2>/dev/null)
 PACKAGES := $(VENV)/.packages-installed
 ENGINE := $(VENV)/.engine-built
@@ -44,6 +45,7 @@ run: setup ## Start the whole platform on this machine; Ctrl-C stops it.
 test: lint ## Lint, then every test: Rust, Python, and those of the running platform with a browser.
 	@$(BIN)/python -m tests.browser
 	cd engine && cargo test --locked
+	cd engine/bench && cargo test --locked --quiet
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/python -m pytest -m live
 
@@ -55,6 +57,8 @@ lint: setup ## Style, types, floors, Rust's own lints.
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	cd engine && cargo fmt --check
 	cd engine && cargo clippy --locked --all-targets --all-features -- -D warnings
+	cd engine/bench && cargo fmt --check
+	cd engine/bench && cargo clippy --locked --all-targets -- -D warnings
 
 format: setup ## Let the formatters rewrite Python and Rust.
 	$(BIN)/ruff check --fix
