@@ -78,7 +78,8 @@ impl fmt::Display for EngineError {
                 write!(out, "{given} bytes are not a whole number of {record}-byte records")
             }
             Self::Field { record, field, value } => {
-                write!(out, "record {record}: {field} may not be {value}")
+                // No field is unsigned and that large: what looks so was negative.
+                write!(out, "record {record}: {field} may not be {}", value.cast_signed())
             }
             Self::Version { given, known } => {
                 write!(out, "an open order of version {given}, but this engine reads version {known}")
