@@ -90,7 +90,8 @@ lock: setup ## Resolve pyproject.toml again into requirements.txt, with hashes.
 clean: ## Stop the platform if it runs here, and remove all that a checkout made for itself.
 	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python manage.py up --stop; fi
 	@if [ -L var/servers ]; then rm -rf "$$(readlink -f var/servers)"; fi
-	rm -rf $(VENV) var engine/target .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) var engine/target engine/fuzz/target engine/fuzz/corpus engine/fuzz/artifacts .hypothesis \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f engine/python/tradeengine/*.so
 
