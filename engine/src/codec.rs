@@ -39,68 +39,81 @@ pub(crate) fn decode_commands(bytes: &[u8], commands: &mut Vec<Command>) -> Resu
     commands.clear();
     let mut cursor = Cursor::new(bytes, COMMAND_SIZE)?;
     while let Some(record) = cursor.next() {
-        commands.push(decode_command(&record, &mut cursor)?);
+        decode_command(&record, &mut cursor, commands)?;
     }
     Ok(())
 }
 
+/// Decodes one command into the end of the batch.
 #[inline]
 fn decode_command(
     record: &Record<'_, COMMAND_SIZE>,
     cursor: &mut Cursor<'_>,
-) -> Result<Command, EngineError> {
+    commands: &mut Vec<Command>,
+) -> Result<(), EngineError> {
     let kind = record.code(0, "kind", CommandKind::from_code)?;
     record.zero(12, 4, "bytes 12 to 15")?;
-    let action = match kind {
-        CommandKind::New => decode_new(record, cursor)?,
+    let instrument = InstrumentId(record.u32(8));
+    let command_id = CommandId(record.number(16, "command_id", 1)?);
+    let time = Micros(record.i64(64));
+    let mut push = |action| commands.push(Command { instrument, command_id, time, action });
+    match kind {
+        CommandKind::New => {
+            let (new, has_terms) = decode_new(record)?;
+            if has_terms {
+                let terms: Record<'_, TERMS_SIZE> =
+                    cursor.next().ok_or_else(|| record.bad("flags", record.u8(4).into()))?;
+                push(Action::NewWithTerms(Box::new((new, decode_terms(&terms)?))));
+            } else if new.reduce_only {
+                push(Action::NewWithTerms(Box::new((new, Terms::NONE))));
+            } else {
+                push(Action::New(new));
+            }
+        }
         CommandKind::Cancel => {
             record.zero(1, 5, "bytes 1 to 5")?;
             record.zero(7, 1, "phase")?;
             record.zero(40, 24, "bytes 40 to 63")?;
-            Action::Cancel {
+            push(Action::Cancel {
                 order_id: OrderId(record.number(24, "order_id", 1)?),
                 account: AccountId(record.number(32, "account", 0)?),
                 reason: record.code(6, "reason", Reason::from_code)?,
-            }
+            });
         }
         CommandKind::Amend => {
             record.zero(1, 7, "bytes 1 to 7")?;
-            Action::Amend(Amendment {
+            push(Action::Amend(Amendment {
                 order_id: OrderId(record.number(24, "order_id", 1)?),
                 account: AccountId(record.number(32, "account", 0)?),
                 trigger: Ticks(record.i64(40)),
                 price: Ticks(record.i64(48)),
                 quantity: Lots(record.i64(56)),
-            })
+            }));
         }
-        CommandKind::Phase => decode_phase(record)?,
+        CommandKind::Phase => push(decode_phase(record)?),
         CommandKind::Time => {
             record.zero(1, 7, "bytes 1 to 7")?;
             record.zero(24, 40, "bytes 24 to 63")?;
-            Action::Time
+            push(Action::Time);
         }
         CommandKind::MassCancel => {
             record.zero(2, 4, "bytes 2 to 5")?;
             record.zero(7, 1, "phase")?;
             record.zero(24, 8, "order_id")?;
             record.zero(40, 24, "bytes 40 to 63")?;
-            Action::MassCancel {
+            push(Action::MassCancel {
                 account: AccountId(record.number(32, "account", 0)?),
                 side: record.optional(1, "side", Side::from_code)?,
                 reason: record.code(6, "reason", Reason::from_code)?,
-            }
+            });
         }
-    };
-    Ok(Command {
-        instrument: InstrumentId(record.u32(8)),
-        command_id: CommandId(record.number(16, "command_id", 1)?),
-        time: Micros(record.i64(64)),
-        action,
-    })
+    }
+    Ok(())
 }
 
+/// A new order, and whether its terms follow.
 #[inline]
-fn decode_new(record: &Record<'_, COMMAND_SIZE>, cursor: &mut Cursor<'_>) -> Result<Action, EngineError> {
+fn decode_new(record: &Record<'_, COMMAND_SIZE>) -> Result<(NewOrder, bool), EngineError> {
     record.zero(6, 2, "bytes 6 to 7")?;
     let flags = record.flags(4, POST_ONLY | WITH_TERMS | REDUCE_ONLY)?;
     let new = NewOrder {
@@ -116,14 +129,7 @@ fn decode_new(record: &Record<'_, COMMAND_SIZE>, cursor: &mut Cursor<'_>) -> Res
         price: Ticks(record.i64(48)),
         quantity: Lots(record.i64(56)),
     };
-    if flags & WITH_TERMS != 0 {
-        let terms = cursor.next::<TERMS_SIZE>().ok_or_else(|| record.bad("flags", flags.into()))?;
-        return Ok(Action::NewWithTerms(Box::new((new, decode_terms(&terms)?))));
-    }
-    if new.reduce_only {
-        return Ok(Action::NewWithTerms(Box::new((new, Terms::NONE))));
-    }
-    Ok(Action::New(new))
+    Ok((new, flags & WITH_TERMS != 0))
 }
 
 fn decode_phase(record: &Record<'_, COMMAND_SIZE>) -> Result<Action, EngineError> {
