@@ -9,13 +9,13 @@
 //! - between commands nothing is left on the agenda.
 
 use crate::agenda::Agenda;
-use crate::codec::OpenOrder;
 use crate::engine::{BookState, LevelTotal};
 use crate::event::{Event, EventKind};
 use crate::expiry::Expiries;
 use crate::hash::{resting_hash, state_hash};
 use crate::ids::IdMap;
 use crate::level::Ladder;
+use crate::open::OpenOrder;
 use crate::orders::{ById, Extra, NIL, Node, Order, Slab, flag};
 use crate::parked::ParkingLot;
 use crate::types::{CommandId, InstrumentId, Lots, Micros, OrderId, Reason, Seq, Side, Ticks};

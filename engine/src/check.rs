@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::book::Book;
-use crate::codec::OpenOrder;
 use crate::engine::BookState;
 use crate::error::EngineError;
 use crate::hash::resting_hash;
 use crate::level::Level;
+use crate::open::OpenOrder;
 use crate::orders::{NIL, Order, flag};
 use crate::types::{InstrumentId, Lots, Micros, OrderId, Phase, Place, Seq, Side, Ticks};
 
@@ -179,15 +179,6 @@ impl Book {
             format!("{}: {shown:?} shown, {:?} counted", place(), level.quantity)
         })?;
         Ok(total)
-    }
-}
-
-impl OpenOrder {
-    pub(crate) const fn order(&self) -> &Order {
-        match self {
-            Self::Resting(order, _) => order,
-            Self::Parked(parked) => &parked.order,
-        }
     }
 }
 

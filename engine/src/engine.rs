@@ -2,9 +2,10 @@
 
 use crate::auction::Indicative;
 use crate::book::Book;
-use crate::codec::{EVENT_SIZE, OpenOrder, decode_commands, decode_open, encode_open};
+use crate::codec::{EVENT_SIZE, decode_commands};
 use crate::command::Command;
 use crate::error::EngineError;
+use crate::open::{OpenOrder, decode_open, encode_open};
 use crate::types::{InstrumentId, Lots, Micros, Phase, Seq, Side, Ticks};
 
 /// Instrument ids index a table; the bound keeps it small.

@@ -10,7 +10,7 @@ mod amend; // changing an open order
 mod auction; // phases, and the uncross at the opening
 mod book; // one instrument: its open orders, its queues, the numbers that travel with them
 mod check; // restoring a book, and every invariant of it, recomputed from scratch
-mod codec; // the byte layout of commands, events, open orders and levels
+mod codec; // the byte layout of commands, terms and levels
 mod command; // what may be asked of a book
 mod engine; // many books, batches, all or nothing
 mod enter; // new orders
@@ -23,6 +23,7 @@ mod ids; // order ids to slots
 mod level; // price levels and the ladder that sorts them
 mod links; // orders that depend on others; settling what a command has caused
 mod matching; // taking liquidity: price, time, self-trade prevention
+mod open; // the byte layout of open orders
 mod orders; // resting orders in a slab
 mod parked; // orders that wait for a trigger or a parent
 mod record; // reading fixed-size records
