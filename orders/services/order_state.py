@@ -116,7 +116,9 @@ class OrderState:
 
     @classmethod
     def _read(cls, condition: str, params: Sequence[Any]) -> dict[int, OrderState]:
-        rows = fetch(f"SELECT {_READ} FROM orders_order WHERE {condition}", params)  # noqa: S608 - our words
+        # In the order of their ids: what is told of a batch is the same, whatever plan reads it.
+        sql = f"SELECT {_READ} FROM orders_order WHERE {condition} ORDER BY id"  # noqa: S608 - our words
+        rows = fetch(sql, params)
         states = {}
         for row in rows:
             state = cls(*row)

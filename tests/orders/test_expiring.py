@@ -185,9 +185,16 @@ def test_the_task_uses_this_moment(market: Market, trader: TradingAccount) -> No
 
 
 def test_due_orders_are_found_by_their_index(market: Market, trader: TradingAccount) -> None:
+    """Among many live orders that never expire, which is what a venue holds."""
     dated(market, trader)
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            "INSERT INTO orders_order SELECT (jsonb_populate_record(o, jsonb_build_object("
+            "'id', o.id + n, 'expires_at', NULL, 'time_in_force', 'gtc'))).*"
+            " FROM orders_order o, generate_series(1, 2000) n"
+        )
+        cursor.execute("ANALYZE orders_order")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # other partitions are too small for an index
         cursor.execute(f"EXPLAIN {_DUE}", [SOON, CommandKind.TIME.value])
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
