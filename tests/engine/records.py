@@ -5,11 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from tradeengine import Engine
-from tradeengine.codec import CommandKind, OpenOrder, OrderType, Place, Side, TimeInForce, encode_command
+from tradeengine.codec import (
+    CommandKind,
+    OpenOrder,
+    OrderType,
+    Place,
+    Side,
+    Terms,
+    TermsFlag,
+    TimeInForce,
+    TriggerKind,
+    encode_command,
+)
 
 from tests.engine.desk import BOOK
 
 OTHER = 2
+
+STOP = Terms(trigger=TriggerKind.STOP, trigger_price=110)
+TRAIL = STOP._replace(trigger=TriggerKind.TRAILING, distance=5, step=1)
+HIDDEN = Terms(flags=TermsFlag.HAS_DISPLAY)
 
 
 def limit(order_id: int, side: Side, quantity: int, price: int, *, instrument: int = BOOK) -> bytes:
@@ -37,6 +52,10 @@ def resting(order_id: int, side: Side | int = Side.BUY, price: int = 100, **fiel
     )  # fmt: skip
     order = order._replace(**fields)
     return order if "shown" in fields else order._replace(shown=order.leaves)
+
+
+def with_byte(record: bytes, at: int, value: int) -> bytes:
+    return record[:at] + bytes([value]) + record[at + 1 :]
 
 
 def snapshot(engine: Engine) -> dict[int, tuple[object, ...]]:

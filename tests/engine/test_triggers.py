@@ -1,7 +1,4 @@
-"""Stops and take-profits: what triggers them, when, in which order, and what becomes of them.
-
-Lots are tenths in the acceptance scenarios: "S .5" is 5 lots.
-"""
+"""What triggers stops and take-profits, when and in which order. In the scenarios a lot is a tenth."""
 
 from __future__ import annotations
 
@@ -16,23 +13,19 @@ from tradeengine.codec import (
     Place,
     Reason,
     Side,
-    StpMode,
-    TermsFlag,
     TimeInForce,
     TriggerKind,
     TriggerSource,
 )
 
 from tests.engine.desk import BOOK, Desk, said, trades
-from tests.engine.naive_orders import LARGEST
 from tests.engine.records import OTHER
 
-ACCEPTED, REJECTED, TRADE, CANCELLED, AMENDED, TRIGGERED = (
+ACCEPTED, REJECTED, TRADE, CANCELLED, TRIGGERED = (
     EventKind.ACCEPTED,
     EventKind.REJECTED,
     EventKind.TRADE,
     EventKind.CANCELLED,
-    EventKind.AMENDED,
     EventKind.TRIGGERED,
 )
 NONE = Reason.NONE
@@ -224,203 +217,6 @@ class TestArming:
 
         assert said(desk.sell(5, 100, display=0)) == [(ACCEPTED, NONE, 2, 5, 5)]
         assert said(desk.sell(5, 101))[1:2] == [(TRIGGERED, NONE, 1, 0, 5)]
-
-
-class TestGoingLive:
-    """A triggered order is an order like any other, in its turn."""
-
-    def test_a_stop_limit_rests_with_the_priority_of_its_triggering(self, desk: Desk) -> None:
-        desk.stop(BUY, 5, 100, 99)
-        desk.buy(5, 99)
-
-        *_, triggered = desk.trade_at(100)
-
-        assert (triggered.kind, triggered.price, triggered.priority) == (TRIGGERED, 99, triggered.seq)
-        assert desk.queue() == [(2, 5), (1, 5)]
-
-    def test_all_are_triggered_by_a_price_before_the_first_goes_live(self, desk: Desk) -> None:
-        """The first to go live trades far away; the second has been triggered by then, and comes next."""
-        desk.stop(SELL, 1, 100)
-        desk.take_profit(BUY, 1, 100, 95)
-        desk.buy(1, 90)
-
-        assert said(desk.trade_at(100))[2:] == [
-            (TRIGGERED, NONE, 1, 0, 1),
-            (TRADE, NONE, 1, 1, 0),
-            (TRIGGERED, NONE, 2, 0, 1),
-        ]
-        assert desk.queue() == [(2, 1)]
-
-    def test_a_cascade_goes_on_until_nothing_is_reached(self, desk: Desk) -> None:
-        for at, bid in ((100, 98), (98, 96), (96, 94)):
-            desk.stop(SELL, 1, at)
-            desk.buy(1, bid)
-
-        events = desk.trade_at(100)
-
-        assert [(e.kind, e.order_id, e.price) for e in events[2:]] == [
-            (TRIGGERED, 1, 0), (TRADE, 1, 98),
-            (TRIGGERED, 3, 0), (TRADE, 3, 96),
-            (TRIGGERED, 5, 0), (TRADE, 5, 94),
-        ]  # fmt: skip
-        assert desk.engine.last_price(BOOK) == 94
-
-    def test_every_price_of_a_sweep_counts_not_only_the_last(self, desk: Desk) -> None:
-        """A buyer walks 100, 101, 102 up; in between somebody waits to sell at 101 or above."""
-        for ask in (100, 101, 102):
-            desk.sell(1, ask)
-        desk.stop(SELL, 1, 100)
-        desk.take_profit(SELL, 1, 101)
-
-        events = desk.buy(3)
-
-        assert said(events)[4:] == [
-            (TRIGGERED, NONE, 4, 0, 1),
-            (CANCELLED, Reason.NO_LIQUIDITY, 4, 1, 0),
-            (TRIGGERED, NONE, 5, 0, 1),
-            (CANCELLED, Reason.NO_LIQUIDITY, 5, 1, 0),
-        ]
-
-    @pytest.mark.parametrize(
-        ("fields", "reason"),
-        [
-            ({"flags": CommandFlag.POST_ONLY}, Reason.WOULD_TAKE),
-            ({"tif": TimeInForce.FOK}, Reason.FOK_UNFILLABLE),
-            ({"min_quantity": 3}, Reason.MIN_QUANTITY),
-            ({"tif": TimeInForce.IOC, "min_quantity": 3}, Reason.MIN_QUANTITY),
-        ],
-    )
-    def test_its_conditions_are_looked_at_when_it_goes_live(
-        self, desk: Desk, fields: dict[str, Any], reason: Reason
-    ) -> None:
-        desk.stop(BUY, 5, 100, 101, **fields)
-        desk.sell(2, 101)
-
-        assert said(desk.trade_at(100))[2:] == [(TRIGGERED, NONE, 1, 0, 5), (CANCELLED, reason, 1, 5, 0)]
-        assert desk.queue() == [(2, 2)]
-
-    def test_conditions_that_hold_let_it_pass(self, desk: Desk) -> None:
-        desk.stop(BUY, 5, 100, 101, min_quantity=2)
-        desk.sell(2, 101)
-
-        assert said(desk.trade_at(100))[2:] == [(TRIGGERED, NONE, 1, 0, 5), (TRADE, NONE, 1, 2, 3)]
-        assert desk.queue() == [(1, 3)]
-
-    def test_a_side_that_would_overflow_ends_it(self, desk: Desk) -> None:
-        desk.stop(BUY, LARGEST, 100, 50)
-        desk.buy(2, 49)
-
-        assert said(desk.trade_at(100))[2:] == [
-            (TRIGGERED, NONE, 1, 0, LARGEST),
-            (CANCELLED, Reason.INVALID, 1, LARGEST, 0),
-        ]
-
-    def test_it_keeps_its_mode_of_prevention(self, desk: Desk) -> None:
-        desk.stop(BUY, 5, 100, by="X", stp=StpMode.EXPIRE_MAKER)
-        desk.sell(3, 101, by="X")
-
-        assert said(desk.trade_at(100))[2:] == [
-            (TRIGGERED, NONE, 1, 0, 5),
-            (CANCELLED, Reason.SELF_TRADE_PREVENTION, 2, 3, 0),
-            (CANCELLED, Reason.NO_LIQUIDITY, 1, 5, 0),
-        ]
-
-    def test_a_stop_iceberg_shows_its_slice_only_after_it_has_gone_live(self, desk: Desk) -> None:
-        desk.stop(BUY, 5, 100, 99, display=2)
-
-        *_, triggered, displayed = desk.trade_at(100)
-
-        assert (displayed.kind, displayed.quantity, displayed.leaves) == (EventKind.DISPLAYED, 2, 5)
-        assert displayed.priority == triggered.seq
-        assert desk.depth()["bids"] == [(99, 2)]
-
-
-class TestRecordOfParkedOrders:
-    """What a parked order is until it goes live, and what is left of that afterwards."""
-
-    def test_a_parked_order_keeps_its_terms_and_a_resting_one_drops_what_is_done(self, desk: Desk) -> None:
-        desk.stop(BUY, 5, 100, 99, min_quantity=0, display=2, expires=10**9)
-        parked = desk.open()[1]
-        desk.trade_at(100)
-        resting = desk.open()[1]
-
-        assert (parked.place, parked.shown, parked.terms.trigger, parked.terms.trigger_price) == (
-            1,
-            0,
-            1,
-            100,
-        )
-        assert (resting.place, resting.shown, resting.terms.trigger, resting.terms.trigger_price) == (
-            0,
-            2,
-            0,
-            0,
-        )
-        for order in (parked, resting):
-            terms = order.terms
-            assert (terms.flags, terms.display, terms.expires) == (TermsFlag.HAS_DISPLAY, 2, 10**9)
-
-
-class TestAmendingParkedOrders:
-    """A parked order is amended where it stands, and looks again."""
-
-    def test_everything_about_it_may_change_and_it_keeps_its_place(self, desk: Desk) -> None:
-        desk.stop(BUY, 5, 110, 120)
-        desk.stop(BUY, 5, 110, 120)
-
-        amended, trailed = desk.amend(1, price=125, quantity=7, trigger_price=115)
-
-        assert (amended.kind, amended.flags, amended.priority) == (AMENDED, EventFlag.KEPT_PLACE, 1)
-        assert (amended.price, amended.quantity, amended.leaves) == (125, 7, 7)
-        assert (trailed.kind, trailed.price, trailed.leaves) == (EventKind.TRAILED, 115, 7)
-        assert [order.terms.trigger_price for order in desk.open().values()] == [115, 110]
-
-    def test_a_trigger_that_is_reached_by_its_amendment_triggers(self, desk: Desk) -> None:
-        desk.trade_at(100)
-        desk.stop(BUY, 5, 110, 95)
-
-        assert said(desk.amend(1, trigger_price=100)) == [
-            (AMENDED, NONE, 1, 5, 5),
-            (EventKind.TRAILED, NONE, 1, 0, 5),
-            (TRIGGERED, NONE, 1, 0, 5),
-        ]
-        assert desk.queue() == [(1, 5)]
-
-    @pytest.mark.parametrize(
-        ("fields", "reason"),
-        [
-            ({}, Reason.NO_CHANGE),
-            ({"price": 95, "quantity": 5, "trigger_price": 110}, Reason.NO_CHANGE),
-            ({"price": -1}, Reason.INVALID),
-            ({"quantity": -1}, Reason.INVALID),
-            ({"trigger_price": 2**63}, Reason.INVALID),
-        ],
-    )
-    def test_refusals_change_nothing(self, desk: Desk, fields: dict[str, int], reason: Reason) -> None:
-        desk.stop(BUY, 5, 110, 95)
-        before = desk.state()
-
-        (event,) = desk.amend(1, **fields)
-
-        assert (event.kind, event.reason) == (EventKind.AMEND_REJECTED, reason)
-        assert (event.side, event.leaves) == (BUY, 5)
-        assert desk.state() == before
-
-    def test_only_a_resting_quantity_may_not_overflow_its_side(self, desk: Desk) -> None:
-        """A parked one is looked at when it goes live."""
-        desk.stop(BUY, 5, 110, 95)
-        desk.buy(2, 90)
-
-        assert said(desk.amend(1, quantity=LARGEST)) == [(AMENDED, NONE, 1, LARGEST, LARGEST)]
-        assert said(desk.amend(2, quantity=LARGEST)) == [(AMENDED, NONE, 2, LARGEST, LARGEST)]
-        assert said(desk.buy(1, 90)) == [(REJECTED, Reason.INVALID, 3, 1, 0)]
-
-    def test_a_resting_order_has_no_trigger_to_amend(self, desk: Desk) -> None:
-        desk.buy(5, 100)
-        before = desk.state()
-
-        assert said(desk.amend(1, trigger_price=99)) == [(EventKind.AMEND_REJECTED, Reason.INVALID, 1, 0, 5)]
-        assert desk.state() == before
 
 
 @pytest.mark.parametrize(
