@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from accounts.models import TradingAccount
-from tests.api.client import Api, signed_in
+from tests.api.client import Api, order_body, signed_in
+from tests.api.lists import Sent
+from tests.api.trading import Place, restart
 from tests.factories import Market, make_market
 
 
@@ -37,3 +41,31 @@ def api(alice: TradingAccount) -> Api:
 def anonymous() -> Api:
     """A client without a token."""
     return Api()
+
+
+@pytest.fixture
+def place(market: Market, alice: TradingAccount, api: Api) -> Place:
+    """Send an order of Alice's, let the book see it, restart the engine; the order as it then stands."""
+
+    def send(**fields: Any) -> dict[str, Any]:
+        answer = api.post("/orders?wait=0", order_body(market, alice, **{"price": None} | fields))
+        assert answer.status_code == 202, answer.json()
+        restart(market)
+        found: dict[str, Any] = api.get(f"/orders/{answer.json()['id']}").json()
+        return found
+
+    return send
+
+
+@pytest.fixture
+def send(market: Market, alice: TradingAccount, api: Api) -> Sent:
+    """Place a list of Alice's, let the book see it, restart the engine; the list as it was answered."""
+
+    def place(body: dict[str, Any]) -> dict[str, Any]:
+        answer = api.post("/orders/lists?wait=0", body)
+        assert answer.status_code == 202, answer.json()
+        restart(market)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return place
