@@ -12,7 +12,8 @@ _LEDGERS = "SELECT count(*) FROM accounts_ledgeraccount"
 # Tables of facts, each with its partitions: a trigger can be missing or disabled on one of them alone.
 _FACT_TABLES = """
     SELECT tree.relid FROM unnest(ARRAY['accounts_transfer', 'accounts_fundingrequest', 'orders_event',
-        'orders_trade', 'orders_fill', 'orders_orderidentity', 'audit_auditrecord']::regclass[]) AS fact,
+        'orders_trade', 'orders_fill', 'orders_orderidentity', 'audit_auditrecord',
+        'instruments_datedquote']::regclass[]) AS fact,
     LATERAL (SELECT fact::oid UNION SELECT relid FROM pg_partition_tree(fact)) AS tree(relid)"""
 
 sql_invariant(

@@ -7,7 +7,7 @@ outside both are exact decimals. Nothing here is ever a float.
 from __future__ import annotations
 
 import decimal
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Inexact
 from functools import cache, lru_cache
 from zlib import crc32
 
@@ -64,6 +64,17 @@ def round_up(amount: Decimal, decimals: int) -> Decimal:
 def round_down(amount: Decimal, decimals: int) -> Decimal:
     """The greatest multiple of the asset's unit that is not above `amount`."""
     return amount.quantize(_unit(decimals), rounding=ROUND_FLOOR, context=_ROUNDING)
+
+
+def round_half_even(amount: Decimal, decimals: int) -> Decimal:
+    """The nearest multiple of the asset's unit; of two as near, the even one. Nothing is never negative."""
+    rounded = amount.quantize(_unit(decimals), rounding=ROUND_HALF_EVEN, context=_ROUNDING)
+    return rounded or rounded.copy_abs()
+
+
+def quotient(above: Decimal, below: Decimal, decimals: int) -> Decimal:
+    """The fraction above / below, rounded half to even to so many digits after the point."""
+    return round_half_even(_ROUNDING.divide(above, below), decimals)
 
 
 @lru_cache(maxsize=1024)

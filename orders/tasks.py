@@ -12,6 +12,7 @@ from orders.selectors import waiting_shards
 from orders.services.drain import drain_all
 from orders.services.expiring import expire_due
 from orders.services.phases import end_due_auctions
+from orders.services.quoting import quote_books
 from orders.services.wake import wake
 
 _WAITED_TOO_LONG = timedelta(seconds=1)
@@ -39,3 +40,9 @@ def expire_due_orders(**_extra: Any) -> None:
 def end_auctions_now(**_extra: Any) -> None:
     """Open the instruments whose auction's time has come."""
     end_due_auctions(now=timezone.now())
+
+
+@shared_task(name="orders.quote_books")
+def quote_moved_books(**_extra: Any) -> None:
+    """Keep the quotes of the instruments that trade here as their books stand."""
+    quote_books(now=timezone.now())

@@ -1,6 +1,15 @@
-"""Assets and instruments."""
+"""Assets, instruments and their prices."""
 
 from instruments.models.asset import Asset
 from instruments.models.instrument import HaltPolicy, Instrument, InstrumentKind, InstrumentStatus
+from instruments.models.quote import DatedQuote, Quote
 
-__all__ = ["Asset", "HaltPolicy", "Instrument", "InstrumentKind", "InstrumentStatus"]
+__all__ = [
+    "Asset",
+    "DatedQuote",
+    "HaltPolicy",
+    "Instrument",
+    "InstrumentKind",
+    "InstrumentStatus",
+    "Quote",
+]

@@ -66,6 +66,7 @@ class Code(StrEnum):
     NOT_IN_AUCTION = "not_in_auction"
     REDUCE_ONLY = "reduce_only"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    NO_RATE = "no_rate"
     FIELD_IS_FIXED = "field_is_fixed"
 
     # An instrument's filters.
@@ -118,6 +119,7 @@ _STATUS = {
     Code.PHASE_NOT_ALLOWED: HTTPStatus.CONFLICT,
     Code.NOT_IN_AUCTION: HTTPStatus.CONFLICT,
     Code.REDUCE_ONLY: HTTPStatus.CONFLICT,
+    Code.NO_RATE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,0 +1,45 @@
+"""Make quotes of our own books: whatever trades here has a price for conversion, dealing and margin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from instruments.services.pricing import NewQuote, record_quotes
+from orders.models import Phase
+from orders.selectors import VISIBLE
+from tradeplatform.common.db import fetch
+
+_SOURCE = "book"
+# The quote of a book that stands still stays young.
+_REPEAT_AFTER = timedelta(seconds=30)
+# An event's time is that of its command, and it is seen once the drain has committed.
+_COMMIT_LAG = timedelta(seconds=5)
+
+
+def quote_books(*, now: datetime) -> int:
+    """Record best bid and ask of the books that moved since they were quoted; returns how many quotes.
+
+    Only books that match and have both sides: a crossed book before its auction is no price. What is
+    hidden is not told.
+    """
+    rows = fetch(
+        f"""
+        SELECT book.instrument_id, bid.price, ask.price
+        FROM orders_book book
+        LEFT JOIN instruments_quote quoted ON quoted.instrument_id = book.instrument_id
+        CROSS JOIN LATERAL (
+            SELECT max(price) AS price FROM orders_order
+            WHERE instrument_id = book.instrument_id AND side = 'buy'
+                AND status IN ('open', 'partially_filled') AND {VISIBLE} > 0) bid
+        CROSS JOIN LATERAL (
+            SELECT min(price) AS price FROM orders_order
+            WHERE instrument_id = book.instrument_id AND side = 'sell'
+                AND status IN ('open', 'partially_filled') AND {VISIBLE} > 0) ask
+        WHERE book.phase = %(open)s AND bid.price < ask.price AND (
+            quoted.at IS NULL OR quoted.at <= %(repeat)s
+            OR (book.last_time > extract(epoch FROM quoted.at - %(lag)s) * 1000000
+                AND (quoted.bid, quoted.ask) <> (bid.price, ask.price)))
+        """,  # noqa: S608 - our own words
+        {"open": Phase.OPEN.value, "repeat": now - _REPEAT_AFTER, "lag": _COMMIT_LAG},
+    )
+    return record_quotes([NewQuote(number, bid, ask, now, _SOURCE) for number, bid, ask in rows], now=now)
