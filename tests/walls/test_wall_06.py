@@ -10,8 +10,10 @@ from django.db import DatabaseError, connection, models, transaction
 
 from accounts.models import FundingRequest, Transfer
 from audit.models import AuditRecord
+from instruments.models import DatedQuote
 from orders.models import Event, Fill, OrderIdentity, Trade
 from orders.services.phases import halt_instrument
+from orders.services.quoting import quote_books
 from tests.factories import ACTOR, NOW, make_market
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +26,7 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (AuditRecord, "reason = 'nothing happened'"),
     (OrderIdentity, "client_order_id = 'another'"),
     (FundingRequest, "fingerprint = ''"),
+    (DatedQuote, "bid = bid / 2"),
 ]
 
 
@@ -33,6 +36,9 @@ def facts() -> None:
     market = make_market()
     market.sell(market.trader(), 2, 50000)
     market.buy(market.trader(), 1, 50000)
+    market.buy(market.trader(), 1, 49000)
+    market.drain()
+    quote_books(now=NOW)
     halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
     market.drain()
 
