@@ -14,12 +14,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError
 
+from accounts.models import Role
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
 from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
-from tests.factories import ACTOR, NOW, Market, make_market
+from tests.audit.naming import approved_by
+from tests.factories import ACTOR, NOW, Market, make_market, make_user
 from tradeplatform.common.invariants import READ_ONLY, check_all
 
 
@@ -47,6 +49,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     with_conditions(market)
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
+    approved_by(make_user(Role.COMPLIANCE_OFFICER))
     return market
 
 
@@ -155,6 +158,7 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iA2-money", "UPDATE audit_auditrecord SET reason = '' WHERE action = 'accounts.money.deposit'", []),
     ("iA2-trading", "DELETE FROM audit_auditrecord WHERE action = 'instruments.trading.halt'", []),
     ("iA3", "UPDATE instruments_instrument SET status = 'closed'", []),
+    ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
 ]
 
 

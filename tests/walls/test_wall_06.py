@@ -8,13 +8,14 @@ import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, models, transaction
 
-from accounts.models import FundingRequest, Transfer
-from audit.models import AuditRecord
+from accounts.models import FundingRequest, Role, Transfer
+from audit.models import ApprovalDecision, AuditRecord
 from instruments.models import DatedQuote
 from orders.models import Event, Fill, OrderIdentity, Trade
 from orders.services.phases import halt_instrument
 from orders.services.quoting import quote_books
-from tests.factories import ACTOR, NOW, make_market
+from tests.audit.naming import approved_by
+from tests.factories import ACTOR, NOW, make_market, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +28,7 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (OrderIdentity, "client_order_id = 'another'"),
     (FundingRequest, "fingerprint = ''"),
     (DatedQuote, "bid = bid / 2"),
+    (ApprovalDecision, "approved = NOT approved"),
 ]
 
 
@@ -41,6 +43,7 @@ def facts() -> None:
     quote_books(now=NOW)
     halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
     market.drain()
+    approved_by(make_user(Role.COMPLIANCE_OFFICER))
 
 
 def rows(model: type[models.Model]) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ class Code(StrEnum):
     NOT_AUTHENTICATED = "not_authenticated"
     PERMISSION_DENIED = "permission_denied"
     THROTTLED = "throttled"
+    MAKER_IS_CHECKER = "maker_is_checker"
+    MAKER_LOST_RIGHT = "maker_lost_right"
     ACCOUNT_INACTIVE = "account_inactive"
     ACCOUNT_LOCKED = "account_locked"
 
@@ -52,6 +54,8 @@ class Code(StrEnum):
     # The state of things forbids it.
     CLIENT_ORDER_ID_CONFLICT = "client_order_id_conflict"
     REQUEST_ID_CONFLICT = "request_id_conflict"
+    APPROVAL_NOT_PENDING = "approval_not_pending"
+    ALREADY_DECIDED = "already_decided"
     ORDER_NOT_OPEN = "order_not_open"
     AMEND_PENDING = "amend_pending"
     BELOW_EXECUTED = "below_executed"
@@ -95,6 +99,8 @@ _STATUS = {
     Code.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
     Code.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Code.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    Code.MAKER_IS_CHECKER: HTTPStatus.FORBIDDEN,
+    Code.MAKER_LOST_RIGHT: HTTPStatus.CONFLICT,
     Code.ACCOUNT_INACTIVE: HTTPStatus.FORBIDDEN,
     Code.ACCOUNT_LOCKED: HTTPStatus.FORBIDDEN,
     Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
@@ -106,6 +112,8 @@ _STATUS = {
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.CLIENT_ORDER_ID_CONFLICT: HTTPStatus.CONFLICT,
     Code.REQUEST_ID_CONFLICT: HTTPStatus.CONFLICT,
+    Code.APPROVAL_NOT_PENDING: HTTPStatus.CONFLICT,
+    Code.ALREADY_DECIDED: HTTPStatus.CONFLICT,
     Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.AMEND_PENDING: HTTPStatus.CONFLICT,
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,

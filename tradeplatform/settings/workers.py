@@ -57,6 +57,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    # What waited for approval too long; a look at it observes that too, this releases what it held.
+    "expire-approvals": {
+        "task": "audit.expire_approvals",
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
+    },
     "ensure-partitions": {
         "task": "django_partition.ensure_partitions",
         "schedule": crontab(minute="17"),
