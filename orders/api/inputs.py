@@ -180,6 +180,16 @@ class ExitInput(StrictSerializer):
     client_order_id = ClientOrderIdField(required=False, allow_null=True)
 
 
+class FewField(serializers.ListField):
+    """A list of which the length is looked at before anything in it: each item costs a serializer's run."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the validated items."""
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            raise serializers.ValidationError(f"At most {self.max_length} items.", code="max_length")
+        return super().to_internal_value(data)
+
+
 class ListInput(StrictSerializer):
     """Orders that depend on each other, taken or refused together."""
 
@@ -190,9 +200,7 @@ class ListInput(StrictSerializer):
         help_text="oco: two orders of one side and quantity, one of which ends the other. oto: an order, "
         "then one that goes live when it is filled, or two that are a pair. bracket: an entry and two exits.",
     )
-    orders = serializers.ListField(
-        child=LegInput(), min_length=1, max_length=3, help_text="Of a bracket: the entry."
-    )
+    orders = FewField(child=LegInput(), min_length=1, max_length=3, help_text="Of a bracket: the entry.")
     take_profit = ExitInput(required=False, allow_null=True, help_text="Of a bracket.")
     stop_loss = ExitInput(required=False, allow_null=True, help_text="Of a bracket.")
 

@@ -52,6 +52,16 @@ class TestWholeOrNotAtAll:
 
         assert (everything_stored(), Command.objects.count(), OrderIdentity.objects.count()) == before
 
+    def test_the_length_is_looked_at_before_the_legs(
+        self, market: Market, alice: TradingAccount, api: Api
+    ) -> None:
+        """A body of empty legs would cost a serializer's run each, and an answer longer than itself."""
+        body = oco(market, alice, orders=[{}] * 20_000)
+
+        problem = refused(api.post("/orders/lists?wait=0", body), "invalid_field")
+
+        assert problem["context"]["fields"] == {"orders": "At most 3 items."}
+
     def test_too_many_open_orders_counts_every_leg(
         self, market: Market, alice: TradingAccount, api: Api
     ) -> None:

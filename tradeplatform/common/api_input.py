@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from typing import Any
 
 from django.http import QueryDict
@@ -19,6 +20,8 @@ _FIXED_POINT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _ECHO = 64
 _MAX_NAMED = 10
+# So many faults are told at once: more than a form with every field wrong has.
+_MAX_FAULTS = 50
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -139,7 +142,7 @@ def read(reader: serializers.Serializer[Any], data: Any) -> dict[str, Any]:
     try:
         return dict(reader.run_validation(data))
     except ValidationError as invalid:
-        faults = list(_faults(invalid.detail))
+        faults = list(islice(_faults(invalid.detail), _MAX_FAULTS))
     precise = (Code(detail.code) for _name, detail in faults if detail.code in set(Code))
     name, sentence = faults[0]
     raise Refusal(
