@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 from instruments.scaling import product, short_text, steps_above, steps_below
 from instruments.selectors import Rules
 from orders.models import Link, Order, OrderStatus, OrderType, Side
 from orders.services.book_refs import BookRef
-from orders.services.conditions import clash
+from orders.services.conditions import STOPS, clash
 from risk.services import pretrade
 from tradeplatform.common.errors import Code, Refusal
 
@@ -66,6 +67,7 @@ def amended(
         price_ticks = _moved_protection(order, rules, trigger)
     if price_ticks:
         worst = rules.price(price_ticks)
+    _check_bracket(order, _acts_at(kind, price=worst, trigger=trigger), listed)
     lots, quantity = 0, order.quantity
     if changes.quantity is not None:
         lots = pretrade.check_quantity(rules, changes.quantity)
@@ -119,6 +121,38 @@ def _parents_price(order: Order, listed: Sequence[Order]) -> Decimal | None:
         return None
     price: Decimal | None = parent.price if parent.price is not None else parent.trigger_price
     return price
+
+
+def _check_bracket(order: Order, acts_at: Decimal | None, listed: Sequence[Order]) -> None:
+    """Refuse what placing would have refused: exits that do not lie on the two sides of their entry.
+
+    An exit on the wrong side would go live with the first fill. `acts_at` is where the amended order will
+    act; members that have ended, or act at any price, bound nothing.
+    """
+    members = {other.id: other for other in (*listed, order)}
+    exits = [other for other in members.values() if other.link == Link.ATTACHED and not other.triggered_at]
+    if not exits or not (order in exits or any(exit_.parent_id == order.id for exit_ in exits)):
+        return
+    places = {
+        other.id: _acts_at(OrderType(other.type), price=other.price, trigger=other.trigger_price)
+        for other in members.values()
+    } | {order.id: acts_at}
+    stops = [places[exit_.id] for exit_ in exits if exit_.type in STOPS]
+    profits = [places[exit_.id] for exit_ in exits if exit_.type not in STOPS]
+    in_turn = [place for place in (*stops, places.get(exits[0].parent_id), *profits) if place is not None]
+    if exits[0].side == Side.BUY:
+        in_turn.reverse()
+    if any(lower >= upper for lower, upper in pairwise(in_turn)):
+        raise clash(
+            "The exits of a bracket must lie on the two sides of its entry.", "price", "trigger_price"
+        )
+
+
+def _acts_at(kind: OrderType, *, price: Decimal | None, trigger: Decimal | None) -> Decimal | None:
+    """Where an order acts: its trigger, else its limit; None for one that takes any price."""
+    if kind.is_triggered:
+        return trigger
+    return price if kind.is_limit_priced else None
 
 
 def _moved_protection(order: Order, rules: Rules, trigger: Decimal) -> int:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from audit.actor import Actor
 from instruments.selectors import rules_by_id
-from orders.models import Book, Command, CommandKind, CommandStatus, Order, Side
+from orders.models import Book, Command, CommandKind, CommandStatus, Link, Order, Side
 from orders.selectors import find_order
 from orders.services import engine_codes
 from orders.services.amending import Changes, amended
@@ -145,19 +145,24 @@ def amend_order(
 def _amendable(order_id: int, account_id: int) -> tuple[Order, Sequence[Order]]:
     """The order, and the live orders of its list, as of one moment when no amend of it was pending.
 
-    The account is locked, so no other amend can follow.
+    Nor of any other of a bracket: they bound each other. The account is locked, so no amend can follow.
     """
     order = find_order(order_id=order_id, account_id=account_id)
+    together = Order.objects.live().filter(list_id=order.list_id, created_at=order.created_at)
+    links = dict(together.values_list("id", "link")) if order.list_id else {}
+    bounding = {order.id, *(links if Link.ATTACHED in links.values() else ())}
     if Command.objects.filter(
-        order_id=order.id, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
+        order_id__in=bounding, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
     ).exists():
-        raise Refusal(Code.AMEND_PENDING, "An earlier amend of this order is not yet applied: wait for it.")
+        raise Refusal(
+            Code.AMEND_PENDING, "An earlier amend of this order or bracket is not yet applied: wait for it."
+        )
     # Read again: an amend may have been applied, and what it held given back, since the first look.
     if not order.list_id:
         order = find_order(order_id=order_id, account_id=account_id)
         _require_open(order)
         return order, ()
-    listed = list(Order.objects.live().filter(list_id=order.list_id, created_at=order.created_at))
+    listed = list(together.all())
     found = next((other for other in listed if other.id == order.id), None)
     if found is None:
         _require_open(find_order(order_id=order_id, account_id=account_id))

@@ -24,6 +24,8 @@ from orders.services.writing import Draft
 from risk.services import pretrade
 from tradeplatform.common.errors import Code, Refusal
 
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
 _MAY_BE_ZERO = frozenset({"display_quantity", "limit_offset"})
 _HUNDREDTH = Decimal("0.01")
 _MOST_BPS = 9_999

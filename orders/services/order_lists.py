@@ -18,7 +18,7 @@ from audit.actor import Actor
 from instruments.selectors import rules_by_symbol
 from orders.models import WAITING_TIMES, Link, Order, OrderType, Side, Source
 from orders.services.book_refs import books_for
-from orders.services.conditions import check_order, clash
+from orders.services.conditions import STOPS, check_order, clash
 from orders.services.intake import client_id_conflict, draft_of, known_identities, live_orders
 from orders.services.journal import write_commands
 from orders.services.owners import check_may_trade, lock_owners
@@ -29,7 +29,6 @@ from orders.services.writing import Draft, new_order_command, number_orders, wri
 from risk.services import pretrade
 
 _TAKE_PROFITS = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
-_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def _check_parent(parent: NewOrder) -> None:
 
 
 def _check_exits(entry: NewOrder, take_profit: NewOrder, stop_loss: NewOrder) -> None:
-    if take_profit.type not in _TAKE_PROFITS or stop_loss.type not in _STOPS:
+    if take_profit.type not in _TAKE_PROFITS or stop_loss.type not in STOPS:
         raise clash("A bracket is an entry, then a take-profit, then a stop-loss.", "type")
     for exit_ in (take_profit, stop_loss):
         if exit_.side == entry.side or exit_.quantity != entry.quantity:

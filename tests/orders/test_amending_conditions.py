@@ -121,3 +121,59 @@ class TestAmendOfOtherTypes:
         # The fill came first, so the pair is no more: 2.5 at 48000, the taker's rate, the fee so far.
         assert (stored(limit).leaves, stored(stop).status) == (Decimal("2.5"), "cancelled")
         assert money(buyer, market.instrument.quote)[1] == short(stored(limit).held)
+
+
+class TestAmendOfBrackets:
+    """Exits stay on the two sides of their entry, or the first fill would make one go live at once."""
+
+    @pytest.fixture
+    def bracket(self, market: Market) -> tuple[TradingAccount, int, int, int]:
+        """Buy 1 at 49000; take profit at 52000, stop at 47000; in the book. With its owner."""
+        trader = market.trader()
+        entry, profit, stop = market.send_list(
+            ListKind.BRACKET,
+            market.request(trader, Side.BUY, 1, 49000),
+            market.request(trader, Side.SELL, 1, kind=OrderType.TAKE_PROFIT, trigger=52000),
+            market.request(trader, Side.SELL, 1, kind=OrderType.STOP, trigger=47000),
+        )
+        market.drain()
+        return trader, entry, profit, stop
+
+    def test_an_exit_may_not_cross_its_entry(
+        self, market: Market, bracket: tuple[TradingAccount, int, int, int]
+    ) -> None:
+        trader, entry, profit, stop = bracket
+
+        assert refused(lambda: market.amend(profit, trader, trigger=49000)).code == Code.INVALID_COMBINATION
+        assert refused(lambda: market.amend(stop, trader, trigger=49000)).code == Code.INVALID_COMBINATION
+        assert refused(lambda: market.amend(entry, trader, price=47000)).code == Code.INVALID_COMBINATION
+        assert refused(lambda: market.amend(entry, trader, price=52000)).code == Code.INVALID_COMBINATION
+        market.amend(profit, trader, trigger="49000.01")
+        market.drain()
+        market.amend(stop, trader, trigger="48999.99")
+        market.drain()
+        assert [stored(number).trigger_price for number in (profit, stop)] == [
+            Decimal("49000.01"),
+            Decimal("48999.99"),
+        ]
+
+    def test_two_exits_cannot_pass_each_other_unseen(
+        self, market: Market, bracket: tuple[TradingAccount, int, int, int]
+    ) -> None:
+        """The second amend would be judged by what the first is about to change."""
+        trader, _entry, profit, stop = bracket
+        market.amend(profit, trader, trigger=50000)
+
+        assert refused(lambda: market.amend(stop, trader, trigger=48000)).code == Code.AMEND_PENDING
+        market.drain()
+        market.amend(stop, trader, trigger=48000)
+
+    def test_once_the_entry_is_filled_they_bound_each_other(
+        self, market: Market, bracket: tuple[TradingAccount, int, int, int]
+    ) -> None:
+        trader, _entry, profit, stop = bracket
+        market.sell(market.trader(), 1, 49000)
+        market.drain()
+
+        assert refused(lambda: market.amend(stop, trader, trigger=52000)).code == Code.INVALID_COMBINATION
+        market.amend(profit, trader, trigger=51000)
