@@ -39,6 +39,12 @@ class TestEveryList:
         assert answer.context["cl"].result_list
         assert not EIGHTEEN_DIGITS.search(answer.content.decode())
 
+    @pytest.mark.parametrize("query", ["q=x", "q=%00", "status=%00", "status=none"])
+    def test_answers_an_address_typed_by_hand(
+        self, model: Any, boss: Client, lived: Lived, query: str
+    ) -> None:
+        assert boss.get(f"{address(model, 'changelist')}?{query}").status_code in {200, 302, 400}
+
     def test_says_what_to_do_when_empty(self, model: Any, boss: Client) -> None:
         # The boss is a person and was hired: these two lists are never empty, but may find nothing.
         searched = {"accounts.user": "?q=nobody", "audit.auditrecord": "?actor=nobody"}

@@ -64,8 +64,12 @@ class BackOfficeList(_ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Exact and by index alone."""
-        term = search_term.strip()
+        term = search_term.strip() if self.search_hint else ""
         return (self.search_rows(queryset, term) if term else queryset), False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """PostgreSQL's text knows no NUL: a filter with one is a wrong address, answered by 400."""
+        return "\0" not in str(value) and super().lookup_allowed(lookup, value, request)
 
     def search_rows(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Rows that are named by the term."""
