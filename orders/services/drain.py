@@ -79,7 +79,7 @@ def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATC
             commands = read_pending(shard_id, batch)
             if not commands:
                 return Drained()
-            result, frames_out = _apply(shard, commands, now)
+            batch_done = _apply(shard, commands, now)
     except books.StateMismatch as mismatch:
         books.forget(shard_id)
         _stop(shard_id, str(mismatch))
@@ -87,7 +87,8 @@ def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATC
     except BaseException:
         books.forget(shard_id)
         raise
-    frames.publish(frames_out)
+    frames.tell(batch_done)
+    result = Drained(len(commands), len(batch_done.events), len(batch_done.projection.trades))
     logger.info(
         "drained",
         shard=shard_id,
@@ -114,7 +115,7 @@ def _take(shard_id: int, owner: str) -> Shard:
     return shard
 
 
-def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple[Drained, list[frames.Frame]]:
+def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> frames.Batch:
     rows = list(
         Book.objects.raw("SELECT * FROM orders_book WHERE shard_id = %s ORDER BY instrument_id", [shard.id])
     )
@@ -150,19 +151,17 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> tuple
     mark_done(commands, first_position=shard.position + 1, last_seq=last_seq)
     _move_books(cached, sorted(rules))
     _move_shard(shard, len(commands), now)
-    frames_out = frames.build(
+    cached.position = shard.position + len(commands)
+    return frames.Batch(
         step=frames.Step(shard.id, shard.position + 1, shard.position + len(commands)),
         projection=projection,
         events=events,
         levels=levels,
         engine=engine,
         before=before,
-        # All of them, changed here or not: intake has reserved without telling anybody.
         balances=ledger.accounts(),
         correlation_ids=_correlation_ids(commands, orders),
     )
-    cached.position = shard.position + len(commands)
-    return Drained(len(commands), len(events), len(projection.trades)), frames_out
 
 
 def _correlation_ids(commands: list[PendingCommand], orders: dict[int, OrderState]) -> dict[int, list[str]]:

@@ -3,12 +3,15 @@
 Frames are encoded once, here, and sent through Valkey to every process that serves sockets. They may be
 lost: `first_seq`..`seq` and the checksum let a client notice, and a snapshot at `seq` lets it catch up. The
 shard's frame comes last, and its positions have no gaps: whoever has seen them all has missed no account's.
+
+All of this is after the commit: nobody's lock waits for it, and accounts that nobody listens to cost nothing.
+Whoever begins to listen later reads a snapshot later still, which has the batch in it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
@@ -35,6 +38,8 @@ logger = structlog.get_logger(__name__)
 _BUY = 1
 CHECKSUM_LEVELS = 10
 SHARDS_CHANNEL = "shards"
+# Up to so many accounts, their frames are made without asking who listens.
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,25 @@ class Step:
     shard_id: int
     first_position: int
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was committed, as far as it is told.
+
+    `before` are the books' rows before it; `balances` those of all its accounts, changed by it or not,
+    because intake has reserved without telling anybody; `correlation_ids` those of the requests behind it,
+    by the account whose orders they moved.
+    """
+
+    step: Step
+    projection: Projection
+    events: Sequence[EngineEvent]
+    levels: Sequence[Level]
+    engine: Engine
+    before: Mapping[int, Book]
+    balances: Sequence[LockedAccount]
+    correlation_ids: Mapping[int, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +83,44 @@ def market_channel(symbol: str) -> str:
     return f"md:{symbol}"
 
 
-def build(
-    *,
-    step: Step,
-    projection: Projection,
-    events: Sequence[EngineEvent],
-    levels: Iterable[Level],
-    engine: Engine,
-    before: Mapping[int, Book],
-    balances: Sequence[LockedAccount],
-    correlation_ids: Mapping[int, Sequence[str]],
-) -> list[Frame]:
-    """Encode the frames of one drained batch; called before the commit, published after it.
+def tell(batch: Batch) -> None:
+    """Send the frames of a committed batch in one round trip.
 
-    `correlation_ids` are those of the requests behind the batch, by the account whose orders they moved.
+    Losing them is allowed: clients see the gap and resynchronise. So nothing is raised from here, and a frame
+    that cannot be made stops no market.
     """
+    try:
+        publish(build(batch, listened=_listened(batch)))
+    except (RedisError, OSError) as error:
+        logger.warning("feed_lost", error=str(error))
+    except Exception:
+        logger.exception("feed_lost")
+
+
+def build(batch: Batch, *, listened: Collection[int]) -> list[Frame]:
+    """Encode the frames of one batch: of its books, of its accounts among the `listened`, of its shard."""
     return [
-        *_market_frames(projection, events, levels, engine, before),
-        *_account_frames(step, projection, balances, correlation_ids),
-        Frame(SHARDS_CHANNEL, orjson.dumps({"type": "shard", **asdict(step)})),
+        *_market_frames(batch),
+        *_account_frames(batch, listened),
+        Frame(SHARDS_CHANNEL, orjson.dumps({"type": "shard", **asdict(batch.step)})),
     ]
 
 
 def publish(frames: Sequence[Frame]) -> None:
-    """Send frames in one round trip. Losing them is allowed: clients see the gap and resynchronise."""
-    if not frames:
-        return
-    try:
-        pipe = client().pipeline(transaction=False)
-        for frame in frames:
-            pipe.publish(frame.channel, frame.body)
-        pipe.execute()
-    except (RedisError, OSError) as error:
-        logger.warning("feed_lost", frames=len(frames), error=str(error))
+    """Send frames in one round trip."""
+    pipe = client().pipeline(transaction=False)
+    for frame in frames:
+        pipe.publish(frame.channel, frame.body)
+    pipe.execute()
+
+
+def _listened(batch: Batch) -> set[int]:
+    """The accounts of the batch that somebody listens to; of a few, all: asking would cost more."""
+    accounts = list({order.account_id for order in batch.projection.orders.values()})
+    if len(accounts) <= _FEW:
+        return set(accounts)
+    counts = client().pubsub_numsub(*map(account_channel, accounts))
+    return {account for account, (_channel, count) in zip(accounts, counts, strict=True) if count}
 
 
 def checksum(engine: Engine, rules: Rules) -> int:
@@ -104,18 +133,13 @@ def checksum(engine: Engine, rules: Rules) -> int:
     return book_checksum(asks=sides[2], bids=sides[1])
 
 
-def _market_frames(
-    projection: Projection,
-    events: Sequence[EngineEvent],
-    levels: Iterable[Level],
-    engine: Engine,
-    before: Mapping[int, Book],
-) -> list[Frame]:
-    last_event = {event.instrument: event for event in events}
+def _market_frames(batch: Batch) -> list[Frame]:
+    projection, engine = batch.projection, batch.engine
+    last_event = {event.instrument: event for event in batch.events}
     changed: dict[int, dict[str, list[list[str]]]] = {
         number: {"bids": [], "asks": []} for number in last_event
     }
-    for level in levels:
+    for level in batch.levels:
         rules = projection.rules[level.instrument]
         side = "bids" if int(level.side) == _BUY else "asks"
         changed[level.instrument][side].append(
@@ -133,7 +157,7 @@ def _market_frames(
         body: dict[str, Any] = {
             "type": "market",
             "symbol": rules.symbol,
-            "first_seq": before[number].seq + 1,
+            "first_seq": batch.before[number].seq + 1,
             "seq": event.seq,
             "time": event.time,
             "checksum": checksum(engine, rules),
@@ -159,21 +183,17 @@ def _indicative(engine: Engine, rules: Rules) -> dict[str, str] | None:
     return indicative_json(found, rules)
 
 
-def _account_frames(
-    step: Step,
-    projection: Projection,
-    balances: Sequence[LockedAccount],
-    correlation_ids: Mapping[int, Sequence[str]],
-) -> list[Frame]:
+def _account_frames(batch: Batch, listened: Collection[int]) -> list[Frame]:
+    projection = batch.projection
     bodies: dict[int, dict[str, Any]] = {}
 
     def body_of(account_id: int) -> dict[str, Any]:
         empty = {
             "type": "account",
             "account": account_id,
-            "shard": step.shard_id,
-            "position": step.position,
-            "correlation_ids": correlation_ids.get(account_id, []),
+            "shard": batch.step.shard_id,
+            "position": batch.step.position,
+            "correlation_ids": batch.correlation_ids.get(account_id, []),
             "orders": [],
             "fills": [],
             "balances": [],
@@ -181,15 +201,17 @@ def _account_frames(
         return bodies.setdefault(account_id, empty)
 
     for order in projection.orders.values():
-        if order.touched:
+        if order.touched and order.account_id in listened:
             rules = projection.rules[order.instrument_id]
             body_of(order.account_id)["orders"].append(order_json(order, rules))
     for fill in projection.fills:
+        if fill.order.account_id not in listened:
+            continue
         rules = projection.rules[fill.order.instrument_id]
         body_of(fill.order.account_id)["fills"].append(fill_json(fill, rules))
     assets = _assets(projection.rules.values())
-    for row in balances:
-        if row.kind == LedgerKind.CLIENT and row.account_id is not None:
+    for row in batch.balances:
+        if row.kind == LedgerKind.CLIENT and row.account_id is not None and row.account_id in listened:
             code, decimals = assets[row.asset_id]
             body_of(row.account_id)["balances"].append(
                 {

@@ -114,7 +114,6 @@ class TestFailure:
             "orders.services.drain.mark_done",
             "orders.services.drain._move_books",
             "orders.services.drain._move_shard",
-            "orders.services.frames.build",
         ],
     )
     def test_at_any_step_writes_nothing_and_is_made_up_for(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from orders.models import OrderType, Side, TimeInForce, TriggerBy
 from orders.services import frames
 from orders.services.phases import halt_instrument
 from orders.services.requests import ListKind
-from tests.factories import ACTOR, NOW, Market, make_asset, make_market
+from tests.factories import ACTOR, NOW, Market, make_asset, make_market, stored
 from tradeplatform.common.valkey import account_channel, client
 
 pytestmark = pytest.mark.django_db
@@ -308,6 +308,52 @@ def test_the_shard_tells_how_far_it_has_come(market: Market, listener: PubSub) -
 
     (frame,) = heard(listener, 1)
     assert frame == {"type": "shard", "shard_id": market.shard.id, "first_position": 2, "position": 3}
+
+
+def test_a_frame_that_cannot_be_made_stops_no_market(
+    market: Market, listener: PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch was committed before; what listeners miss they notice by the next frame's first_seq."""
+    seller = market.trader()
+    listen(listener, frames.market_channel(market.symbol))
+
+    def fail(*_args: Any, **_how: Any) -> None:
+        raise ValueError("no such shape")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(frames, "build", fail)
+        first = market.sell(seller, 1, 50000)
+        market.drain()
+    second = market.sell(seller, 1, 50000)
+    market.drain()
+
+    assert [stored(number).status for number in (first, second)] == ["open", "open"]
+    (frame,) = heard(listener, 1)
+    assert (frame["first_seq"], frame["seq"]) == (2, 2)
+
+
+def test_of_many_accounts_only_those_that_somebody_listens_to_are_told_of(
+    market: Market, listener: PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traders = [market.trader() for _ in range(12)]
+    listen(listener, account_channel(traders[3].id))
+    sent: list[frames.Frame] = []
+    publish = frames.publish
+
+    def publish_and_keep(told: Sequence[frames.Frame]) -> None:
+        sent.extend(told)
+        publish(told)
+
+    monkeypatch.setattr(frames, "publish", publish_and_keep)
+    for trader in traders:
+        market.sell(trader, 1, 50000)
+    market.drain()
+
+    (frame,) = heard(listener, 1)
+    assert (frame["account"], len(frame["orders"]), len(frame["balances"])) == (traders[3].id, 1, 2)
+    assert [frame.channel for frame in sent if frame.channel.startswith("acct:")] == [
+        account_channel(traders[3].id)
+    ]
 
 
 def test_a_batch_that_rolls_back_is_not_told(

@@ -379,9 +379,9 @@ class Workload:
         def fail(*_args: Any, **_how: Any) -> None:
             raise Crash
 
-        step = self.rng.choice(["drain.mark_done", "drain._move_books", "drain._move_shard", "frames.build"])
+        step = self.rng.choice(["mark_done", "_move_books", "_move_shard"])
         with self.monkeypatch.context() as patched:
-            patched.setattr(f"orders.services.{step}", fail)
+            patched.setattr(f"orders.services.drain.{step}", fail)
             with pytest.raises(Crash):
                 drain(shard_id=shard.id, now=self.now, owner="one", batch=self.rng.choice([1, 5, 1_000]))
         self.auditor.compare()

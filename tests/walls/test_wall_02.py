@@ -87,7 +87,7 @@ def lose_the_session_soon() -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["read_pending", "OrderState.load", "mark_done", "_move_shard", "frames.build"]
+    "step", ["read_pending", "OrderState.load", "mark_done", "_move_books", "_move_shard"]
 )
 def test_wall_02_a_frozen_worker_whose_shard_was_taken_over_writes_nothing(
     market: Market, monkeypatch: pytest.MonkeyPatch, step: str

@@ -88,7 +88,8 @@ def test_wall_05_another_shard_goes_on(market: Market) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [f"orders.services.{name}" for name in ("drain.read_pending", "drain.mark_done", "frames.build")]
+    "step",
+    [f"orders.services.{name}" for name in ("drain.read_pending", "drain.mark_done", "drain._move_shard")],
 )
 def test_wall_05_after_any_exception_the_engine_is_thrown_away(
     market: Market, monkeypatch: pytest.MonkeyPatch, step: str
