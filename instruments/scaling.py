@@ -86,7 +86,7 @@ def decimals_of(step: Decimal) -> int:
 
 def text(value: Decimal, decimals: int) -> str:
     """Fixed-point text with exactly `decimals` digits after the point: how numbers look outside."""
-    return f"{value.quantize(_unit(decimals), context=_ROUNDING):f}"
+    return f"{value:.{decimals}f}"
 
 
 def short_text(value: Decimal) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from accounts.models import LedgerKind, TransferKind
-from tradeplatform.common.db import copy_rows, execute, fetch, next_ids, require_transaction
+from tradeplatform.common.db import array, copy_rows, execute, fetch, next_ids, require_transaction
 
 _Key = tuple[str, "int | None", int]  # kind, trading account, asset
 
@@ -147,7 +147,7 @@ class Ledger:
                 "UPDATE accounts_ledgeraccount SET balance = new.balance, held = new.held"
                 " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[]) AS new(id, balance, held)"
                 " WHERE accounts_ledgeraccount.id = new.id",
-                [[a.id for a in changed], [a.balance for a in changed], [a.held for a in changed]],
+                [array(getattr(a, name) for a in changed) for name in ("id", "balance", "held")],
             )
         self._transfers, self._changed = [], {}
         return ids

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from orders.models import LIVE, TRIGGERED, OrderStatus, OrderType, Side
-from tradeplatform.common.db import execute, fetch
+from tradeplatform.common.db import array, execute, fetch
 
 
 @dataclass(slots=True)
@@ -172,12 +172,17 @@ def _write(orders: Sequence[OrderState], columns: Mapping[str, str], now: dateti
         _statement(tuple(columns.items())),
         [
             now,
-            [order.id for order in orders],
-            [order.created_at for order in orders],
+            array(order.id for order in orders),
+            array(order.created_at for order in orders),
             [order.status.value for order in orders],
-            *([getattr(order, name) for order in orders] for name in columns),
+            *(_column(orders, name, kind) for name, kind in columns.items()),
         ],
     )
+
+
+def _column(orders: Sequence[OrderState], name: str, kind: str) -> str | list[Any]:
+    values = [getattr(order, name) for order in orders]
+    return values if kind == "text" else array(values)
 
 
 @cache

@@ -9,7 +9,7 @@ from decimal import Decimal
 from tradeengine import codec
 
 from orders.services.journal import terms_of
-from tradeplatform.common.db import execute, fetch
+from tradeplatform.common.db import array, execute, fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ def mark_done(commands: list[PendingCommand], *, first_position: int, last_seq: 
         " AS n(id, at, position, last_seq)"
         " WHERE orders_command.id = n.id AND orders_command.at = n.at",
         [
-            [command.id for command in commands],
-            [command.at for command in commands],
-            list(range(first_position, first_position + len(commands))),
-            [last_seq[command.id] for command in commands],
+            array(command.id for command in commands),
+            array(command.at for command in commands),
+            array(range(first_position, first_position + len(commands))),
+            array(last_seq[command.id] for command in commands),
         ],
     )

@@ -7,4 +7,5 @@ from datetime import UTC, datetime
 
 def rfc3339(at: datetime) -> str:
     """A moment as text, always in UTC, always with microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Several times as fast as strftime, which counts where thousands of orders are told of.
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
