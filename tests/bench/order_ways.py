@@ -72,6 +72,12 @@ def market(rng: random.Random, count: int, accounts: int) -> list[NewOrder]:
     ]
 
 
+def accounts_of(symbol: str) -> list[int]:
+    """The ids of the accounts that `market` opened for its instrument."""
+    found = TradingAccount.objects.filter(user__username=symbol).order_by("id")
+    return list(found.values_list("id", flat=True))
+
+
 def batch(orders: list[NewOrder]) -> None:
     """Lists of 500 in, batches of 1,000 out."""
     for start in range(0, len(orders), 500):
