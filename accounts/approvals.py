@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from accounts.backends import roles_of
+from accounts.backends import roles_held
 from accounts.models import Role, User
 from accounts.permissions import STAFF_ROLES
 from audit.approvable import House, register_house
@@ -14,11 +14,8 @@ from tradeplatform.common.errors import Refusal
 
 
 def _roles(user_id: int) -> frozenset[str]:
-    """The roles in force now; a super admin holds them all, somebody inactive none."""
-    user = User.objects.filter(id=user_id, is_active=True).first()
-    if user is None:
-        return frozenset()
-    return frozenset(Role.values) if user.is_superuser else frozenset(roles_of(user))
+    user = User.objects.filter(id=user_id).first()
+    return frozenset() if user is None else roles_held(user)
 
 
 def _may(user_id: int, permission: str) -> bool:

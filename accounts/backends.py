@@ -26,6 +26,13 @@ def is_staff_now(user: User) -> bool:
     return user.is_superuser or bool(_roles_once(user) & STAFF_ROLES)
 
 
+def roles_held(user: Any) -> frozenset[str]:
+    """What this person may act as now: a super admin as anything, somebody inactive as nothing."""
+    if not user.is_active:
+        return frozenset()
+    return frozenset(Role.values) if user.is_superuser else frozenset(_roles_once(user))
+
+
 def _roles_once(user: User) -> set[Role]:
     """The roles in force, read once for each user object, that is each request."""
     if not hasattr(user, "_roles_in_force"):

@@ -14,21 +14,29 @@ _LOOK = frozenset(
     }
 )  # fmt: skip
 
+# Deciding also needs the role that the policy of the act asks for.
+_OVERSEE = frozenset(
+    {"audit.view_auditrecord", "audit.view_approvalrequest", "audit.decide_approvalrequest",
+     "audit.view_approvalpolicy"}
+)  # fmt: skip
+
 ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.USER: frozenset(),
     Role.TRADER: frozenset(),
     Role.SUPPORT: _LOOK | {"orders.cancel_order"},
     Role.RISK_MANAGER: _LOOK
+    | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
-       "instruments.resume_instrument", "accounts.lock_tradingaccount", "audit.view_auditrecord"},
-    Role.COMPLIANCE_OFFICER: _LOOK | {"audit.view_auditrecord", "accounts.lock_tradingaccount"},
+       "instruments.resume_instrument", "accounts.lock_tradingaccount"},
+    Role.COMPLIANCE_OFFICER: _LOOK | _OVERSEE | {"accounts.lock_tradingaccount"},
     Role.ADMIN: _LOOK
+    | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
        "instruments.add_asset", "instruments.change_asset", "accounts.deposit_tradingaccount",
        "accounts.withdraw_tradingaccount", "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
-       "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.view_auditrecord",
+       "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",
        "django_partition.manage_partitions"},
 }  # fmt: skip
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from audit.approvable import house
-from audit.models import ApprovalRequest, ApprovalState
+from audit.models import ApprovalDecision, ApprovalRequest, ApprovalState
 
 
 def waiting(*, now: datetime) -> QuerySet[ApprovalRequest]:
@@ -15,12 +15,7 @@ def waiting(*, now: datetime) -> QuerySet[ApprovalRequest]:
     return ApprovalRequest.objects.filter(state=ApprovalState.PENDING, expires_at__gt=now).order_by("id")
 
 
-def waiting_for(user_id: int, *, now: datetime) -> QuerySet[ApprovalRequest]:
-    """Those this person may decide about: of a role they hold, not their own, not decided by them yet."""
-    roles = house().roles_of(user_id)
-    return (
-        waiting(now=now)
-        .filter(role__in=roles)
-        .exclude(maker_id=user_id)
-        .exclude(decisions__checker_id=user_id)
-    )
+def waiting_for(user_id: int, roles: Collection[str], *, now: datetime) -> QuerySet[ApprovalRequest]:
+    """Those a person with these roles may decide about: not their own, and not decided by them yet."""
+    decided = ApprovalDecision.objects.filter(checker_id=user_id, request_id=OuterRef("pk"))
+    return waiting(now=now).filter(~Exists(decided), role__in=roles).exclude(maker_id=user_id)

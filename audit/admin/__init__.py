@@ -1,5 +1,5 @@
-"""The audit trail in the back office."""
+"""The audit trail, the approvals inbox and its policies in the back office."""
 
-from audit.admin import records
+from audit.admin import approvals, policies, records
 
-__all__ = ["records"]
+__all__ = ["approvals", "policies", "records"]

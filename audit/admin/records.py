@@ -156,17 +156,25 @@ def actor(record: AuditRecord) -> SafeString | str:
     """The actor, linked to the person where it is one."""
     if record.actor_id is None:
         return show.badge(record.actor_label)
-    user = apps.get_model("accounts", "User")
-    return show.ref_to(user, record.actor_id, record.actor_label)
+    return person(record.actor_id, record.actor_label)
+
+
+def person(user_id: int, label: str) -> SafeString | str:
+    """Somebody known by value, linked to their page."""
+    return show.ref_to(apps.get_model("accounts", "User"), user_id, label)
 
 
 def target(record: AuditRecord) -> SafeString | str:
     """The thing acted on, linked where it has a page."""
-    label = record.target_label or record.target_id
+    return thing(record.target_type, record.target_id, record.target_label)
+
+
+def thing(model: str, key: str, label: str = "") -> SafeString | str:
+    """A row by its model's label and its key, linked where it has a page."""
     try:
-        return show.ref_to(apps.get_model(record.target_type), record.target_id, label)
+        return show.ref_to(apps.get_model(model), key, label or key)
     except (LookupError, ValueError, NoReverseMatch):
-        return label
+        return label or key
 
 
 def changes(record: AuditRecord) -> list[tuple[str, str, str, bool]]:

@@ -37,7 +37,8 @@ class ApprovalPolicy(models.Model):
                 violation_error_message="There is a policy for this action and threshold: change that one.",
             ),
             models.CheckConstraint(
-                condition=Q(above__isnull=True, asset="") | Q(above__gte=0, above__lt=10**20) & ~Q(asset=""),
+                condition=Q(above__isnull=True, asset="")
+                | Q(above__isnull=False, above__gte=0, above__lt=10**20) & ~Q(asset=""),
                 name="approval_policy_threshold_has_asset",
                 violation_error_message="A threshold is an amount, 0 or more, and the asset it is in.",
             ),

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Role, TradingAccount, User
 from accounts.services.roles import grant_role
+from tests.audit.naming import add_naming_policy, ask_for
 from tests.factories import ACTOR, NOW, Market, fund, make_market, make_user
 
 SignIn = Callable[..., Client]
@@ -60,11 +62,12 @@ class Lived:
     def rows(self) -> dict[str, Any]:
         """A key of each model that has a page, by model label."""
         from accounts.models import LedgerAccount, Transfer  # noqa: PLC0415
-        from audit.models import AuditRecord  # noqa: PLC0415
+        from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
         from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
-            LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade)}  # fmt: skip
+            LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
+            ApprovalRequest)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -91,6 +94,8 @@ def lived(db: None) -> Lived:
     market.drain()
     market.cancel(cancelled, buyer)
     market.drain()
+    add_naming_policy()
+    ask_for(market.instrument.base, make_user(Role.ADMIN), now=timezone.now())
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 
 

@@ -18,8 +18,8 @@ from tests.factories import make_market
 
 PARTITIONED = [model._meta.db_table for model in MODELS if hasattr(model, "partitioning")]
 COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
-# Session, person, roles.
-SIGNED_IN = 3
+# Session, person, roles, and how many acts wait for the person's approval.
+SIGNED_IN = 4
 
 
 def questions(client: Client, url: str) -> list[str]:

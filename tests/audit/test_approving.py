@@ -11,6 +11,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from accounts.models import Role, User, UserRole
+from audit.approvable import house
 from audit.models import ApprovalDecision, ApprovalRequest, ApprovalState, AuditRecord
 from audit.selectors import waiting, waiting_for
 from audit.services.approving import cancel, decide, expire_due
@@ -298,7 +299,7 @@ class TestWaiting:
         User.objects.filter(id=boss.id).update(is_superuser=True)
 
         def whose(user: User) -> list[int]:
-            return [row.pk for row in waiting_for(user.id, now=LATER)]
+            return [row.pk for row in waiting_for(user.id, house().roles_of(user.id), now=LATER)]
 
         assert (whose(checker), whose(boss), whose(maker)) == ([approval.pk], [approval.pk], [])
         assert whose(make_user(Role.SUPPORT)) == []

@@ -6,6 +6,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+
+from accounts.backends import roles_held
+from audit.selectors import waiting_for
+
+_MOST = 99
 
 # (title, icon, permission to see it, address)
 _Item = tuple[str, str, str, str]
@@ -45,6 +51,8 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
     (
         "Oversight",
         (
+            ("Approvals", "fact_check", "audit.view_approvalrequest", "audit_approvalrequest_changelist"),
+            ("Approval policies", "rule", "audit.view_approvalpolicy", "audit_approvalpolicy_changelist"),
             ("Audit records", "policy", "audit.view_auditrecord", "audit_auditrecord_changelist"),
             ("Partitions", "calendar_view_month", "django_partition.manage_partitions",
              "django_partition_partitionedtable_changelist"),
@@ -60,10 +68,19 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = [{"items": [dashboard]}]
     for title, items in _GROUPS:
         shown = [
-            {"title": label, "icon": icon, "link": reverse(f"admin:{name}")}
+            {"title": label, "icon": icon, "link": reverse(f"admin:{name}"), "badge": _badge(request, name)}
             for label, icon, permission, name in items
             if may(permission)
         ]
         if shown:
             groups.append({"title": title, "separator": True, "items": shown})
     return groups
+
+
+def _badge(request: HttpRequest, name: str) -> str:
+    """How many acts wait for this very person, beside the inbox; nothing where none does."""
+    if name != "audit_approvalrequest_changelist":
+        return ""
+    waits = waiting_for(request.user.pk or 0, roles_held(request.user), now=timezone.now())
+    count = waits[: _MOST + 1].count()
+    return f"{_MOST}+" if count > _MOST else str(count or "")

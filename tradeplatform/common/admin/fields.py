@@ -11,6 +11,7 @@ from django.db import models
 from unfold.overrides import FORMFIELD_OVERRIDES
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
@@ -47,6 +48,13 @@ def amount_field(
 def text_field(label: str, **options: Any) -> forms.CharField:
     """One line of text."""
     return forms.CharField(label=label, widget=UnfoldAdminTextInputWidget(), **options)
+
+
+def whole_field(label: str, *, least: int, most: int, **options: Any) -> forms.IntegerField:
+    """A whole number between two others."""
+    return forms.IntegerField(
+        label=label, min_value=least, max_value=most, widget=UnfoldAdminIntegerFieldWidget(), **options
+    )
 
 
 def choice_field(label: str, choices: Sequence[tuple[str, str]], **options: Any) -> forms.ChoiceField:

@@ -59,6 +59,8 @@ class ChoiceFilter(BarFilter):
 
     lookup: ClassVar[str] = ""
     options: ClassVar[Iterable[tuple[Any, Any]]] = ()
+    #: What is shown when nothing is chosen.
+    unchosen: ClassVar[str] = "All"
 
     def lookups(self) -> list[tuple[str, str]]:
         """(value, label) of what can be chosen."""

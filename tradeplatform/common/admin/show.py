@@ -71,6 +71,14 @@ def whole(value: int) -> str:
     return f"{value:,}".replace(",", "\u2009")
 
 
+def decimal(value: Decimal, unit: str = "") -> SafeString:
+    """A number without trailing zeros, with thin spaces between the thousands of its whole part."""
+    digits, point, rest = f"{value:f}".partition(".")
+    sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
+    rest = rest.rstrip("0")
+    return number(f"{sign}{whole(int(digits))}{point if rest else ''}{rest}", unit=unit)
+
+
 def percent(rate: Decimal) -> str:
     """A ratio as a percentage without trailing zeros: 0.001 is 0.1 %."""
     text = f"{rate * 100:f}"

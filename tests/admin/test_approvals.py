@@ -1,0 +1,228 @@
+"""The inbox: what waits and what it would do, who may say yes or no, and who is told that it was too late."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Role
+from audit.models import ApprovalPolicy, ApprovalRequest
+from audit.services.approving import decide
+from instruments.models import Asset
+from tests.admin.conftest import SignIn, operator
+from tests.admin.pressing import errors, press, recorded, said
+from tests.admin.registry import act, address
+from tests.audit.naming import ACTION, add_naming_policy, ask_for, by
+from tests.factories import make_asset, make_user
+
+REASON = "looked at it"
+OFFICER = Role.COMPLIANCE_OFFICER
+
+
+@pytest.fixture
+def asset(db: None) -> Asset:
+    return make_asset(code="LETTERS")
+
+
+@pytest.fixture
+def waits(asset: Asset) -> ApprovalRequest:
+    add_naming_policy(approvers=2)
+    approval = ask_for(asset, operator(Role.ADMIN), now=timezone.now())
+    assert approval is not None
+    return approval
+
+
+def button(approval: ApprovalRequest, name: str) -> str:
+    return act(ApprovalRequest, approval.pk, name)
+
+
+def page(client: Client, approval: ApprovalRequest) -> str:
+    return str(client.get(address(ApprovalRequest, "change", approval.pk)).content.decode())
+
+
+def inbox(client: Client, query: str = "") -> list[int]:
+    answer = client.get(address(ApprovalRequest, "changelist") + query)
+    return [row.pk for row in answer.context["cl"].result_list]
+
+
+def badge(client: Client) -> str:
+    groups = client.get(reverse("admin:index")).context["sidebar_navigation"]
+    (found,) = [item["badge"] for group in groups for item in group["items"] if item["title"] == "Approvals"]
+    return str(found)
+
+
+def rows(effects: Any) -> list[tuple[str, str, str]]:
+    return [(effect.label, effect.before, effect.after) for effect in effects]
+
+
+class TestInbox:
+    def test_shows_what_waits_and_the_rest_when_asked(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        client = sign_in(OFFICER)
+        assert inbox(client) == [waits.pk]
+
+        press(client, button(waits, "reject"), reason=REASON)
+
+        assert (inbox(client), inbox(client, "?state=rejected"), inbox(client, "?state=all")) == (
+            [],
+            [waits.pk],
+            [waits.pk],
+        )
+
+    def test_the_badge_counts_what_waits_for_this_person(
+        self, sign_in: SignIn, waits: ApprovalRequest
+    ) -> None:
+        officer, risk = sign_in(OFFICER), sign_in(Role.RISK_MANAGER)
+        assert (badge(officer), badge(risk)) == ("1", "")
+
+        press(officer, button(waits, "approve"), reason=REASON)
+
+        assert (badge(officer), badge(sign_in(OFFICER)), badge(sign_in(Role.SUPER_ADMIN))) == ("", "1", "1")
+
+    def test_a_page_shows_the_effect_the_terms_and_the_decisions(
+        self, sign_in: SignIn, waits: ApprovalRequest
+    ) -> None:
+        client = sign_in(OFFICER)
+        press(client, button(waits, "approve"), reason=REASON)
+
+        shown = page(client, waits)
+
+        for words in (
+            "LETTERS!",
+            "it lacks a letter",
+            waits.maker_label,
+            "2, each a compliance officer",
+            REASON,
+        ):
+            assert words in shown
+        assert address(Asset, "change", waits.target_id) in shown
+
+
+class TestDeciding:
+    def test_the_effect_is_shown_before_the_press_that_does_it(
+        self, sign_in: SignIn, waits: ApprovalRequest, asset: Asset
+    ) -> None:
+        first, second = sign_in(OFFICER), sign_in(OFFICER)
+        shown = first.get(button(waits, "approve")).context["effects"]
+        assert rows(shown)[0] == ("Approvals", "0 of 2", "1 of 2")
+        assert "another approver" in rows(shown)[1][2]
+        assert "Approved. It waits for another approver." in said(
+            press(first, button(waits, "approve"), reason=REASON)
+        )
+
+        shown = second.get(button(waits, "approve")).context["effects"]
+        assert rows(shown) == [("Approvals", "1 of 2", "2 of 2"), ("Name", "LETTERS", "LETTERS!")]
+        answer = press(second, button(waits, "approve"), reason=REASON)
+
+        assert "Approved and done: name an asset, LETTERS." in said(answer)
+        asset.refresh_from_db()
+        assert asset.name == "LETTERS!"
+        assert [record.reason for record in recorded("audit.approval.approve")] == [REASON, REASON]
+
+    def test_the_second_press_of_two_is_told(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        late = sign_in(OFFICER)
+        data = {"reason": REASON, "request_id": "x"}
+        assert late.get(button(waits, "approve")).status_code == 200
+        decide(
+            approval_id=waits.pk, approve=False, actor=by(make_user(OFFICER)), now=timezone.now(), reason="no"
+        )
+
+        answer = late.post(button(waits, "approve"), data)
+
+        assert "It is rejected already." in said(answer)
+        assert len(recorded("audit.approval.approve")) == 0
+
+    @pytest.mark.parametrize("name", ["approve", "reject"])
+    def test_wants_a_reason(self, name: str, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        answer = press(sign_in(OFFICER), button(waits, name), reason="")
+
+        assert errors(answer) == {"reason": ["This field is required."]}
+        assert ApprovalRequest.objects.get().state == "pending"
+
+    def test_the_maker_may_only_take_it_back(self, sign_in: SignIn, asset: Asset) -> None:
+        add_naming_policy(role=Role.ADMIN)
+        maker = sign_in(Role.ADMIN)
+        approval = ask_for(asset, maker.user, now=timezone.now())  # type: ignore[attr-defined]
+        assert approval is not None
+
+        shown = maker.get(address(ApprovalRequest, "change", approval.pk)).context["buttons"]
+        assert [item["button"].name for item in shown] == ["cancel"]
+        said_no = said(maker.post(button(approval, "approve"), {"reason": REASON, "request_id": "x"}))
+        assert said_no == "You asked for it: another person has to decide."
+        press(maker, button(approval, "cancel"), reason="a mistake")
+
+        assert ApprovalRequest.objects.get().state == "cancelled"
+
+    def test_another_role_is_told_whom_it_needs(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        answer = sign_in(Role.RISK_MANAGER).get(button(waits, "approve"))
+
+        assert said(answer) == "Only a compliance officer decides about this."
+
+    def test_what_is_over_cannot_be_pressed(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        client = sign_in(OFFICER)
+        past = timezone.now() - timedelta(days=3)
+        late = ask_for(make_asset(), operator(Role.ADMIN), now=past, request_id="late")
+        assert late is not None
+
+        assert said(client.get(button(late, "approve"))) == "It is expired already."
+        assert "Expired" in page(client, late)
+
+
+class TestPolicies:
+    def test_are_added_with_a_reason_and_recorded(self, sign_in: SignIn) -> None:
+        client = sign_in(Role.ADMIN)
+        answers = {"action": ACTION, "above": "100", "asset": "USD", "approvers": 2, "role": OFFICER}
+
+        answer = press(client, address(ApprovalPolicy, "new", "add"), hours=24, reason=REASON, **answers)
+
+        policy = ApprovalPolicy.objects.get()
+        assert answer.status_code == 302
+        assert (policy.action, policy.above, policy.asset, policy.approvers) == (ACTION, 100, "USD", 2)
+        assert (policy.role, policy.expires_after, policy.active) == (OFFICER, timedelta(days=1), True)
+        (record,) = recorded("audit.policy.add")
+        assert (record.actor_id, record.reason) == (client.user.id, REASON)  # type: ignore[attr-defined]
+
+    def test_edits_show_what_differs_first(self, sign_in: SignIn) -> None:
+        client = sign_in(Role.ADMIN)
+        edit = act(ApprovalPolicy, add_naming_policy(), "edit")
+
+        shown = press(client, edit, approvers=3, active="", reason=REASON)
+        assert rows(shown.context["effects"]) == [("Approvers", 1, 3), ("Active", "Yes", "No")]
+        press(client, edit, confirm=True, approvers=3, active="", reason=REASON)
+
+        policy = ApprovalPolicy.objects.get()
+        assert (policy.approvers, policy.active) == (3, False)
+        (record,) = recorded("audit.policy.change")
+        assert record.after == {"approvers": 3, "active": False}
+
+    @pytest.mark.parametrize(
+        ("answers", "complaint"),
+        [
+            ({"above": "100"}, "A threshold is an amount"),
+            ({"asset": "USD"}, "A threshold is an amount"),
+            ({"above": "-1", "asset": "USD"}, "greater than or equal to 0"),
+            ({"approvers": 0}, "greater than or equal to 1"),
+            ({"role": "trader"}, "Select a valid choice"),
+            ({}, "There is a policy for this action and threshold"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(
+        self, answers: dict[str, Any], complaint: str, sign_in: SignIn
+    ) -> None:
+        add_naming_policy()
+        usual = {"action": ACTION, "approvers": 1, "role": OFFICER, "hours": 24, "reason": REASON}
+
+        answer = press(sign_in(Role.ADMIN), address(ApprovalPolicy, "new", "add"), **(usual | answers))
+
+        assert complaint in str(errors(answer))
+        assert ApprovalPolicy.objects.count() == 1
+
+    def test_are_changed_by_admins_alone(self, sign_in: SignIn) -> None:
+        edit = act(ApprovalPolicy, add_naming_policy(), "edit")
+
+        for role in (OFFICER, Role.RISK_MANAGER):
+            assert sign_in(role).get(edit).status_code == 403
