@@ -38,16 +38,20 @@ sql_invariant(
 
 sql_invariant(
     "iM3",
-    "Clients + fees + rounding + house + suspense = deposits - withdrawals, in every asset",
+    "All that is not the outside world's = deposits - withdrawals, less what was corrected of them",
     examined="SELECT count(DISTINCT asset_id) FROM accounts_ledgeraccount",
     breaches="""
         SELECT a.code AS asset, inside.sum AS inside, coalesce(outside.sum, 0) AS outside
         FROM (SELECT asset_id, sum(balance) FROM accounts_ledgeraccount WHERE kind <> 'funding'
               GROUP BY asset_id) inside
         JOIN instruments_asset a ON a.id = inside.asset_id
-        LEFT JOIN (SELECT asset_id, sum(CASE kind WHEN 'deposit' THEN amount ELSE -amount END)
-                   FROM accounts_transfer WHERE kind IN ('deposit', 'withdrawal') GROUP BY asset_id) outside
-            ON outside.asset_id = inside.asset_id
+        LEFT JOIN (SELECT t.asset_id, sum(CASE WHEN t.kind = 'deposit' OR t.debit_id = f.id
+                                               THEN amount ELSE -amount END)
+                   FROM accounts_transfer t
+                   JOIN accounts_ledgeraccount f ON f.kind = 'funding' AND f.asset_id = t.asset_id
+                   WHERE t.kind IN ('deposit', 'withdrawal')
+                      OR (t.kind = 'correction' AND f.id IN (t.debit_id, t.credit_id))
+                   GROUP BY t.asset_id) outside ON outside.asset_id = inside.asset_id
         WHERE inside.sum <> coalesce(outside.sum, 0)""",
 )
 
@@ -80,12 +84,54 @@ sql_invariant(
 )
 
 sql_invariant(
+    "iM4-time",
+    "Along each ledger account times never run backwards, and the account knows its last one",
+    examined=_TRANSFERS,
+    breaches="""
+        SELECT chain.ledger AS ledger_account, chain.id AS transfer, chain.at, chain.before
+        FROM (SELECT ledger, id, at, lag(at) OVER (PARTITION BY ledger ORDER BY id) AS before,
+                     lead(id) OVER (PARTITION BY ledger ORDER BY id) IS NULL AS is_last
+              FROM (SELECT credit_id AS ledger, id, at FROM accounts_transfer
+                    UNION ALL SELECT debit_id, id, at FROM accounts_transfer) legs) chain
+        JOIN accounts_ledgeraccount l ON l.id = chain.ledger
+        WHERE chain.at < chain.before OR (chain.is_last AND l.moved_at IS DISTINCT FROM chain.at)""",
+)
+
+sql_invariant(
     "iM5",
-    "No client has less than nothing available, and no hold is negative",
+    "No client has less than nothing available, no credit is below zero, and no hold is negative",
     examined=_LEDGERS,
     breaches="""
         SELECT id AS ledger_account, balance, held FROM accounts_ledgeraccount
-        WHERE held < 0 OR (kind = 'client' AND balance < held) OR (kind <> 'client' AND held <> 0)""",
+        WHERE held < 0 OR (kind IN ('client', 'credit') AND balance < held)
+           OR (kind <> 'client' AND held <> 0)""",
+)
+
+sql_invariant(
+    "iM6-entry",
+    "The legs of an entry begin with its first transfer, at the same time and for the same trade",
+    examined=_TRANSFERS,
+    breaches="""
+        SELECT t.id AS transfer, t.entry_id AS entry FROM accounts_transfer t
+        LEFT JOIN accounts_transfer f ON f.id = t.entry_id AND f.at = t.at AND f.entry_id = f.id
+        WHERE t.entry_id <> t.id AND (f.id IS NULL OR f.trade_id IS DISTINCT FROM t.trade_id)
+        UNION ALL
+        SELECT max(id), min(entry_id) FROM accounts_transfer
+        WHERE trade_id IS NOT NULL AND kind <> 'correction'
+        GROUP BY trade_id HAVING min(entry_id) <> max(entry_id)""",
+)
+
+sql_invariant(
+    "iM6-correction",
+    "Every correction is its original the other way round, and no transfer is corrected beyond its amount",
+    examined="SELECT count(*) FROM accounts_transfer WHERE corrects_id IS NOT NULL",
+    breaches="""
+        SELECT c.corrects_id AS transfer, max(c.id) AS last_correction, max(t.amount) AS amount,
+               sum(c.amount) AS corrected
+        FROM accounts_transfer c LEFT JOIN accounts_transfer t ON t.id = c.corrects_id AND t.id < c.id
+            AND t.asset_id = c.asset_id AND t.debit_id = c.credit_id AND t.credit_id = c.debit_id
+        WHERE c.corrects_id IS NOT NULL
+        GROUP BY c.corrects_id HAVING bool_or(t.id IS NULL) OR sum(c.amount) > max(t.amount)""",
 )
 
 sql_invariant(
@@ -100,11 +146,12 @@ sql_invariant(
 
 sql_invariant(
     "iA2-money",
-    "Every deposit, withdrawal and adjustment has its request and an audit record with who and why",
-    examined="SELECT count(*) FROM accounts_transfer WHERE kind IN ('deposit', 'withdrawal', 'adjustment')",
+    "Every deposit, withdrawal, adjustment and correction has its request and an audit record: who and why",
+    examined="SELECT count(*) FROM accounts_transfer"
+    " WHERE kind IN ('deposit', 'withdrawal', 'adjustment', 'correction')",
     breaches="""
         SELECT t.id AS transfer FROM accounts_transfer t
-        WHERE t.kind IN ('deposit', 'withdrawal', 'adjustment') AND NOT (
+        WHERE t.kind IN ('deposit', 'withdrawal', 'adjustment', 'correction') AND NOT (
             EXISTS (SELECT 1 FROM accounts_fundingrequest r
                     WHERE r.request_id = t.request_id AND r.transfer_id = t.id)
             AND EXISTS (SELECT 1 FROM audit_auditrecord a

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db.models import QuerySet
 
-from accounts.models import LedgerAccount, TradingAccount
+from accounts.models import LedgerAccount, LedgerKind, TradingAccount
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
+
+_THE_END = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,16 @@ def account_not_found(account_id: int) -> Refusal:
 
 
 def balances_of(account_id: int) -> QuerySet[LedgerAccount]:
-    """An account's balances, by asset code."""
-    return LedgerAccount.objects.filter(account_id=account_id).select_related("asset").order_by("asset__code")
+    """What an account owns, by asset code; what the house lent it (credit) is not its own."""
+    own = LedgerAccount.objects.filter(account_id=account_id, kind=LedgerKind.CLIENT)
+    return own.select_related("asset").order_by("asset__code")
 
 
 def ledger_of(*, account_id: int, asset: str | None, cursor: int | None, limit: int) -> Page[LedgerLine]:
-    """An account's transfers, newest first, below the transfer id `cursor`.
+    """An account's transfers, newest first, before the transfer with the id `cursor`.
 
-    Each balance is read from both sides by the indexes (debit, id) and (credit, id), for `limit + 1` rows.
+    Each balance is read from both sides by the indexes (debit, at, id) and (credit, at, id), for `limit + 1`
+    rows, and no partition is opened beyond those.
     """
     rows = fetch(
         """
@@ -83,15 +87,28 @@ def ledger_of(*, account_id: int, asset: str | None, cursor: int | None, limit: 
         FROM accounts_ledgeraccount la
         JOIN instruments_asset a ON a.id = la.asset_id
         CROSS JOIN LATERAL (
-            (SELECT * FROM accounts_transfer WHERE debit_id = la.id AND id < %(below)s
-             ORDER BY id DESC LIMIT %(rows)s)
+            (SELECT * FROM accounts_transfer WHERE debit_id = la.id AND (at, id) < (%(at)s, %(below)s)
+             ORDER BY at DESC, id DESC LIMIT %(rows)s)
             UNION ALL
-            (SELECT * FROM accounts_transfer WHERE credit_id = la.id AND id < %(below)s
-             ORDER BY id DESC LIMIT %(rows)s)
+            (SELECT * FROM accounts_transfer WHERE credit_id = la.id AND (at, id) < (%(at)s, %(below)s)
+             ORDER BY at DESC, id DESC LIMIT %(rows)s)
         ) t
-        WHERE la.account_id = %(account)s AND (%(asset)s::text IS NULL OR a.code = %(asset)s)
-        ORDER BY t.id DESC LIMIT %(rows)s
+        WHERE la.account_id = %(account)s AND la.kind = 'client'
+          AND (%(asset)s::text IS NULL OR a.code = %(asset)s)
+        ORDER BY t.at DESC, t.id DESC LIMIT %(rows)s
         """,
-        {"account": account_id, "asset": asset, "below": cursor or 2**63 - 1, "rows": limit + 1},
+        {
+            "account": account_id,
+            "asset": asset,
+            "at": _THE_END if cursor is None else _time_of(cursor),
+            "below": cursor or 2**63 - 1,
+            "rows": limit + 1,
+        },
     )
     return cut([(row[0], LedgerLine(*row)) for row in rows], limit)
+
+
+def _time_of(transfer_id: int) -> datetime:
+    """When the transfer with this id was, or the last before it."""
+    found = fetch("SELECT at FROM accounts_transfer WHERE id <= %s ORDER BY id DESC LIMIT 1", [transfer_id])
+    return found[0][0] if found else _THE_END

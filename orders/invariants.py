@@ -99,18 +99,23 @@ sql_invariant(
 
 sql_invariant(
     "iM7-fees",
-    "Fees charged on fills = fee transfers = fee account + rounding account",
+    "Fees on fills = fee transfers; with commission and corrections they are the fee and rounding accounts",
     examined="SELECT count(*) FROM orders_fill",
     breaches="""
         SELECT a.code AS asset, coalesce(f.sum, 0) AS on_fills, coalesce(t.sum, 0) AS transferred,
-               coalesce(l.sum, 0) AS in_accounts
+               coalesce(o.sum, 0) AS otherwise, coalesce(l.sum, 0) AS in_accounts
         FROM instruments_asset a
         LEFT JOIN (SELECT fee_asset_id AS id, sum(fee) FROM orders_fill GROUP BY 1) f ON f.id = a.id
         LEFT JOIN (SELECT asset_id AS id, sum(amount) FROM accounts_transfer WHERE kind = 'fee' GROUP BY 1) t
             ON t.id = a.id
+        LEFT JOIN (SELECT m.asset_id AS id, sum(CASE WHEN m.credit_id = l.id THEN m.amount ELSE -m.amount END)
+                   FROM accounts_ledgeraccount l JOIN accounts_transfer m ON l.id IN (m.debit_id, m.credit_id)
+                   WHERE l.kind IN ('fee', 'rounding') AND m.kind NOT IN ('fee', 'rounding') GROUP BY 1) o
+            ON o.id = a.id
         LEFT JOIN (SELECT asset_id AS id, sum(balance) FROM accounts_ledgeraccount
                    WHERE kind IN ('fee', 'rounding') GROUP BY 1) l ON l.id = a.id
-        WHERE coalesce(f.sum, 0) <> coalesce(t.sum, 0) OR coalesce(f.sum, 0) <> coalesce(l.sum, 0)""",
+        WHERE coalesce(f.sum, 0) <> coalesce(t.sum, 0)
+           OR coalesce(f.sum, 0) + coalesce(o.sum, 0) <> coalesce(l.sum, 0)""",
 )
 
 

@@ -12,7 +12,7 @@ from accounts.models import LedgerAccount, TradingAccount, Transfer
 from accounts.selectors import balances_of
 from instruments.admin.show import amount
 from tradeplatform.common.admin import show
-from tradeplatform.common.admin.paging import page_of_sources
+from tradeplatform.common.admin.paging import page_of_timed_sources
 from tradeplatform.common.admin.panels import Table, columns
 
 LATEST = 20
@@ -52,7 +52,7 @@ def latest_of_ledger(ledger: LedgerAccount) -> Table:
 def _latest(ledger_ids: list[int], name: str) -> Table:
     whole = Transfer.objects.select_related(*RELATED)
     sources = sides_of(ledger_ids, Transfer.objects.all())
-    transfers = page_of_sources(sources, whole, older=None, newer=None, size=LATEST).rows
+    transfers = page_of_timed_sources(sources, whole, older=None, newer=None, size=LATEST).rows
     return Table(
         "Latest transfers",
         columns("Transfer", "When (UTC)", "Kind", "#Amount", "#Balance after", "Other side", "Because of"),
@@ -63,7 +63,7 @@ def _latest(ledger_ids: list[int], name: str) -> Table:
 
 
 def sides_of(ledger_ids: Sequence[int], transfers: QuerySet[Transfer]) -> list[QuerySet[Transfer]]:
-    """What debits and what credits each of them, by the indexes (debit, id) and (credit, id)."""
+    """What debits and what credits each of them, by the indexes of both sides."""
     return [transfers.filter(**{side: number}) for number in ledger_ids for side in ("debit_id", "credit_id")]
 
 

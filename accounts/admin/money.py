@@ -10,7 +10,8 @@ from django import forms
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.models import LedgerAccount, TradingAccount, Transfer
+from accounts.models import TradingAccount, Transfer
+from accounts.selectors import balances_of
 from accounts.services import funding
 from audit.admin.acting import actor_of
 from instruments.admin.show import amount
@@ -64,7 +65,7 @@ class MoneyButton(Button):
         change: Decimal = data["amount"] * self.sign
         if not change:
             raise Refusal(Code.INVALID_NUMBER, "The amount must not be zero.", field="amount")
-        row = LedgerAccount.objects.filter(account=obj, asset=asset).first()
+        row = balances_of(obj.pk).filter(asset=asset).first()
         balance, held = (row.balance, row.held) if row else (Decimal(0), Decimal(0))
         if balance - held + change < 0:
             raise Refusal(

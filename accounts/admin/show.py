@@ -12,6 +12,11 @@ KIND_TONE = {
     TransferKind.DEPOSIT: Tone.GOOD,
     TransferKind.WITHDRAWAL: Tone.WARN,
     TransferKind.ADJUSTMENT: Tone.BAD,
+    TransferKind.CORRECTION: Tone.BAD,
+    TransferKind.CREDIT: Tone.GOOD,
+    TransferKind.BONUS: Tone.GOOD,
+    TransferKind.INTERNAL: Tone.WARN,
+    TransferKind.WRITE_OFF: Tone.BAD,
 }
 
 

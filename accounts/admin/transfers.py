@@ -18,7 +18,12 @@ from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.filters import ChoiceFilter, DaysFilter, IdFilter, SourceFilter, as_id
 from tradeplatform.common.admin.lists import KeysetList
-from tradeplatform.common.admin.paging import KeysetChangeList, Page, page_by_id, page_of_sources
+from tradeplatform.common.admin.paging import (
+    KeysetChangeList,
+    Page,
+    page_by_id,
+    page_of_timed_sources,
+)
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 
 
@@ -85,7 +90,7 @@ class TransferAdmin(DetailMixin, KeysetList):
             return page_by_id(changes.queryset, older=older, newer=newer, size=size)
         sources = sides_of(ledgers_named(named), changes.queryset)
         whole = Transfer.objects.select_related(*RELATED)
-        return page_of_sources(sources, whole, older=older, newer=newer, size=size)
+        return page_of_timed_sources(sources, whole, older=older, newer=newer, size=size)
 
     @admin.display(description="Transfer")
     def number(self, transfer: Transfer) -> SafeString | str:

@@ -24,35 +24,45 @@ TOO_MUCH = Decimal(10) ** 20
 
 
 class LedgerKind(models.TextChoices):
-    """What a ledger account is for. All but `client` exist once for each asset."""
+    """What a ledger account is for: docs/money.md. Those in CLIENTS exist for each trading account."""
 
     CLIENT = "client", "Client"
+    CREDIT = "credit", "Credit (lent by the house)"
     FEE = "fee", "Fee income"
     ROUNDING = "rounding", "Rounding"
     FUNDING = "funding", "Funding (outside world)"
     HOUSE = "house", "House"
+    DEALING = "dealing", "Dealing"
+    PROTECTION = "protection", "Negative-balance protection"
+    LP = "lp", "Liquidity providers"
     SUSPENSE = "suspense", "Suspense"
+
+
+#: The kinds that exist once for each trading account and asset; the others, once for each asset.
+CLIENTS = (LedgerKind.CLIENT, LedgerKind.CREDIT)
 
 
 class LedgerAccount(models.Model):
     """What one party owns of one asset. Moved only by accounts.services.posting.
 
     `held` is the part reserved by open orders (the sum of Order.held and pending Command.held);
-    `balance - held` is available and the database refuses to let a client's go below zero.
+    `balance - held` is available and the database refuses to let a client's go below zero. `moved_at` is the
+    time of its last transfer: no later one may be earlier.
     """
 
-    kind = models.CharField(max_length=8, choices=LedgerKind)
+    kind = models.CharField(max_length=10, choices=LedgerKind)
     account = models.ForeignKey(
         TradingAccount, on_delete=models.PROTECT, null=True, related_name="ledger_accounts"
     )
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
     balance = AmountField(default=Decimal(0))
     held = AmountField(default=Decimal(0))
+    moved_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "asset"],
+                fields=["account", "asset", "kind"],
                 condition=Q(account__isnull=False),
                 name="ledger_one_per_account_and_asset",
             ),
@@ -63,8 +73,8 @@ class LedgerAccount(models.Model):
             ),
             models.UniqueConstraint(fields=["id", "asset"], name="ledger_id_and_asset"),
             models.CheckConstraint(
-                condition=Q(kind=LedgerKind.CLIENT, account__isnull=False)
-                | (~Q(kind=LedgerKind.CLIENT) & Q(account__isnull=True)),
+                condition=Q(kind__in=CLIENTS, account__isnull=False)
+                | (~Q(kind__in=CLIENTS) & Q(account__isnull=True)),
                 name="ledger_client_has_account",
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="ledger_held_not_negative"),
@@ -72,7 +82,7 @@ class LedgerAccount(models.Model):
                 condition=Q(balance__lt=TOO_MUCH, held__lt=TOO_MUCH), name="ledger_holds_numbers"
             ),
             models.CheckConstraint(
-                condition=~Q(kind=LedgerKind.CLIENT) | Q(balance__gte=F("held")),
+                condition=~Q(kind__in=CLIENTS) | Q(balance__gte=F("held")),
                 name="ledger_available_not_negative",
             ),
             models.CheckConstraint(
@@ -101,19 +111,47 @@ class TransferKind(models.TextChoices):
     TRADE_QUOTE = "trade_quote", "Trade, quote asset"
     FEE = "fee", "Fee"
     ROUNDING = "rounding", "Rounding"
+    CORRECTION = "correction", "Correction"
+    CREDIT = "credit", "Credit"
+    BONUS = "bonus", "Bonus"
+    INTERNAL = "internal", "Internal transfer"
+    DEAL_PNL = "deal_pnl", "Realised P&L"
+    COMMISSION = "commission", "Commission"
+    SWAP = "swap", "Swap"
+    PROTECTION = "protection", "Negative-balance protection"
+    WRITE_OFF = "write_off", "Write-off"
+
+
+# A correction is its original the other way round, and all corrections of one are no more than it was.
+_CORRECTION_FITS = """
+    IF NOT EXISTS (
+        SELECT 1 FROM accounts_transfer t
+        WHERE t.id = NEW.corrects_id AND t.id < NEW.id AND t.asset_id = NEW.asset_id
+          AND t.debit_id = NEW.credit_id AND t.credit_id = NEW.debit_id
+          AND t.amount >= (SELECT sum(c.amount) FROM accounts_transfer c WHERE c.corrects_id = t.id)
+    ) THEN
+        RAISE EXCEPTION 'transfer % does not correct transfer %', NEW.id, NEW.corrects_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'transfer_correction_fits';
+    END IF;
+    RETURN NULL;
+"""
 
 
 class Transfer(PartitionedModel):
     """A fact: `amount` of `asset` moved from the debit to the credit account.
 
     Ids increase along each ledger account (both rows are locked while it is written), so
-    `debit_balance_after` and `credit_balance_after` chain: before + amount = after, on each row.
+    `debit_balance_after` and `credit_balance_after` chain: before + amount = after, on each row. Times never
+    run backwards along an account, so (account, at, id) is the order of ids, and an index of both sides.
+    `entry_id` is the id of the first transfer of the entry that this one is a leg of, or its own.
+    `corrects_id` is the transfer that a correction takes back, in whole or in part.
     `order_id`/`trade_id` say what caused it, or `request_id`, `reason` and `actor_id` for a person's act.
     """
 
     partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
 
     id = models.BigAutoField(primary_key=True)
+    entry_id = models.BigIntegerField()
     at = models.DateTimeField()
     kind = models.CharField(max_length=12, choices=TransferKind)
     asset = models.ForeignKey(
@@ -130,6 +168,7 @@ class Transfer(PartitionedModel):
     credit_balance_after = AmountField()
     order_id = models.BigIntegerField(null=True)
     trade_id = models.BigIntegerField(null=True)
+    corrects_id = models.BigIntegerField(null=True)
     request_id = models.CharField(max_length=64, default="")
     reason = models.TextField(default="")
     actor_id = models.BigIntegerField(null=True)
@@ -141,13 +180,35 @@ class Transfer(PartitionedModel):
                 condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="transfer_amount_positive"
             ),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_sides_differ"),
+            models.CheckConstraint(
+                condition=Q(entry_id__gt=0, entry_id__lte=F("id")), name="transfer_entry_is_first_leg"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=TransferKind.CORRECTION, corrects_id__isnull=False)
+                | (~Q(kind=TransferKind.CORRECTION) & Q(corrects_id__isnull=True)),
+                name="transfer_only_corrections_correct",
+            ),
         ]
         indexes = [
-            models.Index(fields=["debit", "-id"], name="transfer_by_debit"),
-            models.Index(fields=["credit", "-id"], name="transfer_by_credit"),
+            models.Index(fields=["debit", "at", "id"], name="transfer_by_debit"),
+            models.Index(fields=["credit", "at", "id"], name="transfer_by_credit"),
             models.Index(fields=["trade_id"], condition=Q(trade_id__isnull=False), name="transfer_by_trade"),
+            # The first leg of an entry is found by its id.
+            models.Index(fields=["entry_id"], condition=Q(entry_id__lt=F("id")), name="transfer_by_entry"),
+            models.Index(
+                fields=["corrects_id"], condition=Q(corrects_id__isnull=False), name="transfer_by_corrected"
+            ),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="correction_fits",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__corrects_id__isnull=False),
+                func=_CORRECTION_FITS,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"

@@ -6,17 +6,16 @@ another payload is a conflict, and neither moves anything.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from accounts.models import FundingRequest, LedgerKind, TradingAccount, Transfer, TransferKind
 from accounts.services.posting import Cause, Ledger
+from accounts.services.request_ids import conflict_named, fingerprint_of, repeated, require_request_id
 from audit.actor import Actor
+from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Asset
 from instruments.scaling import short_text, steps
@@ -28,7 +27,6 @@ _MAX_AMOUNT = Decimal(10) ** 18
 # whoever trades with whom: the drain must never meet a credit that the table cannot hold.
 _MAX_SUPPLY = Decimal(10) ** 19
 _MAX_DIGITS = 40  # after the point, zeros included
-_MAX_REQUEST_ID = 64
 
 
 def deposit(
@@ -113,29 +111,24 @@ def _move(
     actor: Actor,
     now: datetime,
 ) -> Transfer:
-    reason, request_id = reason.strip(), request_id.strip()
-    if not reason:
-        raise Refusal(Code.REASON_REQUIRED, "Say why: a reason is required and recorded.", field="reason")
-    if not 1 <= len(request_id) <= _MAX_REQUEST_ID or "\0" in request_id + reason:
-        raise Refusal(Code.INVALID_FIELD, "request_id must have 1 to 64 characters.", field="request_id")
+    reason, request_id = require_reason(reason), require_request_id(request_id)
     asset = (
         Asset.objects.filter(code=asset_code, is_active=True).first() if asset_code.isprintable() else None
     )
     if asset is None:
         raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=ascii(asset_code[:32])[1:-1])
-    _check_amount(amount, asset)
-    fingerprint = hashlib.sha256(
-        "|".join([kind, str(account_id), asset.code, short_text(amount), reason]).encode()
-    ).hexdigest()
+    check_amount(amount, asset)
+    fingerprint = fingerprint_of(kind, account_id, asset.code, short_text(amount), reason)
 
-    with _conflict_named(request_id), transaction.atomic():
+    with conflict_named(request_id), transaction.atomic():
         account = TradingAccount.objects.select_for_update(no_key=True).filter(id=account_id).first()
         if account is None:
             raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
-        if first := _repeated(request_id, fingerprint):
+        if first := repeated(request_id, fingerprint):
             return first
         system_kind = LedgerKind.HOUSE if kind == TransferKind.ADJUSTMENT else LedgerKind.FUNDING
         ledger = Ledger.lock(clients=[(account_id, asset.id)], system=[(system_kind, asset.id)])
+        now = ledger.moment(now)
         client, other = ledger.client(account_id, asset.id), ledger.system(system_kind, asset.id)
         before = client.balance
         if client.available + amount < 0:
@@ -148,12 +141,7 @@ def _move(
                 held=short_text(client.held),
                 required=short_text(-amount),
             )
-        if abs(other.balance - amount) > _MAX_SUPPLY:
-            raise Refusal(
-                Code.INVALID_NUMBER,
-                f"There would be more {asset.code} than the ledger can count.",
-                field="amount",
-            )
+        check_supply(other.balance - amount, asset)
         debit, credit = (other, client) if amount > 0 else (client, other)
         ledger.transfer(
             at=now,
@@ -189,7 +177,18 @@ def _check_positive(amount: Decimal) -> None:
         raise Refusal(Code.INVALID_NUMBER, "amount must be greater than zero.", field="amount")
 
 
-def _check_amount(amount: Decimal, asset: Asset) -> None:
+def check_supply(balance: Decimal, asset: Asset) -> None:
+    """Refuse what would leave one of the house's own ledger accounts with more than there may be."""
+    if abs(balance) > _MAX_SUPPLY:
+        raise Refusal(
+            Code.INVALID_NUMBER,
+            f"There would be more {asset.code} than the ledger can count.",
+            field="amount",
+        )
+
+
+def check_amount(amount: Decimal, asset: Asset) -> None:
+    """Refuse what is not a number, is zero or absurd, or is finer than the asset."""
     # copy_abs neither rounds nor overflows, however absurd the number.
     size = amount.copy_abs()
     if not amount.is_finite() or size == 0 or size >= _MAX_AMOUNT:
@@ -203,32 +202,3 @@ def _check_amount(amount: Decimal, asset: Asset) -> None:
             field="amount",
             decimals=asset.decimals,
         )
-
-
-@contextmanager
-def _conflict_named(request_id: str) -> Iterator[None]:
-    """Two accounts' requests racing with one id: the database lets one win, the other gets the conflict."""
-    try:
-        yield
-    except IntegrityError as error:
-        if "accounts_fundingrequest_pkey" not in str(error):
-            raise
-        raise _conflict(request_id) from error
-
-
-def _conflict(request_id: str) -> Refusal:
-    return Refusal(
-        Code.REQUEST_ID_CONFLICT,
-        "This request id was used for another request: choose a new one.",
-        request_id=request_id,
-    )
-
-
-def _repeated(request_id: str, fingerprint: str) -> Transfer | None:
-    """The transfer of an earlier request with this id; a conflict when it asked for something else."""
-    earlier = FundingRequest.objects.filter(request_id=request_id).first()
-    if earlier is None:
-        return None
-    if earlier.fingerprint != fingerprint:
-        raise _conflict(request_id)
-    return Transfer.objects.get(id=earlier.transfer_id, at=earlier.at)

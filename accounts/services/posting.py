@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NewType
 
 from accounts.models import LedgerKind, TransferKind
 from tradeplatform.common.db import array, copy_rows, execute, fetch, next_ids, require_transaction
 
 _Key = tuple[str, "int | None", int]  # kind, trading account, asset
+
+#: The place in its batch of an entry's first transfer.
+Entry = NewType("Entry", int)
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -27,6 +33,7 @@ class LockedAccount:
     asset_id: int
     balance: Decimal
     held: Decimal
+    moved_at: datetime | None
 
     @property
     def available(self) -> Decimal:
@@ -36,18 +43,19 @@ class LockedAccount:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why money moved: a trade and its order, or a person's request with its reason."""
+    """Why money moved: a trade and its order, a person's request with its reason, or what it corrects."""
 
     order_id: int | None = None
     trade_id: int | None = None
+    corrects_id: int | None = None
     request_id: str = ""
     reason: str = ""
     actor_id: int | None = None
 
 
 _TRANSFER_COLUMNS = (
-    "id", "at", "kind", "asset_id", "debit_id", "credit_id", "amount", "debit_balance_after",
-    "credit_balance_after", "order_id", "trade_id", "request_id", "reason", "actor_id",
+    "id", "entry_id", "at", "kind", "asset_id", "debit_id", "credit_id", "amount", "debit_balance_after",
+    "credit_balance_after", "order_id", "trade_id", "corrects_id", "request_id", "reason", "actor_id",
 )  # fmt: skip
 
 
@@ -56,26 +64,39 @@ class Ledger:
 
     def __init__(self, accounts: Iterable[LockedAccount]) -> None:
         self._by_key: dict[_Key, LockedAccount] = {(a.kind, a.account_id, a.asset_id): a for a in accounts}
+        self._latest = max((a.moved_at for a in self._by_key.values() if a.moved_at), default=_LONG_AGO)
         self._changed: dict[int, LockedAccount] = {}
         self._transfers: list[tuple[object, ...]] = []
+        self._entries: list[Entry] = []
 
     @classmethod
     def lock(
-        cls, *, clients: Iterable[tuple[int, int]], system: Iterable[tuple[LedgerKind, int]] = ()
+        cls,
+        *,
+        clients: Iterable[tuple[int, int]] = (),
+        credits: Iterable[tuple[int, int]] = (),  # noqa: A002 - the kind's name
+        system: Iterable[tuple[LedgerKind, int]] = (),
     ) -> Ledger:
         """Lock the accounts of (trading account, asset) and (kind, asset) in id order; make missing ones."""
         require_transaction()
-        wanted = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
-        wanted_system = {(kind.value, asset) for kind, asset in system}
-        keys: list[_Key] = [*wanted, *((kind, None, asset) for kind, asset in wanted_system)]
+        wanted: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
+        wanted |= {(LedgerKind.CREDIT.value, account, asset) for account, asset in credits}
+        wanted |= {(kind.value, None, asset) for kind, asset in system}
+        keys = list(wanted)
         found = _find(keys)
         if missing := [key for key in keys if key not in found]:
             _create(missing)
             found = _find(keys)
+        return cls.lock_ids(found.values())
+
+    @classmethod
+    def lock_ids(cls, ids: Iterable[int]) -> Ledger:
+        """Lock ledger accounts that exist, in id order."""
+        require_transaction()
         rows = fetch(
-            "SELECT id, kind, account_id, asset_id, balance, held FROM accounts_ledgeraccount"
+            "SELECT id, kind, account_id, asset_id, balance, held, moved_at FROM accounts_ledgeraccount"
             " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-            [list(found.values())],
+            [list(ids)],
         )
         return cls(LockedAccount(*row) for row in rows)
 
@@ -83,9 +104,21 @@ class Ledger:
         """The locked ledger account of a trading account in an asset."""
         return self._by_key[LedgerKind.CLIENT.value, account_id, asset_id]
 
+    def credit(self, account_id: int, asset_id: int) -> LockedAccount:
+        """The locked ledger account of what the house lent a trading account in an asset."""
+        return self._by_key[LedgerKind.CREDIT.value, account_id, asset_id]
+
     def system(self, kind: LedgerKind, asset_id: int) -> LockedAccount:
         """The locked ledger account of the house's own kind in an asset."""
         return self._by_key[kind.value, None, asset_id]
+
+    def moment(self, now: datetime) -> datetime:
+        """When this transaction takes effect: `now`, or the last time of a locked account if that is later.
+
+        Clocks of hosts differ, and `now` may have been read before a long wait for these locks; along a
+        ledger account times never run backwards.
+        """
+        return max(now, self._latest)
 
     def transfer(
         self,
@@ -96,10 +129,19 @@ class Ledger:
         credit: LockedAccount,
         amount: Decimal,
         cause: Cause,
-    ) -> None:
-        """Move `amount` (> 0, exact in the asset) from `debit` to `credit`."""
+        entry: Entry | None = None,
+    ) -> Entry:
+        """Move `amount` (> 0, exact in the asset) from `debit` to `credit`, at `moment(at)`.
+
+        It is a leg of `entry`, an earlier answer of this Ledger since its last flush, else begins its own.
+        """
         if amount <= 0 or debit.asset_id != credit.asset_id:
             raise ValueError(f"not a transfer: {amount} from {debit} to {credit}")
+        if entry is None:
+            entry = Entry(len(self._transfers))
+        self._entries.append(entry)
+        at = self._latest = max(at, self._latest)
+        debit.moved_at = credit.moved_at = at
         debit.balance -= amount
         credit.balance += amount
         self._changed[debit.id] = debit
@@ -116,11 +158,13 @@ class Ledger:
                 credit.balance,
                 cause.order_id,
                 cause.trade_id,
+                cause.corrects_id,
                 cause.request_id,
                 cause.reason,
                 cause.actor_id,
             )
         )
+        return entry
 
     def hold(self, account: LockedAccount, change: Decimal) -> None:
         """Reserve (`change` > 0) or release (< 0) a part of a client's balance for an order."""
@@ -139,17 +183,21 @@ class Ledger:
             copy_rows(
                 "accounts_transfer",
                 _TRANSFER_COLUMNS,
-                ((number, *row) for number, row in zip(ids, self._transfers, strict=True)),
+                (
+                    (number, ids[entry], *row)
+                    for number, entry, row in zip(ids, self._entries, self._transfers, strict=True)
+                ),
             )
         if self._changed:
             changed = [self._changed[key] for key in sorted(self._changed)]
             execute(
-                "UPDATE accounts_ledgeraccount SET balance = new.balance, held = new.held"
-                " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[]) AS new(id, balance, held)"
-                " WHERE accounts_ledgeraccount.id = new.id",
-                [array(getattr(a, name) for a in changed) for name in ("id", "balance", "held")],
+                "UPDATE accounts_ledgeraccount SET balance = new.balance, held = new.held,"
+                " moved_at = new.moved_at"
+                " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::timestamptz[])"
+                " AS new(id, balance, held, moved_at) WHERE accounts_ledgeraccount.id = new.id",
+                [array(getattr(a, name) for a in changed) for name in ("id", "balance", "held", "moved_at")],
             )
-        self._transfers, self._changed = [], {}
+        self._transfers, self._entries, self._changed = [], [], {}
         return ids
 
 

@@ -62,7 +62,8 @@ def look(desk: Desk) -> Snapshot:
         "SELECT instrument_id, last_price_ticks FROM orders_book WHERE instrument_id = ANY(%s)", [instruments]
     )
     balances = fetch(
-        "SELECT account_id, asset_id, balance, held FROM accounts_ledgeraccount WHERE account_id = ANY(%s)",
+        "SELECT account_id, asset_id, balance, held FROM accounts_ledgeraccount"
+        " WHERE account_id = ANY(%s) AND kind = 'client'",
         [accounts],
     )
     parked = fetch(

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.models import LedgerAccount
+from accounts.selectors import balances_of
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from orders.admin import show as trading
@@ -56,7 +56,7 @@ class CancelOrder(Button):
         """What is taken out of the book and what becomes available again."""
         instrument = obj.instrument
         asset = instrument.quote if obj.side == Side.BUY else instrument.base
-        ledger = LedgerAccount.objects.filter(account_id=obj.account_id, asset=asset).first()
+        ledger = balances_of(obj.account_id).filter(asset=asset).first()
         effects = [
             Effect("Status", trading.status(obj), "Cancelled"),
             Effect(

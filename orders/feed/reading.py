@@ -13,7 +13,7 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from accounts.models import LedgerAccount
+from accounts.selectors import balances_of
 from instruments.models import Instrument
 from instruments.scaling import text
 from instruments.selectors import Rules, rules_by_id, rules_by_symbol
@@ -148,7 +148,7 @@ def _fills(account_id: int) -> list[dict[str, Any]]:
 
 
 def _balances(account_id: int) -> list[dict[str, Any]]:
-    rows = LedgerAccount.objects.filter(account_id=account_id).select_related("asset").order_by("asset__code")
+    rows = balances_of(account_id)
     return [
         {
             "asset": row.asset.code,

@@ -14,7 +14,7 @@ from decimal import Decimal
 from tradeengine.codec import EngineEvent, EventFlag
 
 from accounts.models import LedgerKind, TransferKind
-from accounts.services.posting import Cause, Ledger, LockedAccount
+from accounts.services.posting import Cause, Entry, Ledger, LockedAccount
 from instruments.models import InstrumentStatus
 from instruments.scaling import product
 from instruments.selectors import Rules
@@ -256,14 +256,14 @@ class Projection:
                 # Nothing is open of an order for an amount; what ends it comes after its last trade.
                 order.quantity, order.status = order.filled, OrderStatus.PARTIALLY_FILLED
             order.touch(event.seq)
-        self._pay(trade, rules)
-        self._charge(trade, taker, Liquidity.TAKER, taker.taker_fee_rate, rules)
-        self._charge(trade, maker, Liquidity.MAKER, maker.maker_fee_rate, rules)
+        entry = self._pay(trade, rules)
+        self._charge(trade, taker, Liquidity.TAKER, rules, entry)
+        self._charge(trade, maker, Liquidity.MAKER, rules, entry)
 
-    def _pay(self, trade: TradeRow, rules: Rules) -> None:
-        """Base from seller to buyer, quote from buyer to seller."""
+    def _pay(self, trade: TradeRow, rules: Rules) -> Entry:
+        """Base from seller to buyer, quote from buyer to seller: the entry that the fees join."""
         buyer, seller = trade.buy.account_id, trade.sell.account_id
-        self.ledger.transfer(
+        entry = self.ledger.transfer(
             at=self.now,
             kind=TransferKind.TRADE_BASE,
             debit=self.ledger.client(seller, rules.base_id),
@@ -278,12 +278,15 @@ class Projection:
             credit=self.ledger.client(seller, rules.quote_id),
             amount=trade.notional,
             cause=Cause(order_id=trade.buy.id, trade_id=trade.id),
+            entry=entry,
         )
+        return entry
 
     def _charge(
-        self, trade: TradeRow, order: OrderState, liquidity: Liquidity, rate: Decimal, rules: Rules
+        self, trade: TradeRow, order: OrderState, liquidity: Liquidity, rules: Rules, entry: Entry
     ) -> None:
         """The fee on notional, in quote; the fraction that rounding adds goes to its own account."""
+        rate = order.taker_fee_rate if liquidity == Liquidity.TAKER else order.maker_fee_rate
         exact = product(trade.notional, rate)
         charge, residue = fee_step(accrued=order.fee_accrued, exact=exact, decimals=rules.quote_decimals)
         order.fee_accrued += exact
@@ -294,7 +297,13 @@ class Projection:
         if charge:
             client = self.ledger.client(order.account_id, rules.quote_id)
             self.ledger.transfer(
-                at=self.now, kind=TransferKind.FEE, debit=client, credit=fee, amount=charge, cause=cause
+                at=self.now,
+                kind=TransferKind.FEE,
+                debit=client,
+                credit=fee,
+                amount=charge,
+                cause=cause,
+                entry=entry,
             )
         if residue:
             debit, credit = (fee, rounding) if residue > 0 else (rounding, fee)
@@ -305,6 +314,7 @@ class Projection:
                 credit=credit,
                 amount=abs(residue),
                 cause=cause,
+                entry=entry,
             )
 
     def noted(self, event: EngineEvent) -> None:

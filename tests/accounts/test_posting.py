@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.models import LedgerAccount, LedgerKind, TradingAccount, Transfer, TransferKind
-from accounts.services.posting import Cause, Ledger
+from accounts.selectors import balances_of
+from accounts.services.posting import Cause, Entry, Ledger
 from instruments.models import Asset
 from tests.factories import NOW, fund, make_account, make_asset, money
 from tests.threads import all_at_once
@@ -28,14 +30,24 @@ def account(asset: Asset) -> TradingAccount:
     return account
 
 
-def pay(ledger: Ledger, payer: TradingAccount, payee: TradingAccount, asset: Asset, amount: str) -> None:
-    ledger.transfer(
-        at=NOW,
+def pay(
+    ledger: Ledger,
+    payer: TradingAccount,
+    payee: TradingAccount,
+    asset: Asset,
+    amount: str,
+    entry: Entry | None = None,
+    *,
+    at: datetime = NOW,
+) -> Entry:
+    return ledger.transfer(
+        at=at,
         kind=TransferKind.ADJUSTMENT,
         debit=ledger.client(payer.id, asset.id),
         credit=ledger.client(payee.id, asset.id),
         amount=Decimal(amount),
         cause=Cause(reason="test"),
+        entry=entry,
     )
 
 
@@ -58,6 +70,83 @@ def test_postings_of_one_flush_chain(account: TradingAccount, asset: Asset) -> N
         (Decimal("0.50000001"), Decimal("99.49999999")),
     ]
     assert (money(account, asset), money(other, asset)) == (("99.49999999", "0"), ("0.50000001", "0"))
+
+
+def test_legs_share_the_entry_of_their_first_and_a_transfer_alone_is_its_own(
+    account: TradingAccount, asset: Asset
+) -> None:
+    other = make_account(currency=asset)
+    with transaction.atomic():
+        ledger = Ledger.lock(clients=[(account.id, asset.id), (other.id, asset.id)])
+        pay(ledger, account, other, asset, "1")
+        entry = pay(ledger, account, other, asset, "2")
+        pay(ledger, account, other, asset, "3")
+        pay(ledger, account, other, asset, "4", entry)
+        pay(ledger, account, other, asset, "5", entry)
+        first = ledger.flush()
+        pay(ledger, account, other, asset, "6")
+        (again,) = ledger.flush()
+
+    rows = list(Transfer.objects.filter(id__in=[*first, again]).order_by("id"))
+    assert [row.entry_id for row in rows] == [first[0], first[1], first[2], first[1], first[1], again]
+
+
+def test_times_along_an_account_never_run_backwards(account: TradingAccount, asset: Asset) -> None:
+    """A clock that is behind, or was read before a long wait, is moved up to the account's last time."""
+    other = make_account(currency=asset)
+    early, late = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
+
+    def payment(payer: TradingAccount, at: datetime) -> datetime:
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[(account.id, asset.id), (other.id, asset.id)])
+            moment = ledger.moment(at)
+            pay(ledger, payer, account if payer is other else other, asset, "1", at=at)
+            (made,) = ledger.flush()
+        assert Transfer.objects.get(id=made).at == moment
+        return moment
+
+    assert [payment(account, at) for at in (early, late, NOW)] == [NOW, late, late]
+    assert payment(other, late + timedelta(seconds=1)) == late + timedelta(seconds=1)
+    assert set(LedgerAccount.objects.filter(account__in=[account, other]).values_list("moved_at")) == {
+        (late + timedelta(seconds=1),)
+    }
+
+
+def test_a_hold_is_no_movement(account: TradingAccount, asset: Asset) -> None:
+    with transaction.atomic():
+        ledger = Ledger.lock(clients=[(account.id, asset.id)])
+        ledger.hold(ledger.client(account.id, asset.id), Decimal(40))
+        ledger.flush()
+
+    assert LedgerAccount.objects.get(account=account).moved_at == NOW
+    assert money(account, asset) == ("100", "40")
+
+
+def test_credit_is_an_account_of_its_own_that_never_goes_below_zero(
+    account: TradingAccount, asset: Asset
+) -> None:
+    def lend(amount: str, back: str) -> None:
+        with transaction.atomic():
+            ledger = Ledger.lock(credits=[(account.id, asset.id)], system=[(LedgerKind.HOUSE, asset.id)])
+            credit, house = ledger.credit(account.id, asset.id), ledger.system(LedgerKind.HOUSE, asset.id)
+            for debit, to, moved in ((house, credit, amount), (credit, house, back)):
+                ledger.transfer(
+                    at=NOW,
+                    kind=TransferKind.CREDIT,
+                    debit=debit,
+                    credit=to,
+                    amount=Decimal(moved),
+                    cause=Cause(),
+                )
+            ledger.flush()
+
+    lend("50", "20")
+    with pytest.raises(IntegrityError, match="ledger_available_not_negative"):
+        lend("1", "31.00000001")
+
+    assert money(account, asset) == ("100", "0")
+    assert money(account, asset, LedgerKind.CREDIT) == ("30", "0")
+    assert [row.balance for row in balances_of(account.id)] == [Decimal(100)]
 
 
 def test_nothing_posted_writes_nothing(account: TradingAccount, asset: Asset) -> None:

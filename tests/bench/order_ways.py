@@ -184,6 +184,7 @@ def _naive_transfer(asset: Asset, debit_id: int, credit_id: int | None, amount: 
     debit.save()
     credit.save()
     Transfer.objects.create(
+        entry_id=1,
         at=timezone.now(),
         kind="trade_quote",
         asset=asset,

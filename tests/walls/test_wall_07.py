@@ -15,8 +15,8 @@ from tests.factories import NOW, fund, make_account, make_asset, make_market
 pytestmark = pytest.mark.django_db
 
 COLUMNS = (
-    "id, at, kind, asset_id, debit_id, credit_id, amount, debit_balance_after, credit_balance_after,"
-    " request_id, reason"
+    "id, entry_id, at, kind, asset_id, debit_id, credit_id, amount, debit_balance_after,"
+    " credit_balance_after, request_id, reason"
 )
 
 
@@ -39,7 +39,8 @@ def insert(row: dict[str, Any]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO accounts_transfer ({COLUMNS}) VALUES"  # noqa: S608
-            " (nextval('accounts_transfer_id_seq'), %s, 'adjustment', %s, %s, %s, %s, 0, 0, '', '')",
+            " (nextval('accounts_transfer_id_seq'), currval('accounts_transfer_id_seq'), %s, 'adjustment',"
+            " %s, %s, %s, %s, 0, 0, '', '')",
             [NOW, row["asset"], row["debit"], row["credit"], row["amount"]],
         )
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
