@@ -15,6 +15,7 @@ from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError
 
 from accounts.models import Role
+from accounts.services.correcting import correct
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
 from orders.models import OrderType, Side, StpMode, TimeInForce
@@ -45,7 +46,9 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     market.drain()
     money = {"account_id": third.id, "asset": market.instrument.base.code, "actor": ACTOR, "now": NOW}
     withdraw(amount=Decimal(1), reason="wire", request_id="out", **money)  # type: ignore[arg-type]
-    adjust(amount=Decimal(-1), reason="error", request_id="fix", **money)  # type: ignore[arg-type]
+    wrong = adjust(amount=Decimal(-1), reason="error", request_id="fix", **money)  # type: ignore[arg-type]
+    half = {"amount": Decimal("0.5"), "reason": "half an error", "request_id": "half"}
+    correct(transfer_id=wrong.id, actor=ACTOR, now=NOW, **half)  # type: ignore[arg-type]
     with_conditions(market)
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
@@ -113,6 +116,7 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iM3", "DELETE FROM accounts_transfer WHERE kind = 'deposit' AND mod(id, 2) = 0", []),
     ("iM4-balance", f"{CLIENTS} balance = balance + 0.00000001 WHERE kind = 'client'", []),
     ("iM4-chain", "UPDATE accounts_transfer SET debit_balance_after = 7 WHERE kind = 'trade_quote'", []),
+    ("iM4-time", f"{CLIENTS} moved_at = moved_at - interval '1 second' WHERE kind = 'fee'", []),
     ("iM4-held", f"{CLIENTS} held = held + 0.00000001 WHERE kind = 'client' AND held > 0", []),
     ("iM4-required", "UPDATE orders_order SET held = held + 0.00000001 WHERE status = 'open'", []),
     (
@@ -125,6 +129,8 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
         "UPDATE orders_order SET held = 1 WHERE status = 'filled'",
         ["orders_order.order_final_has_and_holds_nothing"],
     ),
+    ("iM6-entry", "UPDATE accounts_transfer SET entry_id = id WHERE kind = 'fee'", []),
+    ("iM6-correction", "UPDATE accounts_transfer SET amount = 1.5 WHERE kind = 'correction'", []),
     ("iM7-fees", "UPDATE orders_fill SET fee = fee + 1", []),
     ("iM7-rounding", "UPDATE orders_order SET fee_accrued = fee_accrued + 1 WHERE filled > 0", []),
     ("iM8", "ALTER TABLE orders_event_default DISABLE TRIGGER USER", []),

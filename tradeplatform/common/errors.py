@@ -71,6 +71,7 @@ class Code(StrEnum):
     REDUCE_ONLY = "reduce_only"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     NO_RATE = "no_rate"
+    CORRECTION_TOO_LARGE = "correction_too_large"
     FIELD_IS_FIXED = "field_is_fixed"
 
     # An instrument's filters.
@@ -128,6 +129,7 @@ _STATUS = {
     Code.NOT_IN_AUCTION: HTTPStatus.CONFLICT,
     Code.REDUCE_ONLY: HTTPStatus.CONFLICT,
     Code.NO_RATE: HTTPStatus.CONFLICT,
+    Code.CORRECTION_TOO_LARGE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
