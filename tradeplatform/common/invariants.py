@@ -6,8 +6,9 @@ under the read-only role, so that a busy platform is seen at one moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from django.db import connections, transaction
@@ -15,6 +16,7 @@ from django.utils.module_loading import autodiscover_modules
 
 READ_ONLY = "readonly"
 _SAMPLE = 10
+_PIECE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,19 @@ def sql_invariant(code: str, title: str, *, examined: str, breaches: str) -> Inv
     return invariant(code, title)(check)
 
 
-def read(sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+def read(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
     """Rows of a query on the read-only connection, as dictionaries."""
     with connections[READ_ONLY].cursor() as cursor:
         cursor.execute(sql, params)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def rows_of(sql: str, params: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query on the read-only connection one after the other, however many; few are in memory."""
+    with connections[READ_ONLY].chunked_cursor() as cursor:
+        cursor.execute(sql, params)
+        yield from chain.from_iterable(iter(lambda: cursor.fetchmany(_PIECE), []))
 
 
 def check_all(*, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Finding]:
