@@ -69,6 +69,7 @@ bench: setup ## Measure engine, orders and feed, as ratios in one run each.
 	cd engine/bench && cargo run --release --locked --quiet --features peers
 	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
+	$(BIN)/python -m tests.bench.bench_settlement
 	$(BIN)/python -m tests.bench.bench_feed
 	$(BIN)/python -m tests.bench.bench_engine
 

@@ -6,6 +6,7 @@ the pending commands to the commit. A trade is two fills. Every way ends with th
 
 - batch:  buy orders of one maker's size, drained 1,000 commands to a transaction;
 - sweep:  buy orders of ten makers' size, drained alike: fewer orders to a fill;
+- shards: as batch, half of it on each of two shards, drained by two processes at once;
 - single: as batch, but one transaction for each order, which is one for each trade;
 - naive:  a transaction for each trade, a read and a save() for each row, as a plain Django view does it.
 """
@@ -40,6 +41,7 @@ def main() -> None:
             for name, way, trades in (
                 ("batch", settlement_ways.batch, options.trades),
                 ("sweep", settlement_ways.sweep, options.trades),
+                ("shards", settlement_ways.shards, options.trades),
                 ("single", settlement_ways.single, tenth),
                 ("naive", settlement_ways.naive, tenth),
             ):
