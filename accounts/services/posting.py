@@ -102,15 +102,16 @@ class Ledger:
 
     def client(self, account_id: int, asset_id: int) -> LockedAccount:
         """The locked ledger account of a trading account in an asset."""
-        return self._by_key[LedgerKind.CLIENT.value, account_id, asset_id]
+        # A kind is its word, as a key too; asking the member for its value would cost more than the look-up.
+        return self._by_key[LedgerKind.CLIENT, account_id, asset_id]
 
     def credit(self, account_id: int, asset_id: int) -> LockedAccount:
         """The locked ledger account of what the house lent a trading account in an asset."""
-        return self._by_key[LedgerKind.CREDIT.value, account_id, asset_id]
+        return self._by_key[LedgerKind.CREDIT, account_id, asset_id]
 
     def system(self, kind: LedgerKind, asset_id: int) -> LockedAccount:
         """The locked ledger account of the house's own kind in an asset."""
-        return self._by_key[kind.value, None, asset_id]
+        return self._by_key[kind, None, asset_id]
 
     def moment(self, now: datetime) -> datetime:
         """When this transaction takes effect: `now`, or the last time of a locked account if that is later.
