@@ -23,6 +23,7 @@ from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, Market, make_market, make_user
+from tests.history.telling import lived_history
 from tradeplatform.common.invariants import READ_ONLY, check_all
 
 
@@ -53,6 +54,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
+    lived_history(market)
     return market
 
 
@@ -140,6 +142,11 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
         "UPDATE orders_order SET filled_notional = 60001 WHERE quote_quantity IS NOT NULL",
         [],
     ),
+    ("iQ3-points", "UPDATE history_positionpoint SET fees = fees + 1", []),
+    ("iQ3-live", "UPDATE history_liveposition SET executions = executions + 1", []),
+    ("iQ3-sum", "UPDATE history_liveposition SET cost = cost + 1", []),
+    ("iH1", "DELETE FROM history_externaltradeidentity", []),
+    ("iH2", "UPDATE history_positionpoint SET price = price + 1", []),
     ("iQ2", "UPDATE orders_fill SET quantity = quantity * 2 WHERE side = 'buy'", []),
     ("iQ2-orphans", "DELETE FROM orders_trade", []),
     ("iQ2-paid", "UPDATE accounts_transfer SET trade_id = NULL WHERE kind = 'trade_base'", []),

@@ -10,12 +10,14 @@ from django.db import DatabaseError, connection, models, transaction
 
 from accounts.models import FundingRequest, Role, Transfer
 from audit.models import ApprovalDecision, AuditRecord
+from history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
 from instruments.models import DatedQuote
 from orders.models import Event, Fill, OrderIdentity, Trade
 from orders.services.phases import halt_instrument
 from orders.services.quoting import quote_books
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, make_market, make_user
+from tests.history.telling import lived_history
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +31,11 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (FundingRequest, "fingerprint = ''"),
     (DatedQuote, "bid = bid / 2"),
     (ApprovalDecision, "approved = NOT approved"),
+    (ExternalTrade, "quantity = quantity + 1"),
+    (ExternalTradeIdentity, "fingerprint = ''"),
+    (RefusedTrade, "code = ''"),
+    (Correction, "quantity = quantity + 1"),
+    (FrozenPeriod, "until = until - interval '1 second'"),
 ]
 
 
@@ -44,6 +51,7 @@ def facts() -> None:
     halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
     market.drain()
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
+    lived_history(market)
 
 
 def rows(model: type[models.Model]) -> list[dict[str, Any]]:

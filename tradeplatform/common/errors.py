@@ -31,6 +31,9 @@ class Code(StrEnum):
     UNKNOWN_OPERATION = "unknown_operation"
     UNKNOWN_CHANNEL = "unknown_channel"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
+    INVALID_FILE = "invalid_file"
+    WRONG_COLUMNS = "wrong_columns"
+    FORMULA_CELL = "formula_cell"
     REASON_REQUIRED = "reason_required"
     NO_CHANGE = "no_change"
 
@@ -56,6 +59,8 @@ class Code(StrEnum):
     REQUEST_ID_CONFLICT = "request_id_conflict"
     APPROVAL_NOT_PENDING = "approval_not_pending"
     ALREADY_DECIDED = "already_decided"
+    EXTERNAL_ID_CONFLICT = "external_id_conflict"
+    ALREADY_FROZEN = "already_frozen"
     ORDER_NOT_OPEN = "order_not_open"
     AMEND_PENDING = "amend_pending"
     BELOW_EXECUTED = "below_executed"
@@ -115,6 +120,8 @@ _STATUS = {
     Code.REQUEST_ID_CONFLICT: HTTPStatus.CONFLICT,
     Code.APPROVAL_NOT_PENDING: HTTPStatus.CONFLICT,
     Code.ALREADY_DECIDED: HTTPStatus.CONFLICT,
+    Code.EXTERNAL_ID_CONFLICT: HTTPStatus.CONFLICT,
+    Code.ALREADY_FROZEN: HTTPStatus.CONFLICT,
     Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.AMEND_PENDING: HTTPStatus.CONFLICT,
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "risk",
     "liquidity",
     "orders",
+    "history",
     "tradeplatform",
 ]
 

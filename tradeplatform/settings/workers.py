@@ -63,6 +63,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 10.0},
     },
+    # Positions over time follow the books by what is committed, so a beat that ran late loses nothing.
+    "follow-books": {
+        "task": "history.follow_books",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
     "ensure-partitions": {
         "task": "django_partition.ensure_partitions",
         "schedule": crontab(minute="17"),
