@@ -10,7 +10,8 @@ _LOOK = frozenset(
         "orders.view_order", "orders.view_trade", "orders.view_fill", "orders.view_event",
         "orders.view_command", "orders.view_shard", "orders.view_book", "accounts.view_tradingaccount",
         "accounts.view_ledgeraccount", "accounts.view_transfer", "accounts.view_user",
-        "instruments.view_instrument", "instruments.view_asset",
+        "instruments.view_instrument", "instruments.view_asset", "instruments.view_quote",
+        "accounts.view_tradinggroup",
     }
 )  # fmt: skip
 
@@ -27,13 +28,15 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.RISK_MANAGER: _LOOK
     | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
-       "instruments.resume_instrument", "accounts.lock_tradingaccount"},
+       "instruments.resume_instrument", "instruments.set_quote", "accounts.lock_tradingaccount"},
     Role.COMPLIANCE_OFFICER: _LOOK | _OVERSEE | {"accounts.lock_tradingaccount"},
     Role.ADMIN: _LOOK
     | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
-       "instruments.add_asset", "instruments.change_asset", "accounts.deposit_tradingaccount",
+       "instruments.add_asset", "instruments.change_asset", "instruments.set_quote",
+       "accounts.add_tradinggroup", "accounts.change_tradinggroup", "accounts.close_tradingaccount",
+       "accounts.deposit_tradingaccount",
        "accounts.withdraw_tradingaccount", "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
        "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",

@@ -17,7 +17,15 @@ from typing import Any, TypedDict, Unpack
 
 from django.db.models import Max
 
-from accounts.models import LedgerAccount, LedgerKind, Role, TradingAccount, User, UserRole
+from accounts.models import (
+    LedgerAccount,
+    LedgerKind,
+    Role,
+    TradingAccount,
+    TradingGroup,
+    User,
+    UserRole,
+)
 from accounts.services.funding import deposit
 from audit.actor import Actor
 from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
@@ -123,6 +131,11 @@ def make_user(*roles: Role, password: str | None = None) -> User:
     user = User.objects.create_user(username=name, email=f"{name}@example.com", password=password)
     UserRole.objects.bulk_create([UserRole(user=user, role=role) for role in roles])
     return user
+
+
+def make_group(**changes: Any) -> TradingGroup:
+    """A trading group with these terms, otherwise those of an account without a group."""
+    return TradingGroup.objects.create(name=f"G{tag()}", **changes)
 
 
 def make_account(*, currency: Asset, user: User | None = None, **changes: Any) -> TradingAccount:

@@ -16,7 +16,7 @@ from tradeplatform.common.admin.editing import differences
 from tradeplatform.common.admin.fields import model_fields, text_field
 from tradeplatform.common.errors import Code, Refusal
 
-_OPENED = ("account_number", "currency", "type", "leverage", "max_leverage", "trade_group")
+_OPENED = ("account_number", "currency", "type", "group", "leverage", "max_leverage", "trade_group")
 _OpenFields = type("_OpenFields", (ReasonForm,), model_fields(TradingAccount, _OPENED))
 EditForm = type("EditForm", (ReasonForm,), model_fields(TradingAccount, people.ACCOUNT_FIELDS))
 
@@ -59,7 +59,7 @@ class OpenAccount(Button):
 
 
 class EditAccount(Button):
-    """Type, leverage, trade group, and whether it may trade at all."""
+    """Type, leverage and trade group."""
 
     name, label, icon = "edit", "Edit", "edit"
     permission = "accounts.change_tradingaccount"

@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.admin import account_buttons, ledger_panels, money
+from accounts.admin import account_buttons, ledger_panels, money, standing_buttons
 from accounts.admin import show as party
-from accounts.models import AccountType, TradingAccount
+from accounts.models import AccountType, TradingAccount, TradingGroup
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button
 from tradeplatform.common.admin.details import DetailMixin, PanelMaker
@@ -43,6 +43,16 @@ class StateFilter(ChoiceFilter):
         return queryset.filter(states[chosen])
 
 
+class GroupFilter(ChoiceFilter):
+    """On which terms."""
+
+    title, parameters, lookup = "group", ("group",), "group__name"
+
+    def lookups(self) -> list[tuple[str, str]]:
+        """The groups there are."""
+        return [(name, name) for name in TradingGroup.objects.order_by("name").values_list("name", flat=True)]
+
+
 class OwnerFilter(TextFilter):
     """Whose."""
 
@@ -62,7 +72,7 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
     search_hint = "Account number, such as ACC-000001"
     list_display = ("account_number", "owner", "states", "currency", "leverage_shown", "group", "opened")
     list_display_links = ("account_number",)
-    list_filter = (TypeFilter, StateFilter, OwnerFilter)
+    list_filter = (TypeFilter, StateFilter, GroupFilter, OwnerFilter)
     buttons: ClassVar[list[type[Button]]] = [
         money.Deposit,
         money.Withdraw,
@@ -70,13 +80,17 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
         account_buttons.EditAccount,
         account_buttons.LockAccount,
         account_buttons.UnlockAccount,
+        standing_buttons.ChangeGroup,
+        standing_buttons.ChangeMode,
+        standing_buttons.CloseAccount,
+        standing_buttons.ReopenAccount,
     ]
     list_buttons: ClassVar[list[type[Button]]] = [account_buttons.OpenAccount]
     more_panels: ClassVar[list[PanelMaker]] = []
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TradingAccount]:
         """With owner and currency."""
-        return TradingAccount.objects.select_related("user", "currency")
+        return TradingAccount.objects.select_related("user", "currency", "group")
 
     def search_rows(self, queryset: QuerySet[TradingAccount], term: str) -> QuerySet[TradingAccount]:
         """By number."""
@@ -136,6 +150,8 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
                 Fact("Number", show.mono(account.account_number)),
                 Fact("Owner", show.ref(account.user)),
                 Fact("Currency", show.ref(account.currency)),
+                Fact("Group", show.ref(account.group)),
+                Fact("Positions", account.get_position_mode_display()),
                 Fact("Leverage", f"{account.leverage} of at most {account.max_leverage}"),
                 Fact(
                     "Trade group",

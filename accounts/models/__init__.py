@@ -1,6 +1,14 @@
 """People, trading accounts and the ledger."""
 
 from accounts.models.account import AccountType, TradingAccount
+from accounts.models.group import (
+    Execution,
+    GroupInstrument,
+    LeverageRegime,
+    MarginMethod,
+    PositionMode,
+    TradingGroup,
+)
 from accounts.models.ledger import (
     CLIENTS,
     FundingRequest,
@@ -14,12 +22,18 @@ from accounts.models.user import KycStatus, Role, User, UserRole
 __all__ = [
     "CLIENTS",
     "AccountType",
+    "Execution",
     "FundingRequest",
+    "GroupInstrument",
     "KycStatus",
     "LedgerAccount",
     "LedgerKind",
+    "LeverageRegime",
+    "MarginMethod",
+    "PositionMode",
     "Role",
     "TradingAccount",
+    "TradingGroup",
     "Transfer",
     "TransferKind",
     "User",

@@ -12,7 +12,14 @@ from decimal import Decimal
 
 from django.contrib.auth.hashers import make_password
 
-from accounts.models import AccountType, FundingRequest, TradingAccount, User
+from accounts.models import (
+    AccountType,
+    FundingRequest,
+    PositionMode,
+    TradingAccount,
+    TradingGroup,
+    User,
+)
 from accounts.services.funding import deposit
 from audit.actor import Actor
 from instruments.models import Asset
@@ -21,7 +28,7 @@ from tradeplatform.common.db import fetch, require_transaction
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An account to open for a user, with what it starts with: (asset code, amount)."""
+    """An account to open for a user, in a group if named, with what it starts with: (asset code, amount)."""
 
     account_number: str
     username: str
@@ -30,6 +37,7 @@ class Opening:
     leverage: int
     max_leverage: int
     deposits: tuple[tuple[str, Decimal], ...]
+    group: str = ""
 
 
 def open_users(users: Sequence[User]) -> list[User]:
@@ -117,6 +125,7 @@ def _insert_accounts(openings: Sequence[Opening]) -> int:
     fresh = [opening for opening in openings if opening.account_number not in known]
     users = dict(User.objects.filter(username__in={o.username for o in fresh}).values_list("username", "id"))
     assets = dict(Asset.objects.filter(code__in={o.currency for o in fresh}).values_list("code", "id"))
+    groups = {group.name: group for group in TradingGroup.objects.filter(name__in={o.group for o in fresh})}
     created = TradingAccount.objects.bulk_create(
         TradingAccount(
             account_number=opening.account_number,
@@ -125,6 +134,8 @@ def _insert_accounts(openings: Sequence[Opening]) -> int:
             currency_id=assets[opening.currency],
             leverage=opening.leverage,
             max_leverage=opening.max_leverage,
+            group=groups[opening.group] if opening.group else None,
+            position_mode=groups[opening.group].position_mode if opening.group else PositionMode.NETTING,
         )
         for opening in fresh
     )

@@ -13,7 +13,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.models import TradingAccount, User
+from accounts.models import AccountType, TradingAccount, TradingGroup, User
 from accounts.services.authority import lock_user, require_authority
 from accounts.services.sessions import end_all_sessions
 from audit.actor import Actor
@@ -25,7 +25,8 @@ from tradeplatform.common.errors import Code, Refusal
 USER_FIELDS = (
     "first_name", "last_name", "email", "phone", "country_code", "kyc_status", "kyc_level", "is_verified",
 )  # fmt: skip
-ACCOUNT_FIELDS = ("type", "leverage", "max_leverage", "trade_group", "is_active")
+ACCOUNT_FIELDS = ("type", "leverage", "max_leverage", "trade_group")
+_OPENED = ("user", "currency", "group", "position_mode", *ACCOUNT_FIELDS)
 
 
 def create_user(
@@ -97,13 +98,18 @@ def set_password(*, user_id: int, password: str, actor: Actor, now: datetime, re
 
 
 def open_account(*, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str) -> TradingAccount:
-    """Open a trading account with no money on it. Raises Refusal: reason_required, invalid_field."""
+    """Open a trading account with no money on it, in its group's mode unless another is said.
+
+    Raises Refusal: reason_required, invalid_field.
+    """
     reason = require_reason(reason)
-    account = TradingAccount(**values)
+    group: TradingGroup | None = values.get("group")
+    mode = {"position_mode": group.position_mode} if group else {}
+    account = TradingAccount(**mode | dict(values))
     with transaction.atomic():
         validate(account)
         account.save(force_insert=True)
-        after = plain(account, ("user", "currency", *ACCOUNT_FIELDS))
+        after = plain(account, _OPENED)
         _record(account, "account.open", str(account), {}, after, actor=actor, now=now, reason=reason)
     return account
 
@@ -111,7 +117,7 @@ def open_account(*, values: Mapping[str, Any], actor: Actor, now: datetime, reas
 def change_account(
     *, account_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
 ) -> TradingAccount:
-    """Change type, leverage, trade group, or close the account to trading (`is_active`).
+    """Change type, leverage and trade group. Play money stays play money: demo is for life.
 
     Raises Refusal: reason_required, account_not_found, field_is_fixed, invalid_field, no_change.
     """
@@ -120,7 +126,10 @@ def change_account(
         account = TradingAccount.objects.select_for_update(no_key=True).filter(id=account_id).first()
         if account is None:
             raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
+        was = account.type
         before, after = apply_changes(account, changes, ACCOUNT_FIELDS)
+        if account.type != was and AccountType.DEMO in {account.type, was}:
+            raise Refusal(Code.FIELD_IS_FIXED, "A demo account stays one, and no other becomes one.")
         account.save(update_fields=list(after))
         _record(account, "account.change", str(account), before, after, actor=actor, now=now, reason=reason)
     return account

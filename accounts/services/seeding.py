@@ -13,10 +13,21 @@ from typing import NamedTuple
 
 from django.contrib.auth.hashers import make_password
 
-from accounts.models import AccountType, KycStatus, Role, User, UserRole
+from accounts.models import (
+    AccountType,
+    Execution,
+    KycStatus,
+    PositionMode,
+    Role,
+    TradingGroup,
+    User,
+    UserRole,
+)
 from accounts.permissions import STAFF_ROLES
 from accounts.services.opening import Opening, open_accounts, open_users
 from audit.actor import Actor
+from instruments.models import Asset
+from tradeplatform.common.db import require_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +70,15 @@ _PEOPLE = (
 # No account's leverage is above its own maximum: the usual maximum of 100 is raised where it must be.
 # The demo account can trade both ways in the USDT pairs at once: it has Tether, and coins to sell.
 _ACCOUNTS = (
-    Opening("ACC-000001", "trader1", AccountType.LIVE, "USD", 100, 100, (("USD", Decimal(10_000)),)),
-    Opening("ACC-000002", "trader2", AccountType.LIVE, "USD", 200, 200, (("USD", Decimal(25_000)),)),
-    Opening("ACC-000003", "trader1", AccountType.MARGIN, "USD", 50, 100, (("USD", Decimal(50_000)),)),
+    Opening(
+        "ACC-000001", "trader1", AccountType.LIVE, "USD", 100, 100, (("USD", Decimal(10_000)),), "Standard"
+    ),
+    Opening(
+        "ACC-000002", "trader2", AccountType.LIVE, "USD", 200, 200, (("USD", Decimal(25_000)),), "Premium"
+    ),
+    Opening(
+        "ACC-000003", "trader1", AccountType.MARGIN, "USD", 50, 100, (("USD", Decimal(50_000)),), "Standard"
+    ),
     Opening(
         "ACC-DEMO-001",
         "demo",
@@ -76,8 +93,50 @@ _ACCOUNTS = (
             ("ETH", Decimal(20)),
             ("SOL", Decimal(200)),
         ),
+        "Premium",
     ),
 )
+
+
+class _Terms(NamedTuple):
+    name: str
+    execution: Execution
+    markup_steps: int
+    dollars_per_contract: int
+    max_leverage: int
+
+
+# A price step of a currency pair is a tenth of a pip.
+_GROUPS = (
+    _Terms("Standard", Execution.B_BOOK, 5, 5, 100),
+    _Terms("Premium", Execution.A_BOOK, 2, 3, 500),
+    _Terms("VIP", Execution.A_BOOK, 0, 2, 1000),
+)
+
+
+def seed_groups() -> int:
+    """Create the trading groups that are missing; returns how many. An operator's changes stay.
+
+    Must run alone, inside a transaction, after the assets.
+    """
+    require_transaction()
+    known = set(TradingGroup.objects.values_list("name", flat=True))
+    dollar = Asset.objects.get(code="USD")
+    return len(
+        TradingGroup.objects.bulk_create(
+            TradingGroup(
+                name=terms.name,
+                execution=terms.execution,
+                markup_steps=terms.markup_steps,
+                commission_asset=dollar,
+                commission_per_contract=Decimal(terms.dollars_per_contract),
+                max_leverage=terms.max_leverage,
+                position_mode=PositionMode.HEDGING,
+            )
+            for terms in _GROUPS
+            if terms.name not in known
+        )
+    )
 
 
 def seed_people(*, actor: Actor, now: datetime) -> PeopleSeeded:

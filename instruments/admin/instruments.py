@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
+from instruments.scaling import short_text
 from instruments.services import editing
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -22,7 +26,7 @@ from tradeplatform.common.admin.editing import differences
 from tradeplatform.common.admin.fields import model_fields
 from tradeplatform.common.admin.filters import ChoiceFilter
 from tradeplatform.common.admin.lists import BackOfficeList
-from tradeplatform.common.admin.panels import Fact, Facts, Panel
+from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 
 _ALL = (*editing.INSTRUMENT_FIXED, *editing.INSTRUMENT_FIELDS)
 AddForm = type("AddForm", (ReasonForm,), model_fields(Instrument, _ALL))
@@ -93,6 +97,67 @@ class EditInstrument(Button):
         return Done(f"{obj.symbol} was changed. The next order is checked against the new limits.")
 
 
+class TiersForm(ReasonForm):
+    """A tier in each line."""
+
+    tiers = forms.CharField(
+        label="Tiers",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "placeholder": "1000000 0.02"}),
+        help_text="In each line: from which notional of the quote asset, and the rate (0.02 = 2 %).",
+    )
+
+    def clean_tiers(self) -> dict[Decimal, Decimal]:
+        """The rates by where they begin."""
+        pairs = [line.split() for line in str(self.cleaned_data["tiers"]).splitlines() if line.strip()]
+        try:
+            found = {Decimal(begin): Decimal(rate) for begin, rate in pairs}
+        except (ValueError, InvalidOperation):
+            raise forms.ValidationError("Two numbers in each line: notional and rate.") from None
+        if len(found) < len(pairs):
+            raise forms.ValidationError("Two tiers begin at the same notional.")
+        return found
+
+
+class SetMarginTiers(Button):
+    """More margin for large positions."""
+
+    name, label, icon = "tiers", "Margin tiers", "stairs"
+    permission = "instruments.change_instrument"
+    form_class = TiersForm
+    previews = True
+
+    def initial(self, obj: Instrument) -> Mapping[str, Any]:
+        """What they are now."""
+        return {"tiers": "\n".join(_tier_lines(_tiers(obj)))}
+
+    def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """All tiers, before and after."""
+        if not data:
+            return ()
+        before, after = (", ".join(_tier_lines(tiers)) for tiers in (_tiers(obj), data["tiers"]))
+        return [Effect("Tiers", before or "none", after or "none")]
+
+    def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
+        """Replace them."""
+        editing.set_margin_tiers(
+            instrument_id=obj.pk,
+            tiers=data["tiers"],
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+        )
+        return Done(f"{obj.symbol} has its new margin tiers: open positions need them from now on.")
+
+
+def _tiers(instrument: Instrument) -> dict[Decimal, Decimal]:
+    return dict(instrument.margin_tiers.values_list("from_notional", "rate"))
+
+
+def _tier_lines(tiers: Mapping[Decimal, Decimal]) -> list[str]:
+    return [f"{short_text(begin)} {short_text(rate)}" for begin, rate in sorted(tiers.items())]
+
+
 class StatusFilter(ChoiceFilter):
     """Whether it trades."""
 
@@ -131,7 +196,7 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
     )  # fmt: skip
     list_display_links = ("symbol",)
     list_filter = (StatusFilter, KindFilter, QuoteFilter)
-    buttons = [EditInstrument]
+    buttons = [EditInstrument, SetMarginTiers]
     list_buttons = [AddInstrument]
     more_panels: ClassVar[list[PanelMaker]] = []
 
@@ -186,6 +251,30 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
         """Its name and kind."""
         return f"{instrument.display_name}, {instrument.get_kind_display().lower()}"
 
+    def closing_panels(self, request: HttpRequest, instrument: Instrument) -> Iterable[Panel]:
+        """What leveraged positions in it need and cost."""
+        unit = instrument.quote.code
+        yield Facts(
+            "Leveraged positions",
+            [
+                Fact("Contract size", market.limit(instrument.contract_size, instrument.base.code)),
+                Fact("Max leverage", show.number(f"{instrument.max_leverage}x")),
+                Fact("Daily volatility", show.number(show.percent(instrument.daily_volatility))),
+                Fact("Swap long, a contract and night", market.limit(instrument.swap_long, unit)),
+                Fact("Swap short, a contract and night", market.limit(instrument.swap_short, unit)),
+                Fact("Counts three times", instrument.get_swap_triple_day_display()),
+            ],
+        )
+        yield Table(
+            "Margin tiers",
+            columns("#From notional", "#At least"),
+            [
+                [market.grouped(short_text(tier.from_notional)), show.percent(tier.rate)]
+                for tier in instrument.margin_tiers.order_by("from_notional")
+            ],
+            empty="None: leverage alone says how much margin is needed.",
+        )
+
     def panels(self, request: HttpRequest, instrument: Instrument) -> Iterable[Panel]:
         """Steps, limits and fees; what trades is added by the floor above."""
         base, quote = instrument.base, instrument.quote
@@ -219,8 +308,6 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
                 Fact("Min notional", market.limit(instrument.min_notional, quote.code)),
                 Fact("Max notional", market.limit(instrument.max_notional, quote.code)),
                 Fact("Max open orders", show.number(instrument.max_open_orders)),
-                Fact("Contract size", market.limit(instrument.contract_size)),
-                Fact("Max leverage", show.number(f"{instrument.max_leverage}x")),
                 Fact("Changed (UTC)", show.when(instrument.updated_at)),
             ],
             wide=True,

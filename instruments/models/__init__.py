@@ -1,7 +1,14 @@
 """Assets, instruments and their prices."""
 
 from instruments.models.asset import Asset
-from instruments.models.instrument import HaltPolicy, Instrument, InstrumentKind, InstrumentStatus
+from instruments.models.instrument import (
+    HaltPolicy,
+    Instrument,
+    InstrumentKind,
+    InstrumentStatus,
+    MarginTier,
+    Weekday,
+)
 from instruments.models.quote import DatedQuote, Quote
 
 __all__ = [
@@ -11,5 +18,7 @@ __all__ = [
     "Instrument",
     "InstrumentKind",
     "InstrumentStatus",
+    "MarginTier",
     "Quote",
+    "Weekday",
 ]

@@ -15,6 +15,8 @@ from tradeplatform.common.fields import PriceField, QuantityField, RateField
 
 # Half of what a 64-bit integer holds: the edge of the band above a price must still fit.
 _MOST_STEPS = Decimal(2**62)
+# Of a contract for a night; what NaN is above.
+_MOST_SWAP = Decimal(10) ** 12
 
 
 class InstrumentKind(models.TextChoices):
@@ -39,6 +41,18 @@ class InstrumentStatus(models.TextChoices):
     HALTED = "halted", "Halted"
     MAINTENANCE = "maintenance", "Maintenance"
     DELISTED = "delisted", "Delisted"
+
+
+class Weekday(models.IntegerChoices):
+    """Days as datetime.date.weekday counts them."""
+
+    MONDAY = 0, "Monday"
+    TUESDAY = 1, "Tuesday"
+    WEDNESDAY = 2, "Wednesday"
+    THURSDAY = 3, "Thursday"
+    FRIDAY = 4, "Friday"
+    SATURDAY = 5, "Saturday"
+    SUNDAY = 6, "Sunday"
 
 
 class HaltPolicy(models.TextChoices):
@@ -93,6 +107,17 @@ class Instrument(models.Model):
     taker_fee = RateField(default=Decimal("0.0010"))
     contract_size = QuantityField(default=Decimal(1))
     max_leverage = models.PositiveSmallIntegerField(default=1)
+    daily_volatility = RateField(
+        default=Decimal("0.02"), help_text="Standard deviation of a day's return: 0.02 = 2 %."
+    )
+    swap_long = PriceField(
+        default=Decimal(0),
+        help_text="Units of the quote asset for each contract held long over night; below zero is a charge.",
+    )
+    swap_short = PriceField(default=Decimal(0), help_text="The same for short.")
+    swap_triple_day = models.PositiveSmallIntegerField(
+        choices=Weekday, default=Weekday.WEDNESDAY, help_text="The night that counts for the weekend too."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -122,6 +147,25 @@ class Instrument(models.Model):
                 condition=Q(price_band__gt=0, price_band__lt=1), name="instrument_band_range"
             ),
             models.CheckConstraint(condition=~Q(base=F("quote")), name="instrument_assets_differ"),
+            models.CheckConstraint(
+                condition=Q(
+                    contract_size__gt=0,
+                    max_leverage__gte=1,
+                    daily_volatility__gte=0,
+                    daily_volatility__lt=1,
+                    swap_triple_day__in=Weekday.values,
+                ),
+                name="instrument_margin_terms",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    swap_long__gt=-_MOST_SWAP,
+                    swap_long__lt=_MOST_SWAP,
+                    swap_short__gt=-_MOST_SWAP,
+                    swap_short__lt=_MOST_SWAP,
+                ),
+                name="instrument_swap_range",
+            ),
             models.CheckConstraint(
                 condition=Q(reference_price__gte=0), name="instrument_reference_not_negative"
             ),
@@ -155,3 +199,25 @@ class Instrument(models.Model):
                 raise ValidationError({name: f"must be a multiple of the tick size {self.tick_size:f}"})
             if value and self.tick_size and value >= self.tick_size * _MOST_STEPS:
                 raise ValidationError({name: "is more ticks than the engine can count"})
+
+
+class MarginTier(models.Model):
+    """From this notional of an account's positions on, each unit of it needs at least this rate of margin."""
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="margin_tiers")
+    from_notional = QuantityField(help_text="Units of the quote asset.")
+    rate = RateField(help_text="Share of the whole notional: 0.05 = 5 %.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "from_notional"], name="margin_tier_once"),
+            models.CheckConstraint(
+                condition=Q(
+                    from_notional__gte=0, from_notional__lt=Decimal(10) ** 20, rate__gt=0, rate__lte=1
+                ),
+                name="margin_tier_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id}: from {self.from_notional:f} {self.rate:f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -11,7 +12,8 @@ from django.db import transaction
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
-from instruments.models import Asset, Instrument
+from instruments.models import Asset, Instrument, MarginTier
+from instruments.scaling import short_text
 from tradeplatform.common.changes import apply_changes, plain, validate
 from tradeplatform.common.errors import Code, Refusal
 
@@ -20,7 +22,8 @@ from tradeplatform.common.errors import Code, Refusal
 INSTRUMENT_FIELDS = (
     "display_name", "halt_policy", "min_price", "max_price", "min_quantity", "max_quantity", "min_notional",
     "max_notional", "price_band", "reference_price", "max_open_orders", "maker_fee", "taker_fee",
-    "contract_size", "max_leverage", "auction_seconds", "day_ends_at",
+    "contract_size", "max_leverage", "daily_volatility", "swap_long", "swap_short", "swap_triple_day",
+    "auction_seconds", "day_ends_at",
 )  # fmt: skip
 INSTRUMENT_FIXED = ("symbol", "kind", "base", "quote", "tick_size", "lot_size")
 ASSET_FIELDS = ("name", "is_active")
@@ -55,6 +58,53 @@ def create_instrument(*, values: Mapping[str, Any], actor: Actor, now: datetime,
     return _create(Instrument(**values), "symbol", actor=actor, now=now, reason=reason)
 
 
+def set_margin_tiers(
+    *,
+    instrument_id: int,
+    tiers: Mapping[Decimal, Decimal],
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> Instrument:
+    """Replace an instrument's margin tiers: rates by the notional they begin at, rising with it.
+
+    Raises Refusal: reason_required, unknown_symbol, invalid_number, no_change.
+    """
+    reason = require_reason(reason)
+    finite = all(number.is_finite() for tier in tiers.items() for number in tier)
+    ordered = sorted(tiers.items()) if finite else []
+    rates = [Decimal(0), *(rate for _begin, rate in ordered)]
+    if not finite or any(begin < 0 for begin in tiers) or rates != sorted(set(rates)) or rates[-1] > 1:
+        raise Refusal(
+            Code.INVALID_NUMBER,
+            "A tier begins at 0 or above, and its rate is above the one before and at most 1.",
+            field="tiers",
+        )
+    with transaction.atomic():
+        instrument = Instrument.objects.select_for_update(no_key=True).filter(id=instrument_id).first()
+        if instrument is None:
+            raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument.", instrument=instrument_id)
+        stored = instrument.margin_tiers.order_by("from_notional")
+        before = dict(stored.values_list("from_notional", "rate"))
+        if before == dict(ordered):
+            raise Refusal(Code.NO_CHANGE, "Nothing is different: there is nothing to save.")
+        stored.delete()
+        MarginTier.objects.bulk_create(
+            MarginTier(instrument=instrument, from_notional=begin, rate=rate) for begin, rate in ordered
+        )
+        _record(
+            instrument,
+            "margin_tiers",
+            instrument.symbol,
+            {"tiers": _texts(before)},
+            {"tiers": _texts(tiers)},
+            actor=actor,
+            now=now,
+            reason=reason,
+        )
+    return instrument
+
+
 def change_asset(
     *, asset_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
 ) -> Asset:
@@ -76,6 +126,10 @@ def change_asset(
 def create_asset(*, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str) -> Asset:
     """Add an asset. Raises Refusal: reason_required, invalid_field."""
     return _create(Asset(**values), "code", actor=actor, now=now, reason=reason)
+
+
+def _texts(tiers: Mapping[Decimal, Decimal]) -> dict[str, str]:
+    return {short_text(begin): short_text(rate) for begin, rate in sorted(tiers.items())}
 
 
 def _create(row: _Row, label: str, *, actor: Actor, now: datetime, reason: str) -> _Row:

@@ -8,9 +8,12 @@ whole number of the quote asset's smallest unit, which keeps every notional exac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from instruments.models import Asset, Instrument, InstrumentKind
+from instruments.scaling import quotient
+from instruments.services.pricing import NewQuote, record_quotes
 from tradeplatform.common.db import require_transaction
 
 DECIMALS = 8
@@ -78,6 +81,15 @@ PRICE_BAND = Decimal("0.10")
 MAKER_FEE = Decimal("0.0005")
 TAKER_FEE = Decimal("0.0010")
 
+# Standard deviation of a day's return, by kind; what holding over night costs in a year, long and short.
+_VOLATILITY = {
+    InstrumentKind.FOREX: Decimal("0.006"),
+    InstrumentKind.CRYPTO: Decimal("0.04"),
+    InstrumentKind.COMMODITY: Decimal("0.012"),
+    InstrumentKind.INDEX: Decimal("0.012"),
+}
+_SWAP_LONG, _SWAP_SHORT, _NIGHTS = Decimal("-0.04"), Decimal("-0.02"), Decimal(360)
+
 
 def seed_assets() -> int:
     """Create the assets that are missing; returns how many. Existing rows are left as they are."""
@@ -101,10 +113,11 @@ def _instrument(row: str, assets: Mapping[str, Asset], min_notional: Decimal = D
     symbol, kind, base, quote, tick, lot, least, greatest, contract, leverage, reference, name = row.split(
         maxsplit=11
     )
+    kind_of, worth = InstrumentKind(kind), Decimal(reference) * Decimal(contract)
     return Instrument(
         symbol=symbol,
         display_name=name,
-        kind=InstrumentKind(kind),
+        kind=kind_of,
         base=assets[base],
         quote=assets[quote],
         tick_size=Decimal(tick),
@@ -118,7 +131,23 @@ def _instrument(row: str, assets: Mapping[str, Asset], min_notional: Decimal = D
         taker_fee=TAKER_FEE,
         contract_size=Decimal(contract),
         max_leverage=int(leverage),
+        daily_volatility=_VOLATILITY[kind_of],
+        swap_long=quotient(worth * _SWAP_LONG, _NIGHTS, 2),
+        swap_short=quotient(worth * _SWAP_SHORT, _NIGHTS, 2),
     )
+
+
+def seed_quotes(*, now: datetime) -> int:
+    """Quote the instruments that nobody has quoted at their reference prices; returns how many.
+
+    Something to value by from the first minute. Nobody deals at it: for that it is too old a minute later.
+    """
+    unquoted = Instrument.objects.filter(price__isnull=True, reference_price__gt=0).order_by("id")
+    quotes = [
+        NewQuote(number, price, price, now, "seed")
+        for number, price in unquoted.values_list("id", "reference_price")
+    ]
+    return record_quotes(quotes, now=now)
 
 
 def create_missing_assets(wanted: Iterable[Asset]) -> int:

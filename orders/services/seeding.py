@@ -8,13 +8,13 @@ from pathlib import Path
 
 from django.db import transaction
 
-from accounts.models import TradingAccount, User, UserRole
-from accounts.services.seeding import Login, PeopleSeeded, remember_logins, seed_people
+from accounts.models import TradingAccount, TradingGroup, User, UserRole
+from accounts.services.seeding import Login, PeopleSeeded, remember_logins, seed_groups, seed_people
 from audit.actor import Actor
 from audit.services.recording import record
-from instruments.models import Asset, Instrument
+from instruments.models import Asset, Instrument, Quote
 from instruments.selectors import rules_by_id
-from instruments.services.seeding import seed_assets, seed_instruments
+from instruments.services.seeding import seed_assets, seed_instruments, seed_quotes
 from orders.models import Book, Shard
 from orders.services.book_refs import books_for
 from tradeplatform.common.db import run_alone
@@ -31,6 +31,8 @@ class Counts:
     assets: int = 0
     instruments: int = 0
     books: int = 0
+    groups: int = 0
+    quotes: int = 0
     users: int = 0
     roles: int = 0
     accounts: int = 0
@@ -49,18 +51,22 @@ class Seeded:
 def seed(*, now: datetime, logins_file: Path, with_people: bool, dry_run: bool = False) -> Seeded:
     """Add what is missing; running it again adds nothing and changes nothing that an operator has changed.
 
-    Without `with_people` there are no users, accounts or money: what a real venue starts with.
+    Without `with_people` there are no users, accounts or money, and no made-up quotes: what a real venue
+    starts with.
     A dry run does it all and takes it back.
     """
     with transaction.atomic():
         run_alone("seed")
         shards, assets, instruments, books = _seed_market()
+        groups, quotes = seed_groups(), seed_quotes(now=now) if with_people else 0
         people = seed_people(actor=ACTOR, now=now) if with_people else PeopleSeeded([], 0, 0, 0)
         added = Counts(
             shards=shards,
             assets=assets,
             instruments=instruments,
             books=books,
+            groups=groups,
+            quotes=quotes,
             users=len(people.logins),
             roles=people.roles,
             accounts=people.accounts,
@@ -108,6 +114,8 @@ def _total() -> Counts:
         assets=Asset.objects.count(),
         instruments=Instrument.objects.count(),
         books=Book.objects.count(),
+        groups=TradingGroup.objects.count(),
+        quotes=Quote.objects.count(),
         users=User.objects.count(),
         roles=UserRole.objects.count(),
         accounts=TradingAccount.objects.count(),

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts.models import Role, TradingAccount, User
 from accounts.services.roles import grant_role
+from orders.services.quoting import quote_books
 from tests.audit.naming import add_naming_policy, ask_for
-from tests.factories import ACTOR, NOW, Market, fund, make_market, make_user
+from tests.factories import ACTOR, NOW, Market, fund, make_group, make_market, make_user
 
 SignIn = Callable[..., Client]
 
@@ -77,6 +78,8 @@ class Lived:
             "instruments.asset": instrument.base_id,
             "accounts.user": self.buyer.user_id,
             "accounts.tradingaccount": self.buyer.pk,
+            "accounts.tradinggroup": self.buyer.group_id,
+            "instruments.quote": instrument.pk,
         } | {model._meta.label_lower: pk for model, pk in newest.items()}
 
 
@@ -84,7 +87,7 @@ class Lived:
 def lived(db: None) -> Lived:
     """Sell 2 at 50000, buy 0.5 of it; a bid of 1 rests at 49000, another was amended and cancelled."""
     market = make_market()
-    seller, buyer = market.trader(), market.trader()
+    seller, buyer = market.trader(), market.trader(group=make_group())
     part_filled = market.sell(seller, 2, 50000, client_order_id="sell-2")
     market.buy(buyer, "0.5", 50000, client_order_id="take-half")
     resting = market.buy(buyer, 1, 49000, client_order_id="wait")
@@ -96,6 +99,7 @@ def lived(db: None) -> Lived:
     market.drain()
     add_naming_policy()
     ask_for(market.instrument.base, make_user(Role.ADMIN), now=timezone.now())
+    quote_books(now=NOW)
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 
 

@@ -14,10 +14,18 @@ from django.core.management import call_command
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.models import FundingRequest, LedgerAccount, TradingAccount, Transfer, User, UserRole
+from accounts.models import (
+    FundingRequest,
+    LedgerAccount,
+    TradingAccount,
+    TradingGroup,
+    Transfer,
+    User,
+    UserRole,
+)
 from accounts.services.seeding import read_logins
 from audit.models import AuditRecord
-from instruments.models import Asset, Instrument
+from instruments.models import Asset, Instrument, Quote
 from orders.models import Book, Shard
 from orders.services.seeding import Seeded, seed
 
@@ -85,14 +93,14 @@ class TestFirstRun:
 
     def test_accounts_have_their_leverage_and_money(self, seeded: Seeded) -> None:
         accounts = TradingAccount.objects.order_by("account_number").values_list(
-            "account_number", "user__username", "type", "leverage", "max_leverage"
+            "account_number", "user__username", "type", "leverage", "max_leverage", "group__name"
         )
 
         assert list(accounts) == [
-            ("ACC-000001", "trader1", "live", 100, 100),
-            ("ACC-000002", "trader2", "live", 200, 200),
-            ("ACC-000003", "trader1", "margin", 50, 100),
-            ("ACC-DEMO-001", "demo", "demo", 500, 500),
+            ("ACC-000001", "trader1", "live", 100, 100, "Standard"),
+            ("ACC-000002", "trader2", "live", 200, 200, "Premium"),
+            ("ACC-000003", "trader1", "margin", 50, 100, "Standard"),
+            ("ACC-DEMO-001", "demo", "demo", 500, 500, "Premium"),
         ]
         assert balances() == [
             ("ACC-000001", "USD", Decimal(10_000)),
@@ -109,6 +117,17 @@ class TestFirstRun:
             .annotate(total=Sum("balance"))
             .values_list("total", flat=True)
         ) == {Decimal(0)}
+
+    def test_groups_have_their_terms(self, seeded: Seeded) -> None:
+        groups = TradingGroup.objects.order_by("max_leverage").values_list(
+            "name", "execution", "markup_steps", "commission_per_contract", "max_leverage", "position_mode"
+        )
+
+        assert list(groups) == [
+            ("Standard", "b_book", 5, Decimal(5), 100, "hedging"),
+            ("Premium", "a_book", 2, Decimal(3), 500, "hedging"),
+            ("VIP", "a_book", 0, Decimal(2), 1000, "hedging"),
+        ]
 
     def test_every_listed_instrument_has_a_book_on_one_of_two_shards(self, seeded: Seeded) -> None:
         assert set(Instrument.objects.values_list("symbol", flat=True)) == LISTED
@@ -169,6 +188,8 @@ class TestSecondRun:
             "assets": 23,
             "instruments": 25,
             "books": 25,
+            "groups": 3,
+            "quotes": 25,
             "users": 4,
             "roles": 5,
             "accounts": 4,
@@ -208,8 +229,8 @@ class TestSecondRun:
         report = run()
 
         assert report["added"] == {
-            "shards": 0, "assets": 0, "instruments": 0, "books": 0, "users": 0, "roles": 0, "accounts": 1,
-            "deposits": 0,
+            "shards": 0, "assets": 0, "instruments": 0, "books": 0, "groups": 0, "quotes": 0, "users": 0,
+            "roles": 0, "accounts": 1, "deposits": 0,
         }  # fmt: skip
 
 
@@ -221,8 +242,8 @@ class TestDryRun:
         report = run(dry_run=True)
 
         assert report["added"] == {
-            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "users": 4, "roles": 5, "accounts": 4,
-            "deposits": 8,
+            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "quotes": 25, "users": 4,
+            "roles": 5, "accounts": 4, "deposits": 8,
         }  # fmt: skip
         assert counts() == before
         assert list(var_dir.iterdir()) == []
@@ -236,3 +257,4 @@ def test_without_people_there_is_a_market_and_no_money(var_dir: Path) -> None:
 
     assert (seeded.total.instruments, seeded.total.books) == (25, 25)
     assert (User.objects.count(), LedgerAccount.objects.count(), path.exists()) == (0, 0, False)
+    assert (TradingGroup.objects.count(), Quote.objects.count()) == (3, 0)

@@ -25,6 +25,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
             ("Trades", "handshake", "orders.view_trade", "orders_trade_changelist"),
             ("Fills", "join_inner", "orders.view_fill", "orders_fill_changelist"),
             ("Instruments", "tune", "instruments.view_instrument", "instruments_instrument_changelist"),
+            ("Quotes", "currency_exchange", "instruments.view_quote", "instruments_quote_changelist"),
             ("Assets", "toll", "instruments.view_asset", "instruments_asset_changelist"),
         ),
     ),
@@ -33,6 +34,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         (
             ("Trading accounts", "account_balance_wallet", "accounts.view_tradingaccount",
              "accounts_tradingaccount_changelist"),
+            ("Groups", "workspaces", "accounts.view_tradinggroup", "accounts_tradinggroup_changelist"),
             ("Ledger accounts", "account_balance", "accounts.view_ledgeraccount",
              "accounts_ledgeraccount_changelist"),
             ("Transfers", "sync_alt", "accounts.view_transfer", "accounts_transfer_changelist"),

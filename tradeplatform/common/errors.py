@@ -77,6 +77,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     NO_RATE = "no_rate"
     CORRECTION_TOO_LARGE = "correction_too_large"
+    ACCOUNT_IN_USE = "account_in_use"
     FIELD_IS_FIXED = "field_is_fixed"
 
     # An instrument's filters.
@@ -137,6 +138,7 @@ _STATUS = {
     Code.REDUCE_ONLY: HTTPStatus.CONFLICT,
     Code.NO_RATE: HTTPStatus.CONFLICT,
     Code.CORRECTION_TOO_LARGE: HTTPStatus.CONFLICT,
+    Code.ACCOUNT_IN_USE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
