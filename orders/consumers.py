@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,8 +13,13 @@ from channels.exceptions import StopConsumer
 from orders.feed.flow import flow_of
 from orders.feed.hub import hub
 from orders.feed.outlet import Outlet
+from orders.feed.protocol import STOPPING
 from orders.feed.session import Session
+from orders.feed.stopping import cancel_when_stopped
 from tradeplatform.common.correlation import bind
+
+# Well within what a supervisor grants a process that was asked to stop.
+_GOODBYE_SECONDS = 2.0
 
 logger = structlog.get_logger(__name__)
 
@@ -29,11 +35,23 @@ class FeedConsumer(AsyncConsumer):
         self._outlet = outlet
         self._tasks: list[asyncio.Task[None]] = []
         try:
+            cancel_when_stopped()
             await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            await self._say_goodbye(receive)
+            raise
         finally:
             self._session.end()
             for task in self._tasks:
                 task.cancel()
+
+    async def _say_goodbye(self, receive: Any) -> None:
+        """Tell the socket that the server stops, and give it a moment to hear so."""
+        self._outlet.close(STOPPING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                while (await receive())["type"] != "websocket.disconnect":
+                    pass
 
     async def dispatch(self, message: Any) -> None:
         """Hand a message to its method. Channels would ask a thread about old connections before each."""

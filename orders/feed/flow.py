@@ -97,6 +97,14 @@ class DaphneFlow(Flow):
         """Give the transport a message."""
         self._put(text)
 
+    async def close(self, text: str, *, code: int, reason: str) -> None:
+        """Give the transport a last message and a close frame."""
+        self._put(text)
+        if self._protocol.state == WebSocketProtocol.STATE_OPEN:
+            # Daphne's own way takes no code below 3000, though some are a server's to send (1012, 1013), and
+            # forgets the reason.
+            self._protocol.sendCloseFrame(code=code, reasonUtf8=reason.encode())
+
     async def opened(self) -> None:
         """Return once the transport takes bytes."""
         await self._open.wait()

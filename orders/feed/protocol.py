@@ -48,6 +48,7 @@ class CloseCode(IntEnum):
     """WebSocket close codes; 4xxx are ours."""
 
     TOO_LARGE = 1009
+    RESTART = 1012
     TRY_LATER = 1013
     BAD_MESSAGES = 4400
     UNAUTHORISED = 4401
@@ -69,6 +70,9 @@ TOO_LARGE = Closing(
     CloseCode.TOO_LARGE, "message_too_large", f"A message may have {MAX_MESSAGE_BYTES} bytes at most."
 )
 TOO_MANY_SOCKETS = Closing(CloseCode.TRY_LATER, "too_many_sockets", "This server is full: try again later.")
+STOPPING = Closing(
+    CloseCode.RESTART, "server_stopping", "This server is stopping: connect again in a moment."
+)
 TOO_MANY_ERRORS = Closing(CloseCode.BAD_MESSAGES, "too_many_errors", "Too many messages were refused.")
 TOO_MANY_MESSAGES = Closing(
     CloseCode.TOO_MANY_MESSAGES, "too_many_messages", f"Send at most {MESSAGES_PER_SECOND} messages a second."

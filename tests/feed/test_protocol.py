@@ -155,5 +155,6 @@ def test_close_codes_are_the_documented_ones() -> None:
         (4408, "too_slow"),
         (4429, "too_many_messages"),
         (1009, "message_too_large"),
+        (1012, "server_stopping"),
         (1013, "too_many_sockets"),
     }

@@ -312,3 +312,14 @@ def test_a_stopped_server_leaves_no_connection_behind(serve: Callable[..., Feed]
         assert subscriptions() == 1
     eventually(lambda: subscriptions() == 0)
     fund(market.trader(), market.instrument.base, 1)
+
+
+def test_a_server_that_is_told_to_stop_says_so(serve: Callable[..., Feed], market: Market) -> None:
+    feed = serve()
+    with feed.socket() as follower, feed.socket() as idle, feed.stubborn_socket():
+        follower.ask("subscribed", op="subscribe", channel="book", symbol=market.symbol)
+        feed.process.terminate()
+        assert follower.hear_close() == (1012, "server_stopping")
+        assert idle.hear_close() == (1012, "server_stopping")
+        # The third reads nothing, not even its close, and keeps nobody waiting for long.
+        feed.process.wait(timeout=8)
