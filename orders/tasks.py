@@ -27,7 +27,12 @@ def drain_shard(*, shard_id: int, **_extra: Any) -> None:
 @shared_task(name="orders.sweep_waiting_shards")
 def sweep_waiting_shards(**_extra: Any) -> None:
     """Wake the shards whose wake-up was lost."""
-    wake(waiting_shards(now=timezone.now(), longer_than=_WAITED_TOO_LONG))
+    wake_shards_waiting(longer_than=_WAITED_TOO_LONG)
+
+
+def wake_shards_waiting(*, longer_than: timedelta) -> None:
+    """Wake the shards on which a command has waited longer than this."""
+    wake(waiting_shards(now=timezone.now(), longer_than=longer_than))
 
 
 @shared_task(name="orders.expire_due")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,11 @@ def _say_ready(**_: Any) -> None:
     file = os.environ.get("TRADEPLATFORM_READY_FILE")
     if file:
         Path(file).touch()
+
+
+@worker_ready.connect
+def _wake_what_waited(**_: Any) -> None:
+    """What was written while no worker ran waits no longer: beat, which starts last, takes seconds to load."""
+    from orders.tasks import wake_shards_waiting  # noqa: PLC0415 - the apps are not loaded when this module is
+
+    wake_shards_waiting(longer_than=timedelta(0))

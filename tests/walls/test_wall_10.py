@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from celery import current_app
+from celery.signals import worker_ready
 from django.conf import settings
 from django.utils import timezone
 from redis import Redis
@@ -87,6 +88,15 @@ def test_wall_10_a_lost_wake_up_is_made_up_for_by_the_sweep(
     assert messages(market) == 1
     drain_shard(shard_id=market.shard.id)
     assert stored(order_id).status == "open"
+
+
+def test_wall_10_a_worker_that_starts_wakes_what_waited(market: Market) -> None:
+    sell(market)
+    forget(market)
+
+    worker_ready.send(sender=None)
+
+    assert messages(market) == 1
 
 
 def age(market: Market) -> None:
