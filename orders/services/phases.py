@@ -141,7 +141,7 @@ def end_auction(*, symbol: str, actor: Actor, now: datetime, reason: str) -> int
 
 
 def end_due_auctions(*, now: datetime) -> int:
-    """Open the instruments whose auction's time has come; returns how many. May be called at any time.
+    """Ask to open the instruments whose auction's time has come; returns how many. Callable at any time.
 
     What an operator has asked for meanwhile stands, and two calls at once open once.
     """

@@ -23,7 +23,7 @@ def clock() -> str:
 
 
 def test_with_nothing_due_it_asks_nothing() -> None:
-    assert clock() == "books with expired orders: 0, auctions ended: 0"
+    assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0"
     assert not Command.objects.exists()
 
 
@@ -40,8 +40,8 @@ def test_ends_what_is_due_once() -> None:
     )
     market.drain(now=now - timedelta(seconds=2))
 
-    assert clock() == "books with expired orders: 1, auctions ended: 1"
-    assert clock() == "books with expired orders: 0, auctions ended: 0"
+    assert clock() == "books asked to end expired orders: 1, auctions asked to end: 1"
+    assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0"
     market.drain()
 
     assert stored(order).status == "expired"

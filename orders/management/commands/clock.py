@@ -20,4 +20,4 @@ class Command(BaseCommand):
         """Ask, and say of how many."""
         now = timezone.now()
         books, auctions = len(expire_due(now=now)), end_due_auctions(now=now)
-        self.stdout.write(f"books with expired orders: {books}, auctions ended: {auctions}")
+        self.stdout.write(f"books asked to end expired orders: {books}, auctions asked to end: {auctions}")
