@@ -16,7 +16,10 @@ from enum import StrEnum
 from typing import TypeVar
 
 import structlog
+from celery import current_app
 from django.db import InterfaceError, OperationalError, connection
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 from audit.actor import Actor
 from orders.models import Source
@@ -33,6 +36,8 @@ BACKLOG = 4_000
 _POLL_SECONDS = 0.01
 _PATIENCE_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 2.0
+_PING_SECONDS = 5.0
+_REMEDY = "start the platform, or drain here with --drain inline."
 
 
 class Drain(StrEnum):
@@ -43,7 +48,17 @@ class Drain(StrEnum):
 
 
 class NobodyDrainsError(Exception):
-    """The backlog has not moved for a minute."""
+    """No worker answers, or the backlog has not moved for a minute."""
+
+
+def require_workers() -> None:
+    """Raise NobodyDrainsError unless some worker of the platform answers within a few seconds."""
+    try:
+        answers = current_app.control.ping(timeout=_PING_SECONDS, limit=1)
+    except (KombuError, RedisError, OSError):
+        answers = []
+    if not answers:
+        raise NobodyDrainsError("No worker answers: " + _REMEDY)
 
 
 @dataclass(slots=True)
@@ -111,10 +126,7 @@ class Sender:
             if pending != last:
                 last, moved = pending, now
             elif now - moved > _PATIENCE_SECONDS:
-                msg = (
-                    f"{pending} commands wait on shard {shard_id} and nobody applies them: "
-                    "start the platform, or drain here with --drain inline."
-                )
+                msg = f"{pending} commands wait on shard {shard_id} and nobody applies them: {_REMEDY}"
                 raise NobodyDrainsError(msg)
             # A wake-up may be lost, and the sweep need not be running.
             wake([shard_id])

@@ -203,3 +203,11 @@ def test_told_to_stop_it_stops(seeded: Seeded) -> None:
 
     assert 20 < tally.orders < 40
     assert Order.objects.count() == tally.orders
+
+
+def test_without_workers_it_says_so_at_once_and_sends_nothing(seeded: Seeded) -> None:
+    with pytest.raises(CommandError, match=r"No worker answers: start the platform, or .*--drain inline"):
+        call_command("simulate", orders=5, stdout=io.StringIO())
+
+    assert not Order.objects.exists()
+    assert not User.objects.filter(username__startswith="sim-").exists()

@@ -20,7 +20,7 @@ from liquidity.participants.desk import open_desk
 from liquidity.participants.simulating import Simulation, Tally
 from orders.models import Source
 from orders.services.drain import ShardStopped
-from orders.services.sending import Drain, NobodyDrainsError, Sender
+from orders.services.sending import Drain, NobodyDrainsError, Sender, require_workers
 from tradeplatform.common.console import output, progress
 from tradeplatform.common.errors import Refusal
 
@@ -63,6 +63,8 @@ class Command(BaseCommand):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
         try:
+            if options["drain"] == Drain.WORKER and not forever:
+                require_workers()
             desk = open_desk(symbols=options["symbols"], actor=_ACTOR, now=timezone.now())
             simulation = Simulation(
                 desk=desk,
