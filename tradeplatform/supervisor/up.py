@@ -220,7 +220,10 @@ def _refuse_taken_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             reason = error.strerror
-            msg = f"Port {port} on {host} cannot be had ({reason}): choose --http-port and --ws-port."
+            msg = (
+                f"Port {port} on {host} cannot be had ({reason}): "
+                "set TRADEPLATFORM_HTTP_PORT and TRADEPLATFORM_WS_PORT to free ones."
+            )
             raise ConfigurationError(msg) from None
 
 

@@ -177,7 +177,7 @@ def test_a_taken_port_is_refused_with_a_sentence(run: Run) -> None:
         refused = run.ask(f"--http-port={run.http}", f"--ws-port={run.ws}")
     assert refused.returncode == 1
     assert f"Port {run.http} on 127.0.0.1 cannot be had" in refused.stdout
-    assert "choose --http-port and --ws-port" in refused.stdout
+    assert "TRADEPLATFORM_HTTP_PORT" in refused.stdout
     assert run.processes() == []
 
 
