@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tradeengine.codec import EventFlag
+
 from instruments.scaling import book_checksum, text
 from instruments.selectors import Rules
 from orders.indicative import Indicative
@@ -33,6 +35,8 @@ _EXPLAINED = frozenset(
         EventKind.REDUCED,
     }
 )
+# The kinds whose flags may say that the order is parked.
+_PARKING = frozenset({EventKind.ACCEPTED, EventKind.ACTIVATED})
 
 
 def order_json(order: Order | OrderState, rules: Rules) -> dict[str, Any]:
@@ -214,8 +218,15 @@ def candle_json(candle: Candle, rules: Rules) -> dict[str, Any]:
     }
 
 
-def event_json(event: Event, order_id: int, rules: Rules) -> dict[str, Any]:
-    """An event as the owner of `order_id` sees it; the other side of a trade is nobody's business."""
+def event_json(event: Event, order_id: int, rules: Rules, *, trigger_ticks: int = 0) -> dict[str, Any]:
+    """An event as the owner of `order_id` sees it; the other side of a trade is nobody's business.
+
+    `trigger_ticks` is the trigger price that the order came with, 0 for one without.
+    """
+    if event.kind == EventKind.TRAILED:
+        trigger_ticks = event.price_ticks
+    elif event.kind != EventKind.ACCEPTED:
+        trigger_ticks = 0
     trade, taker = event.kind == EventKind.TRADE, event.order_id == order_id
     liquidity = Liquidity.TAKER if taker else Liquidity.MAKER
     return {
@@ -224,7 +235,9 @@ def event_json(event: Event, order_id: int, rules: Rules) -> dict[str, Any]:
         "time": rfc3339(event.at),
         "kind": EventKind(event.kind).name.lower(),
         "reason": REASON_WORD[event.reason_code] if event.kind in _EXPLAINED else None,
-        "price": text(rules.price(event.price_ticks), rules.price_decimals) if event.price_ticks else None,
+        "waits_for": _waits_for(event),
+        "price": _ticks(event.price_ticks, rules),
+        "trigger_price": _ticks(trigger_ticks, rules),
         "quantity": text(rules.quantity(event.quantity_lots), rules.quantity_decimals),
         "leaves": text(
             rules.quantity(event.leaves_lots if taker else event.maker_leaves_lots), rules.quantity_decimals
@@ -232,6 +245,19 @@ def event_json(event: Event, order_id: int, rules: Rules) -> dict[str, Any]:
         "liquidity": liquidity.value if trade else None,
         "trade_id": str(event.id) if trade else None,
     }
+
+
+def _waits_for(event: Event) -> str | None:
+    """What parks the order from this event on."""
+    if event.kind not in _PARKING:
+        return None
+    if event.flags & EventFlag.WAITING:
+        return "parent"
+    return "trigger" if event.flags & EventFlag.ARMED else None
+
+
+def _ticks(ticks: int, rules: Rules) -> str | None:
+    return text(rules.price(ticks), rules.price_decimals) if ticks else None
 
 
 def _level(level: tuple[Decimal, Decimal], rules: Rules) -> list[str]:

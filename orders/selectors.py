@@ -15,6 +15,8 @@ from orders.models import (
     FINAL,
     LIVE,
     Book,
+    Command,
+    CommandKind,
     Event,
     Fill,
     Order,
@@ -149,6 +151,13 @@ def fills_of(account_ids: Iterable[int], *, instrument_id: int | None) -> list[Q
     if instrument_id is not None:
         wanted = wanted.filter(instrument_id=instrument_id)
     return [wanted.filter(account_id=account_id) for account_id in account_ids]
+
+
+def trigger_ticks_of(order: OrderRef) -> int:
+    """The trigger price that an order came with, in ticks; 0 for one that came without."""
+    entered = Command.objects.filter(order_id=order.id, kind=CommandKind.NEW, at=order.created_at)
+    terms = entered.values_list("terms", flat=True).first()
+    return int(terms.get("trigger_price", 0)) if terms else 0
 
 
 def events_of(order: OrderRef, *, cursor: int | None, limit: int) -> Page[Event]:

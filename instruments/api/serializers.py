@@ -19,7 +19,9 @@ class InstrumentShape(serializers.Serializer[Any]):
     base = serializers.CharField(help_text="Code of the asset that is bought and sold.")
     quote = serializers.CharField(help_text="Code of the asset that prices and fees are in.")
     status = serializers.ChoiceField(
-        choices=InstrumentStatus.choices, help_text="Only `active` takes orders."
+        choices=InstrumentStatus.choices,
+        help_text="`active` takes all orders, `pre_open` and `auction` those that can wait; the others take "
+        "cancels only.",
     )
     tick_size = DecimalText(help_text="Prices are multiples of it.")
     lot_size = DecimalText(help_text="Quantities are multiples of it.")

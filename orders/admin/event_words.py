@@ -24,6 +24,8 @@ class Told:
 
     order: Order
     event: Event
+    #: The trigger price that the order came with, where this event is about it; 0 = none.
+    trigger_ticks: int = 0
 
     @property
     def is_maker(self) -> bool:
@@ -43,8 +45,16 @@ class Told:
     @cached_property
     def price(self) -> SafeString | str:
         """Of the event."""
+        return self._ticks(self.event.price_ticks)
+
+    @cached_property
+    def trigger(self) -> SafeString | str:
+        """The trigger price that the order came with."""
+        return self._ticks(self.trigger_ticks)
+
+    def _ticks(self, ticks: int) -> SafeString | str:
         instrument = self.order.instrument
-        return market.price(times(self.event.price_ticks, instrument.tick_size), instrument)
+        return market.price(times(ticks, instrument.tick_size), instrument)
 
     def has(self, flag: EventFlag) -> bool:
         """Whether the event says so."""
@@ -91,8 +101,13 @@ def _accepted(told: Told) -> SafeString:
         how = "Waits for its parent"
     elif told.has(EventFlag.ARMED):
         how = "Armed, waits for its trigger,"
-    named = told.event.price_ticks and told.order.price is not None
-    return format_html("{} with {}{}", how, told.quantity, format_html(" at {}", told.price) if named else "")
+    price = trigger = SafeString()
+    if told.event.price_ticks:
+        limit = "at" if told.order.price is not None else "protected at"
+        price = format_html(" {} {}", limit, told.price)
+    if told.trigger_ticks:
+        trigger = format_html(", trigger {}", told.trigger)
+    return format_html("{} with {}{}{}", how, told.quantity, price, trigger)
 
 
 def _trade(told: Told) -> SafeString:

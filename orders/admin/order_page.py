@@ -25,6 +25,7 @@ from orders.models import (
     Command,
     CommandKind,
     Event,
+    EventKind,
     Fill,
     Order,
     Shard,
@@ -95,7 +96,7 @@ def _progress(order: Order) -> dict[str, object]:
     rest = order.quantity - order.filled - order.leaves - order.prevented
     parts = [
         ("good", "Filled", order.filled),
-        ("info", "Parked" if order.status in PARKED else "Open", order.leaves),
+        ("open", "Parked" if order.status in PARKED else "Open", order.leaves),
         ("warn", "Prevented", order.prevented),
         ("quiet", "Gone unfilled" if order.is_final else "Waits for its parent's fills", rest),
     ]
@@ -105,7 +106,7 @@ def _progress(order: Order) -> dict[str, object]:
         "parts": [
             (tone, label, market.quantity(part, instrument, unit=True))
             for tone, label, part in parts
-            if part or tone in {"good", "info"}
+            if part or tone in {"good", "open"}
         ],
     }
 
@@ -181,7 +182,10 @@ def _waiting(command: Command) -> Moment:
 
 def _moment(life: Life, event: Event) -> Moment:
     command = life.commands.get(event.command_id)
-    told = Told(life.order, event)
+    trigger = 0
+    if event.kind == EventKind.ACCEPTED and command is not None and command.terms:
+        trigger = command.terms.get("trigger_price", 0)
+    told = Told(life.order, event, trigger)
     return Moment(
         at=show.when(event.at),
         seq=show.ref(event, event.seq),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from drf_spectacular.utils import OpenApiExample
 
 _ORDER = {
-    "account": 1,
-    "symbol": "BTC-USDT",
+    "account": 7,
+    "symbol": "BTCUSDT",
     "side": "buy",
     "type": "limit",
     "quantity": "0.5",
@@ -16,8 +16,8 @@ _ORDER = {
 _ANSWER = {
     "id": "1024",
     "client_order_id": "my-first-order",
-    "account": 1,
-    "symbol": "BTC-USDT",
+    "account": 7,
+    "symbol": "BTCUSDT",
     "side": "buy",
     "type": "limit",
     "time_in_force": "gtc",
@@ -52,14 +52,14 @@ _ANSWER = {
     "seq": 17,
     "created_at": "2026-03-02T12:00:00.000000Z",
 }
-_SELL = {"account": 1, "symbol": "BTC-USDT", "side": "sell"}
+_SELL = {"account": 7, "symbol": "BTCUSDT", "side": "sell"}
 _SELL_LEG = {"side": "sell", "quantity": "0.5"}
 
 PLACE = [
     OpenApiExample("A limit order", value=_ORDER, request_only=True),
     OpenApiExample(
         "A market order",
-        value={"account": 1, "symbol": "BTC-USDT", "side": "sell", "type": "market", "quantity": "0.1"},
+        value={"account": 7, "symbol": "BTCUSDT", "side": "sell", "type": "market", "quantity": "0.1"},
         request_only=True,
     ),
     OpenApiExample(
@@ -96,8 +96,8 @@ LISTS = [
     OpenApiExample(
         "OCO: take profit at 52000, or stop at 48000",
         value={
-            "account": 1,
-            "symbol": "BTC-USDT",
+            "account": 7,
+            "symbol": "BTCUSDT",
             "kind": "oco",
             "orders": [
                 _SELL_LEG | {"type": "limit", "price": "52000.00", "client_order_id": "oco-1-limit"},
@@ -109,8 +109,8 @@ LISTS = [
     OpenApiExample(
         "Bracket: buy at 50000, take profit at 52000, stop at 48000 with a limit of 47900",
         value={
-            "account": 1,
-            "symbol": "BTC-USDT",
+            "account": 7,
+            "symbol": "BTCUSDT",
             "kind": "bracket",
             "orders": [
                 {

@@ -14,7 +14,7 @@ from orders.api import inputs, shapes
 from orders.api.answers import fills_json, instrument_id_of
 from orders.models import Fill
 from orders.rendering import event_json
-from orders.selectors import events_of, fills_of, own_order
+from orders.selectors import events_of, fills_of, own_order, trigger_ticks_of
 from tradeplatform.common.api_input import PageQuery, parse
 from tradeplatform.common.api_shapes import page_of
 from tradeplatform.common.pagination import newest_first
@@ -71,4 +71,9 @@ class OrderEventsView(APIView):
         ref = own_order(order_id=order, user_id=caller(request).pk)
         page = events_of(ref, cursor=query.get("cursor"), limit=query["limit"])
         rules = rules_by_id({event.instrument_id for event in page.rows})
-        return Response(page.render([event_json(e, ref.id, rules[e.instrument_id]) for e in page.rows]))
+        trigger = trigger_ticks_of(ref)
+        return Response(
+            page.render(
+                [event_json(e, ref.id, rules[e.instrument_id], trigger_ticks=trigger) for e in page.rows]
+            )
+        )

@@ -26,6 +26,8 @@ from tradeplatform.common.api_input import (
     WordField,
 )
 
+_ACCOUNT = "Id of one of your accounts, as GET /accounts lists them."
+_SYMBOL = "As GET /instruments lists them."
 _ZONED = re.compile(r"T.*(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.ASCII)
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -88,7 +90,9 @@ class LegInput(StrictSerializer):
     price = DecimalField(
         required=False,
         allow_null=True,
-        help_text="The limit of limit, stop_limit and take_profit_limit orders, a multiple of tick_size.",
+        help_text="The limit of limit, stop_limit and take_profit_limit orders, a multiple of tick_size. It "
+        "must lie within the instrument's price_band of the price the order is expected to trade at: its "
+        "trigger_price; without one, the price of the order whose fills it waits for; else the last trade.",
     )
     time_in_force = WordField(
         TimeInForce,
@@ -156,10 +160,14 @@ class LegInput(StrictSerializer):
         required=False,
         allow_null=True,
         help_text="The worst price an order may trade at that trades at market. Default: the edge of the "
-        "band around the trigger price or, without a trigger, around the reference price.",
+        "band around the trigger price or, without a trigger, around the price it is measured from (see "
+        "price). What it cannot trade within it is cancelled with the reason price_protection: so ends a "
+        "stop whose trigger the market has left behind by more than the band before it was placed.",
     )
     reduce_only = FlagField(
-        default=False, help_text="Sell no more than what is available of the base asset when it is placed."
+        default=False,
+        help_text="Sell no more than what is available of the base asset when it is placed: what goes beyond "
+        "is cut off, and the answer counts it as `prevented`.",
     )
     expires_at = ExpiryField(required=False, allow_null=True, help_text="When a gtd order ends.")
 
@@ -167,8 +175,8 @@ class LegInput(StrictSerializer):
 class OrderInput(LegInput):
     """A new order."""
 
-    account = WholeNumberField(min_value=1, help_text="Id of one of your accounts.")
-    symbol = TextField(max_length=64, allow_blank=True)
+    account = WholeNumberField(min_value=1, help_text=_ACCOUNT)
+    symbol = TextField(max_length=64, allow_blank=True, help_text=_SYMBOL)
 
 
 class ExitInput(StrictSerializer):
@@ -193,8 +201,8 @@ class FewField(serializers.ListField):
 class ListInput(StrictSerializer):
     """Orders that depend on each other, taken or refused together."""
 
-    account = WholeNumberField(min_value=1, help_text="Id of one of your accounts.")
-    symbol = TextField(max_length=64, allow_blank=True)
+    account = WholeNumberField(min_value=1, help_text=_ACCOUNT)
+    symbol = TextField(max_length=64, allow_blank=True, help_text=_SYMBOL)
     kind = WordField(
         ListKind,
         help_text="oco: two orders of one side and quantity, one of which ends the other. oto: an order, "
@@ -241,12 +249,15 @@ class Credential(StrEnum):
 class CancelAllQuery(WaitQuery):
     """Whose orders to cancel, and which of them."""
 
-    account = WholeNumberField(min_value=1)
+    account = WholeNumberField(min_value=1, help_text=_ACCOUNT)
     symbol = TextField(required=False, max_length=64, help_text="Leave it out for every instrument.")
     side = WordField(Side, required=False)
     list = WholeNumberField(min_value=1, required=False, help_text="Only the orders of this list.")
     credential = WordField(
-        Credential, required=False, help_text="Only the orders placed in the session of this request."
+        Credential,
+        required=False,
+        help_text="current: only the orders placed in the session of this request's token. A session begins "
+        "with a login, and every token renewed from it is of the same session.",
     )
 
 

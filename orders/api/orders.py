@@ -184,7 +184,8 @@ class OrderView(APIView):
     def patch(self, request: Request, order: int) -> Response:
         """Change price, quantity or trigger price.
 
-        Less quantity at the same price keeps the place in the queue.
+        Less quantity at the same price keeps the place in the queue; an order that waits for its trigger or
+        its parent keeps its place whatever changes.
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         given, now = parse(inputs.AmendInput, request.data), timezone.now()

@@ -22,6 +22,7 @@ from orders.services.requests import ListKind
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull, IdText, ProblemShape
 
 EVENT_KINDS = [(kind.name.lower(), kind.label) for kind in EventKind]
+WAITS_FOR = [("trigger", "trigger"), ("parent", "parent")]
 LIST_KINDS = [(kind.value, kind.value) for kind in ListKind]
 
 
@@ -48,7 +49,10 @@ class OrderShape(serializers.Serializer[Any]):
     quantity = DecimalText()
     filled = DecimalText()
     leaves = DecimalText(help_text="Still open.")
-    prevented = DecimalText(help_text="Taken off by self-trade prevention, or beyond the position.")
+    prevented = DecimalText(
+        help_text="Taken off, and so never to trade: by self-trade prevention, or of a reduce_only order "
+        "what went beyond the position when it was placed."
+    )
     average_price = DecimalTextOrNull(help_text="null before the first fill.")
     filled_notional = DecimalText()
     held = DecimalText(
@@ -124,7 +128,18 @@ class EventShape(serializers.Serializer[Any]):
     time = serializers.DateTimeField()
     kind = serializers.ChoiceField(choices=EVENT_KINDS)
     reason = serializers.CharField(allow_null=True)
-    price = DecimalTextOrNull()
+    waits_for = serializers.ChoiceField(
+        choices=WAITS_FOR,
+        allow_null=True,
+        help_text="What the order waits for from then on, out of the book's sight; null: nothing.",
+    )
+    price = DecimalTextOrNull(
+        help_text="Of a trade, its own. Else the order's limit or, if it trades at market, its protection "
+        "price; of `trailed` the trigger's."
+    )
+    trigger_price = DecimalTextOrNull(
+        help_text="Of `accepted`, the trigger that the order came with; of `trailed`, the one it has now."
+    )
     quantity = DecimalText()
     leaves = DecimalText(help_text="Open after it.")
     liquidity = serializers.ChoiceField(choices=Liquidity.choices, allow_null=True, help_text="On a trade.")

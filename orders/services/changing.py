@@ -54,11 +54,14 @@ def cancel_all_orders(
     """Ask for all live orders of an account to be cancelled, or those of a symbol, side, list or credential.
 
     By account, symbol and side each book gets one command, whatever the number of orders; by list or by
-    credential, which the books do not know, each order gets its own.
+    credential, which the books do not know, each order gets its own. Raises Refusal: list_not_found (also for
+    another account's); a list that has ended is known, and gives nothing to cancel.
     """
     with transaction.atomic():
         # The lock makes "all" mean all that were acknowledged before this call.
         lock_owners([account_id])
+        if list_id is not None:
+            _require_list(list_id, account_id)
         live = Order.objects.live().for_account(account_id)
         if symbol is not None:
             if not symbol.isprintable():
@@ -99,8 +102,8 @@ def amend_order(
 ) -> Requested:
     """Ask for a new price, a new total quantity (filled part included), or a new trigger price.
 
-    Less quantity at the same price keeps the place in the queue; anything else loses it. What the amended
-    order may need beyond its hold is reserved now. Raises Refusal; then nothing is reserved.
+    Less quantity at the same price keeps the place in the queue, a parked order always does; anything else
+    loses it. What the amended order may need beyond its hold is reserved now; a Refusal reserves nothing.
     """
     changes = Changes(price=price, quantity=quantity, trigger_price=trigger_price)
     if not changes:
@@ -177,6 +180,11 @@ def _require_open(order: Order) -> None:
             order=order.id,
             status=order.status,
         )
+
+
+def _require_list(list_id: int, account_id: int) -> None:
+    if not Order.objects.for_account(account_id).filter(list_id=list_id).exists():
+        raise Refusal(Code.LIST_NOT_FOUND, "No such list.", list=str(list_id))
 
 
 def _write_cancels(

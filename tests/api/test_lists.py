@@ -211,6 +211,19 @@ class TestReadAndCancel:
         assert Order.objects.get(id=other).status == "open"
         assert money(alice, market.instrument.quote) == ("10000000", "49049")
 
+    def test_a_list_that_never_was_is_refused_and_one_that_ended_is_not(
+        self, market: Market, alice: TradingAccount, api: Api, send: Sent
+    ) -> None:
+        placed = send(oco(market, alice))
+        unknown = int(placed["id"]) + 1
+        refused(api.delete(f"/orders?account={alice.id}&list={unknown}&wait=0"), "list_not_found", 404)
+
+        api.delete(f"/orders?account={alice.id}&list={placed['id']}&wait=0")
+        market.drain()
+        answer = api.delete(f"/orders?account={alice.id}&list={placed['id']}&wait=0")
+
+        assert (answer.status_code, answer.json()) == (200, {"results": []})
+
     def test_anothers_list_is_not_there(
         self, market: Market, alice: TradingAccount, bob: TradingAccount, send: Sent
     ) -> None:
@@ -224,8 +237,9 @@ class TestReadAndCancel:
             "account_not_found",
             404,
         )
-        answer = stranger.delete(f"/orders?account={bob.id}&list={placed['id']}&wait=0")
-        assert (answer.status_code, answer.json()) == (200, {"results": []})
+        refused(
+            stranger.delete(f"/orders?account={bob.id}&list={placed['id']}&wait=0"), "list_not_found", 404
+        )
         market.drain()
 
         assert everything_stored() == before

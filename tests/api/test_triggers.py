@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -147,3 +148,42 @@ class TestQuoteTriggers:
         market.drain()
 
         assert status(api, order) == ("filled", "0.5000", "")
+
+
+class TestEvents:
+    """What the owner is told of an order that waits: that it does, for what, and at which trigger."""
+
+    def told(self, api: Api, order: dict[str, Any]) -> list[tuple[Any, ...]]:
+        events = api.get(f"/orders/{order['id']}/events").json()["results"]
+        names = ("kind", "waits_for", "price", "trigger_price")
+        return [tuple(event[name] for name in names) for event in events]
+
+    def test_of_a_stop_at_market(self, market: Market, bob: TradingAccount, api: Api, place: Place) -> None:
+        stop = place(side="sell", type="stop", quantity="1", trigger_price="49500")
+        assert self.told(api, stop) == [("accepted", "trigger", "44550.00", "49500.00")]
+
+        market.buy(bob, 2, 49000)
+        market.sell(market.trader(), "0.1", 49000)
+        market.drain()
+
+        assert [row[:2] for row in self.told(api, stop)] == [
+            ("accepted", "trigger"),
+            ("triggered", None),
+            ("trade", None),
+        ]
+
+    def test_of_a_trailing_stop_limit(self, market: Market, api: Api, place: Place) -> None:
+        order = place(
+            side="sell", type="trailing_stop_limit", quantity="1", trail_amount="500", limit_offset="100"
+        )
+        trade_at(market, 50200)
+
+        assert self.told(api, order) == [
+            ("accepted", "trigger", "49400.00", "49500.00"),
+            ("trailed", None, "49700.00", "49700.00"),
+        ]
+
+    def test_of_an_order_without_a_trigger(self, api: Api, place: Place) -> None:
+        assert self.told(api, place(side="sell", type="limit", quantity="1", price="50500")) == [
+            ("accepted", None, "50500.00", None)
+        ]

@@ -51,6 +51,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     ACCOUNT_NOT_FOUND = "account_not_found"
     ORDER_NOT_FOUND = "order_not_found"
+    LIST_NOT_FOUND = "list_not_found"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ASSET = "unknown_asset"
 
@@ -114,6 +115,7 @@ _STATUS = {
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ORDER_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.LIST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_SYMBOL: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_ASSET: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
