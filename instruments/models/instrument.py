@@ -56,10 +56,10 @@ class Weekday(models.IntegerChoices):
 
 
 class HaltPolicy(models.TextChoices):
-    """What a halt does to resting orders."""
+    """What a halt does to the orders in the book, resting or parked."""
 
-    FREEZE = "freeze", "Keep resting orders"
-    CANCEL = "cancel", "Cancel resting orders"
+    FREEZE = "freeze", "Keep open orders"
+    CANCEL = "cancel", "Cancel all open orders"
 
 
 class Instrument(models.Model):

@@ -39,28 +39,28 @@ def depth_table(rules: Rules, instrument: Instrument) -> Table:
 def armed_table(instrument: Instrument, *, last: Decimal) -> Table:
     """Who goes live at which price, beside the depth that does not show them."""
     armed = armed_orders(instrument.pk, last=last)
+    parked = show.list_of(Order, instrument=instrument.symbol, status="parked")
     words = [f"{show.whole(armed.orders)} armed, {show.whole(armed.waiting)} waiting for a parent."]
     if armed.cut:
         words.append("Only the triggers nearest the last price are shown.")
     return Table(
         "Armed orders",
-        columns("#Trigger", "Goes live when", "#From last", "#Buys", "#To buy", "#Sells", "#To sell"),
+        columns("#Trigger", "Goes live when", "#From last", "Buys", "#To buy", "Sells", "#To sell"),
         [
             [
                 market.price(level.price, instrument),
                 "it rises to it" if level.rises else "it falls to it",
                 _away(level.price, last),
-                show.whole(level.buys),
+                _armed(level.buys, stops=level.rises, url=f"{parked}&side=buy"),
                 market.quantity(level.buy_quantity, instrument),
-                show.whole(level.sells),
+                _armed(level.sells, stops=not level.rises, url=f"{parked}&side=sell"),
                 market.quantity(level.sell_quantity, instrument),
             ]
             for level in armed.levels
         ],
         empty="No order waits for a trigger.",
         note=" ".join(words),
-        more=(show.list_of(Order, instrument=instrument.symbol, status="parked"), "Its parked orders"),
-        wide=False,
+        more=(parked, "Its parked orders"),
     )
 
 
@@ -80,6 +80,14 @@ def opening(found: Indicative | None, instrument: Instrument) -> SafeString | st
                        market.price(found.price, instrument)]),
         show.together([left, f"more {more} than that"]) if found.surplus else "both sides in full",
     )  # fmt: skip
+
+
+def _armed(count: int, *, stops: bool, url: str) -> SafeString | str:
+    """How many of a side, by what they are: a stop goes live against its owner, a take-profit for him."""
+    if not count:
+        return show.NOTHING
+    kind = "stop" if stops else "take-profit"
+    return show.link(url, f"{show.whole(count)} {kind}{'' if count == 1 else 's'}")
 
 
 def _level(level: tuple[Decimal, Decimal] | None, instrument: Instrument) -> list[SafeString | str]:

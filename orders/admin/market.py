@@ -11,13 +11,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from instruments.admin import show as market
-from instruments.models import Instrument
+from instruments.models import Instrument, InstrumentStatus
 from instruments.scaling import decimals_of, text, times
+from instruments.selectors import rules_by_id
 from orders.admin import show as trading
 from orders.admin.armed_reading import armed_orders
 from orders.admin.books import last_event, last_price, state
-from orders.models import Book, Order, Trade
+from orders.indicative import indicative
+from orders.models import Book, Command, CommandStatus, Order, Trade
+from orders.rendering import indicative_json
 from tradeplatform.common.admin import show
+from tradeplatform.common.admin.filters import as_id
 from tradeplatform.config import load_config
 
 
@@ -47,7 +51,7 @@ def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
     values = {
         "instrument": found,
         "status": market.status(found),
-        "page": show.ref(found, "Limits, fees and buttons"),
+        "page_url": show.page_of(found, found.pk),
         "facts": {
             "symbol": found.symbol,
             "base": found.base.code,
@@ -68,17 +72,21 @@ def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
 
 
 def armed_view(request: HttpRequest, symbol: str) -> HttpResponse:
-    """The armed orders of a market by trigger price, for its page; no feed tells them to anybody."""
+    """What no feed tells, for the page: armed orders by trigger price, and what an opening would do."""
     _require(request)
     found = _named(symbol)
     book = Book.objects.filter(instrument=found).values_list("last_price_ticks", flat=True).first()
     last = times(book or 0, found.tick_size)
     armed = armed_orders(found.pk, last=last)
+    rules = rules_by_id([found.pk])[found.pk]
+    # The feed tells everybody what an auction would do; before an opening only the desk may know.
+    opening = indicative(rules) if found.status == InstrumentStatus.PRE_OPEN else None
     price_digits, lot_digits = decimals_of(found.tick_size), decimals_of(found.lot_size)
     return JsonResponse(
         {
             "orders": armed.orders,
             "waiting": armed.waiting,
+            "opening": indicative_json(opening, rules) if opening else None,
             "levels": [
                 {
                     "price": text(level.price, price_digits),
@@ -92,6 +100,13 @@ def armed_view(request: HttpRequest, symbol: str) -> HttpResponse:
             ],
         }
     )
+
+
+def waiting_view(request: HttpRequest) -> HttpResponse:
+    """Whether commands wait for their book, for the page that asked for them; nothing else is told."""
+    ids = [int(number) for number in request.GET.get("commands", "").split(",") if as_id(number)]
+    found = Command.objects.filter(id__in=ids[: trading.MOST_FOLLOWED], status=CommandStatus.PENDING)
+    return JsonResponse({"waiting": found.exists()})
 
 
 def _named(symbol: str) -> Instrument:

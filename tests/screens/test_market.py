@@ -11,13 +11,16 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, WebSocketRoute
 
-from instruments.models import Instrument
+from audit.actor import Actor
+from instruments.models import Instrument, InstrumentStatus
 from instruments.selectors import rules_by_symbol
 from orders.models import Book, Side, Trade
 from orders.selectors import depth
-from tests.factories import Market
+from orders.services import phases
+from tests.factories import Market, make_instrument
 from tests.screens.conftest import Scene, _order, _send
 from tests.screens.watching import Watch
+from tests.tradeplatform.supervisor.waiting import wait_for
 
 pytestmark = pytest.mark.live
 
@@ -102,6 +105,30 @@ def test_an_auction_counts_down_and_says_what_it_would_trade(
     assert page.inner_text("[data-ticker=spread]") == "\N{EN DASH}"
     page.wait_for_selector("[data-market=depth] canvas")
     watch.keep(f"{theme}-market-auction")
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("theme", ["light"], indirect=True)
+def test_before_the_opening_the_desk_sees_what_it_would_trade(scene: Scene, page: Page, watch: Watch) -> None:
+    instrument = make_instrument(base=scene.auction.base, quote=scene.auction.quote)
+    for status in (InstrumentStatus.CLOSED, InstrumentStatus.PRE_OPEN):
+        phases.request_phase(
+            symbol=instrument.symbol,
+            to=status,
+            actor=Actor.system("screens"),
+            now=timezone.now(),
+            reason="the day begins",
+        )
+    wait_for(lambda: Instrument.objects.get(pk=instrument.pk).status == "pre_open", "the pre-opening")
+    market = Market(instrument, None)  # type: ignore[arg-type]
+    _send([market.request(scene.taker, Side.BUY, 2, 50010), market.request(scene.maker, Side.SELL, 1, 50000)])
+
+    watch.visit(f"/admin/market/{instrument.symbol}/")
+    page.wait_for_selector("[data-market=phase]:has-text('Now it would trade 1')")
+
+    assert "more bids" in page.inner_text("[data-market=phase]")
+    page.click("text=Phases, limits and fees")
+    assert page.inner_text("h2.bo-title").startswith(instrument.symbol)
     assert watch.problems == []
 
 

@@ -1,11 +1,13 @@
-// Armed orders by trigger price: no feed tells them, so the back office is asked now and then.
+// Armed orders by trigger price, and what an opening would do: no feed tells them, so the back office is asked
+// now and then.
 
 import { grouped, span } from "./ladder.js";
 
 const EVERY_MS = 5000;
 
 export class ArmedOrders {
-  constructor(place, summary, facts) {
+  constructor(place, summary, facts, takeOpening) {
+    this.takeOpening = takeOpening;
     this.place = place;
     this.summary = summary;
     this.facts = facts;
@@ -18,6 +20,7 @@ export class ArmedOrders {
     const response = await fetch(this.facts.armed, { headers: { Accept: "application/json" } }).catch(() => null);
     if (response?.ok) {
       this.found = await response.json();
+      this.takeOpening(this.found.opening);
       this.draw();
     }
   }

@@ -19,6 +19,7 @@ export class AuctionBar {
     this.status = "active";
     this.endsAt = null;
     this.indicative = null;
+    this.opening = null;
     // The server's clock less ours, so that the countdown is right on any clock.
     this.ahead = 0;
     setInterval(() => this.draw(), 250);
@@ -40,12 +41,20 @@ export class AuctionBar {
     this.draw();
   }
 
+  // Before an opening the feed says nothing of what it would do; the back office does.
+  takeOpening(found) {
+    this.opening = found;
+    this.draw();
+  }
+
   draw() {
     this.place.hidden = this.status === "active";
     this.place.dataset.phase = this.status;
     const words = [PHASES[this.status] ?? ""];
     if (this.status === "auction") {
-      words.push(this.ending(), this.outcome());
+      words.push(this.ending(), this.outcome(this.indicative));
+    } else if (this.status === "pre_open") {
+      words.push(this.outcome(this.opening));
     }
     const text = words.filter(Boolean).join(" ");
     if (this.place.textContent !== text) {
@@ -62,11 +71,11 @@ export class AuctionBar {
     return seconds ? `It ends in ${shown}.` : "It ends now.";
   }
 
-  outcome() {
-    if (this.indicative === null) {
+  outcome(found) {
+    if (found === null) {
       return "Bids and asks do not cross: nothing would trade.";
     }
-    const { price, quantity, surplus } = this.indicative;
+    const { price, quantity, surplus } = found;
     const { base, quote } = this.facts;
     const left = Number(surplus);
     const more = left ? ` ${grouped(surplus.replace("-", ""))} ${base} more ${left > 0 ? "bids" : "asks"}.` : "";

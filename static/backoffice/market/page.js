@@ -34,7 +34,7 @@ const book = new Book();
 const depth = new DepthChart(place("depth"), facts);
 const candles = new CandleChart(place("candles"), facts);
 const auction = new AuctionBar(place("phase"), facts);
-const armed = new ArmedOrders(place("armed"), place("armed-summary"), facts);
+const armed = new ArmedOrders(place("armed"), place("armed-summary"), facts, (opening) => auction.takeOpening(opening));
 const tape = [];
 const bookChannel = { channel: "book", symbol: facts.symbol };
 let waiting = false;
