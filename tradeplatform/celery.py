@@ -35,7 +35,7 @@ def _say_ready(**_: Any) -> None:
 
 @worker_ready.connect
 def _wake_what_waited(**_: Any) -> None:
-    """What was written while no worker ran waits no longer: beat, which starts last, takes seconds to load."""
+    """What was written while no worker ran waits no longer: beat starts last, and takes seconds to load."""
     from orders.tasks import wake_shards_waiting  # noqa: PLC0415 - the apps are not loaded when this module is
 
     wake_shards_waiting(longer_than=timedelta(0))

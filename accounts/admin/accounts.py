@@ -20,6 +20,9 @@ from tradeplatform.common.admin.filters import ChoiceFilter, TextFilter
 from tradeplatform.common.admin.lists import KeysetList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel
 
+#: A search looks at so many accounts by their number, and at so many by their owner.
+_FOUND = 500
+
 
 class TypeFilter(ChoiceFilter):
     """What kind of account."""
@@ -69,7 +72,7 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
 
     question = "Whose account is it, and may it trade?"
     when_empty = "No trading account exists yet. Open one, or run `manage.py seed`."
-    search_hint = "Account number, such as ACC-000001"
+    search_hint = "Account number or user name, or how it begins"
     list_display = ("account_number", "owner", "states", "currency", "leverage_shown", "group", "opened")
     list_display_links = ("account_number",)
     list_filter = (TypeFilter, StateFilter, GroupFilter, OwnerFilter)
@@ -93,8 +96,11 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
         return TradingAccount.objects.select_related("user", "currency", "group")
 
     def search_rows(self, queryset: QuerySet[TradingAccount], term: str) -> QuerySet[TradingAccount]:
-        """By number."""
-        return queryset.filter(account_number=term)
+        """By the beginning of its number or of its owner's user name, each by an index of its own."""
+        number = TradingAccount.objects.filter(account_number__startswith=term.upper())
+        owner = TradingAccount.objects.filter(user__username__startswith=term)
+        found = number.values("pk")[:_FOUND].union(owner.values("pk")[:_FOUND])
+        return queryset.filter(pk__in=found)
 
     @admin.display(description="Owner")
     def owner(self, account: TradingAccount) -> SafeString:

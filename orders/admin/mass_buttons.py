@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.utils import timezone
-from django.utils.html import format_html
 
 from accounts.models import LedgerAccount, TradingAccount
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from instruments.models import Instrument
+from orders.admin import show as trading
 from orders.admin.books import count_capped
 from orders.admin.order_buttons import CAP, capped
-from orders.models import PARKED, RESTING, Command, CommandKind, OrderStatus, Side
+from orders.models import PARKED, RESTING, OrderStatus, Side
 from orders.services import operator_acts
 from orders.services.operator_acts import Scope
-from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.fields import choice_field, text_field
 
@@ -30,6 +29,7 @@ class OnInstrumentForm(ReasonForm):
 
     account = text_field("Account", required=False, help_text="An account number; empty means everybody's.")
     side = choice_field("Side", _SIDES, required=False)
+    when_empty: ClassVar[Mapping[str, str]] = {"account": "everybody"}
 
     def clean_account(self) -> TradingAccount | None:
         """The account by its number."""
@@ -83,13 +83,7 @@ class MassCancel(Button):
             now=timezone.now(),
             reason=data["reason"],
         )
-        if len(commands) == 1:
-            asked = show.ref_to(Command, commands[0], f"command {commands[0]}")
-        else:
-            asked = show.link(
-                show.list_of(Command, kind=CommandKind.MASS_CANCEL.value), f"{len(commands)} commands"
-            )
-        return Done(format_html("The mass cancel is on its way as {}. Reload to see what it ended.", asked))
+        return trading.on_its_way("The mass cancel", commands)
 
 
 class OnAccountForm(ReasonForm):
@@ -97,6 +91,7 @@ class OnAccountForm(ReasonForm):
 
     instrument = text_field("Instrument", required=False, help_text="A symbol; empty means all.")
     side = choice_field("Side", _SIDES, required=False)
+    when_empty: ClassVar[Mapping[str, str]] = {"instrument": "all"}
 
     def clean_instrument(self) -> Instrument | None:
         """The instrument by its symbol."""

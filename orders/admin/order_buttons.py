@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
-from django.utils.html import format_html
 
 from accounts.selectors import balances_of
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from orders.admin import show as trading
-from orders.models import PARKED, TRAILING, TRIGGERED, Command, Order, Side
+from orders.models import PARKED, TRAILING, TRIGGERED, Order, Side
 from orders.services import operator_acts
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -81,13 +80,7 @@ class CancelOrder(Button):
         requested = operator_acts.cancel_order(
             order_id=obj.pk, actor=actor_of(self.request), now=timezone.now(), reason=data["reason"]
         )
-        return Done(
-            format_html(
-                "The cancel of order {} is on its way as {}. Reload to see the book's answer.",
-                obj.pk,
-                show.ref_to(Command, requested.command_id, f"command {requested.command_id}"),
-            )
-        )
+        return trading.on_its_way(f"The cancel of order {obj.pk}", [requested.command_id])
 
 
 class AmendForm(ReasonForm):
@@ -98,6 +91,9 @@ class AmendForm(ReasonForm):
         "New total quantity", help_text="What is filled included. Empty keeps it.", required=False
     )
     trigger_price = amount_field("New trigger price", help_text="Empty keeps it.", required=False)
+    when_empty: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("price", "quantity", "trigger_price"), "as it is"
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -127,10 +123,10 @@ class AmendOrder(Button):
 
     def intro(self, obj: Order) -> str:
         """What it means for the order's place."""
-        return (
-            "Asked in its owner's name and checked as the owner's own wish. "
-            "Less quantity at the same price keeps its place in the queue; anything else loses it."
-        )
+        place = "Less quantity at the same price keeps its place in the queue; anything else loses it."
+        if obj.status in PARKED:
+            place = "A parked order keeps its place, whatever is changed."
+        return f"Asked in its owner's name and checked as the owner's own wish. {place}"
 
     def effects(self, obj: Order, data: Mapping[str, Any]) -> Sequence[Effect]:
         """What differs."""
@@ -164,13 +160,7 @@ class AmendOrder(Button):
             now=timezone.now(),
             reason=data["reason"],
         )
-        return Done(
-            format_html(
-                "The amend of order {} is on its way as {}. Reload to see the book's answer.",
-                obj.pk,
-                show.ref_to(Command, requested.command_id, f"command {requested.command_id}"),
-            )
-        )
+        return trading.on_its_way(f"The amend of order {obj.pk}", [requested.command_id])
 
 
 def capped(count: int, cap: int = CAP) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from tradeengine.codec import EventFlag
 
 from accounts.models import TradingAccount, User
 from instruments.models import Instrument
@@ -25,8 +27,11 @@ from orders.models import (
     Side,
 )
 from tradeplatform.common.admin import show
+from tradeplatform.common.admin.buttons import Done
 from tradeplatform.common.admin.show import Tone
 
+#: Of so many commands a page asks whether they wait.
+MOST_FOLLOWED = 200
 _SIDE_OF_NUMBER = {1: Side.BUY, 2: Side.SELL}
 
 
@@ -46,10 +51,14 @@ def side(value: str | int) -> SafeString | str:
 
 
 def event_kind(event: Event) -> SafeString:
-    """What happened; of a change of phase, which one."""
+    """What happened; of a change of phase, which one; of an order that is parked by it, how."""
     if event.kind == EventKind.PHASE_CHANGED:
         return phase(event.flags)
-    return show.badge(event.get_kind_display(), words.EVENT_TONE[EventKind(event.kind)])
+    label = event.get_kind_display()
+    if event.kind in {EventKind.ACCEPTED, EventKind.ACTIVATED}:
+        parked = [(EventFlag.WAITING, "waiting"), (EventFlag.ARMED, "armed")]
+        label = next((f"{label}, {word}" for flag, word in parked if event.flags & flag), label)
+    return show.badge(label, words.EVENT_TONE[EventKind(event.kind)])
 
 
 def command_kind(command: Command) -> SafeString:
@@ -73,14 +82,14 @@ def shard_status(shard: Shard) -> SafeString:
 
 
 def progress(order: Order) -> SafeString:
-    """Filled, open, prevented and gone, as parts of the quantity."""
+    """Filled, open, prevented and gone, as parts of the quantity; what is open is left empty."""
     gone = order.quantity - order.filled - order.leaves - order.prevented
     return show.bar(
         (order.filled, "good"),
-        (order.leaves, "info"),
+        (order.leaves, "open"),
         (order.prevented, "warn"),
         (gone, "quiet"),
-        title="filled, open, prevented, cancelled",
+        title="filled, open (empty), prevented, cancelled",
     )
 
 
@@ -106,6 +115,24 @@ def actor(row: Order | Command) -> SafeString | str:
     """Who sent it, linked to the person where it is one."""
     label = row.actor_label or show.NOTHING
     return show.ref_to(User, row.actor_id, label) if row.actor_id else label
+
+
+def on_its_way(what: SafeString | str, commands: Sequence[int]) -> Done:
+    """What an operator hears of what he asked of the books; his page follows it (backoffice/follow.js)."""
+    if len(commands) == 1:
+        asked = show.ref_to(Command, commands[0], f"command {commands[0]}")
+    else:
+        kind = CommandKind.MASS_CANCEL.value
+        asked = show.link(show.list_of(Command, kind=kind), f"{len(commands)} commands")
+    return Done(
+        format_html(
+            '{} is on its way as <span data-follow="{}">{}</span>. '
+            "This page shows the book's answer as soon as it is there.",
+            what,
+            f"{reverse('admin:waiting')}?commands={','.join(map(str, commands[-MOST_FOLLOWED:]))}",
+            asked,
+        )
+    )
 
 
 def order_ref(order_id: int | None) -> SafeString | str:

@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from instruments.models import HaltPolicy, Instrument, InstrumentStatus
 from instruments.selectors import rules_by_id
+from orders.admin import show as trading
 from orders.admin.books import count_capped, in_engine_capped
 from orders.admin.depth_panels import opening
 from orders.admin.order_buttons import CAP, capped
 from orders.indicative import indicative
-from orders.models import Command, Order, TimeInForce
+from orders.models import Order, TimeInForce
 from orders.services import phases
-from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.fields import choice_field
 from tradeplatform.common.errors import Refusal
@@ -29,6 +28,12 @@ _TAKEN = {
     InstrumentStatus.PRE_OPEN: "taken if they can wait",
     InstrumentStatus.AUCTION: "taken if they can wait",
 }
+
+
+_PREVENTION = (
+    "Where orders of one owner would meet, self-trade prevention ends or shrinks them: "
+    "then less trades than is shown."
+)
 
 
 class PolicyForm(ReasonForm):
@@ -78,14 +83,7 @@ class PhaseButton(Button):
             reason=data["reason"],
             cancel_resting=self.cancels(data),
         )
-        return Done(
-            format_html(
-                "{} is asked to become {}. The book follows with {}.",
-                obj.symbol,
-                self.to.label.lower(),
-                show.ref_to(Command, command, f"command {command}"),
-            )
-        )
+        return trading.on_its_way(f"The change of {obj.symbol} to {self.to.label.lower()}", [command])
 
     def cancels(self, data: Mapping[str, Any]) -> bool | None:
         """Whether open orders go; None: there is nothing to choose."""
@@ -122,14 +120,8 @@ class Stop(PhaseButton):
             status=self.to,
             cancel_resting=self.cancels(data),
         )
-        return Done(
-            format_html(
-                "{} is {}: no order is taken from now on. The book follows with {}.",
-                obj.symbol,
-                self.to.label.lower(),
-                show.ref_to(Command, command, f"command {command}"),
-            )
-        )
+        standing = f"{obj.symbol} is {self.to.label.lower()}: no order is taken from now on."
+        return trading.on_its_way(f"{standing} What its book has to do", [command])
 
 
 class Halt(Stop):
@@ -225,6 +217,10 @@ class EndAuction(PhaseButton):
     to = InstrumentStatus.ACTIVE
     permission = "instruments.resume_instrument"
 
+    def intro(self, obj: Instrument) -> str:
+        """What the figures do not say."""
+        return _PREVENTION
+
     def refusal(self, obj: Instrument) -> Refusal | None:
         """There is none to end."""
         return _standing(obj).why_not_end_auction()
@@ -238,13 +234,7 @@ class EndAuction(PhaseButton):
         command = phases.end_auction(
             symbol=obj.symbol, actor=actor_of(self.request), now=timezone.now(), reason=data["reason"]
         )
-        return Done(
-            format_html(
-                "The end of the auction of {} is on its way as {}. Reload to see what traded.",
-                obj.symbol,
-                show.ref_to(Command, command, f"command {command}"),
-            )
-        )
+        return trading.on_its_way(f"The end of the auction of {obj.symbol}", [command])
 
 
 class Resume(PhaseButton):
@@ -253,6 +243,10 @@ class Resume(PhaseButton):
     name, label, icon = "resume", "Resume", "play_arrow"
     to = InstrumentStatus.ACTIVE
     permission = "instruments.resume_instrument"
+
+    def intro(self, obj: Instrument) -> str:
+        """What the figures do not say."""
+        return _PREVENTION
 
     def shown(self, obj: Instrument) -> bool:
         """While it is stopped, but not for good; an auction is ended instead."""
@@ -283,13 +277,7 @@ class Resume(PhaseButton):
         command = phases.resume_instrument(
             symbol=obj.symbol, actor=actor_of(self.request), now=timezone.now(), reason=data["reason"]
         )
-        return Done(
-            format_html(
-                "The resumption of {} is on its way as {}. Reload to see the book's answer.",
-                obj.symbol,
-                show.ref_to(Command, command, f"command {command}"),
-            )
-        )
+        return trading.on_its_way(f"The resumption of {obj.symbol}", [command])
 
 
 def _standing(instrument: Any) -> phases.Standing:

@@ -43,7 +43,16 @@ class TestOrderPage:
         assert "Sell 1.0000" in found
         assert "once the last trade is at or below 45\u2009000.00" in found
         assert "Armed Sell 1.0000" in found
-        assert "Armed, waits for its trigger," in found
+        assert "Accepted, armed Armed, waits for its trigger, with 1.0000 at 44\u2009900.00" in found
+        assert "trigger 45\u2009000.00" in found
+
+    def test_an_empty_bar_says_that_nothing_is_filled(self, boss: Client, lived: Lived) -> None:
+        order = lived.market.sell(lived.seller, 1, 50500)
+        lived.market.drain()
+
+        answer = boss.get(address(Order, "change", order)).content.decode()
+
+        assert re.findall(r'<i class="bo-(\w+)" style="width:([\d.]+)%">', answer) == [("open", "100.00")]
 
     def test_of_a_stop_that_was_triggered(self, boss: Client, lived: Lived) -> None:
         # A rest of 1.5 is asked at 50000; the last trade was there.
@@ -146,8 +155,16 @@ class TestArmed:
 
         plain = [[re.sub(r"<[^>]+>", "", str(cell)) for cell in row] for row in table.rows]
         assert plain == [
-            ["55\u2009000.00", "it rises to it", "+10.00 %", "0", "0.0000", "1", "4.0000"],
-            ["45\u2009000.00", "it falls to it", "-10.00 %", "1", "3.0000", "2", "3.0000"],
+            [
+                "55\u2009000.00",
+                "it rises to it",
+                "+10.00 %",
+                "\N{EN DASH}",
+                "0.0000",
+                "1 take-profit",
+                "4.0000",
+            ],
+            ["45\u2009000.00", "it falls to it", "-10.00 %", "1 take-profit", "3.0000", "2 stops", "3.0000"],
         ]
         assert table.note == "4 armed, 0 waiting for a parent."
         shown = [[re.sub(r"<[^>]+>", "", str(cell)) for cell in row] for row in depth.rows]
@@ -159,6 +176,7 @@ class TestArmed:
         assert answer.json() == {
             "orders": 4,
             "waiting": 0,
+            "opening": None,
             "levels": [
                 {"price": "55000.00", "rises": True, "buys": 0, "buy_quantity": "0.0000", "sells": 1,
                  "sell_quantity": "4.0000"},

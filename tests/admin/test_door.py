@@ -114,7 +114,10 @@ class TestSearch:
         assert self.titles(boss, str(lived.resting)) == [f"Order {lived.resting}"]
         assert self.titles(boss, lived.market.symbol) == [lived.market.symbol]
         assert self.titles(boss, lived.buyer.account_number) == [lived.buyer.account_number]
-        assert self.titles(boss, lived.buyer.user.username) == [lived.buyer.user.username]
+        assert self.titles(boss, lived.buyer.user.username) == [
+            lived.buyer.account_number,
+            lived.buyer.user.username,
+        ]
         assert self.titles(boss, lived.buyer.user.email) == [lived.buyer.user.username]
         assert self.titles(boss, "shards") == ["Shards"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import Role, TradingAccount
 from instruments.models import Instrument, InstrumentStatus
@@ -327,3 +328,34 @@ class TestMassCancel:
             assert sign_in(role).post(self.button(crowd), data).status_code == 403
 
         assert (self.live(crowd), mass_cancels_waiting()) == (4, 0)
+
+
+def test_an_amend_says_what_becomes_of_the_place(boss: Client, lived: Lived) -> None:
+    stop = lived.market.sell(lived.seller, 1, kind=OrderType.STOP, trigger=45000)
+    lived.market.drain()
+
+    resting, parked = (boss.get(act(Order, order, "amend")) for order in (lived.resting, stop))
+
+    assert "anything else loses it" in resting.context["intro"]
+    assert "A parked order keeps its place, whatever is changed." in parked.context["intro"]
+
+
+def test_answers_left_empty_are_shown_as_what_they_mean(boss: Client, lived: Lived) -> None:
+    everybody = press(boss, act(Instrument, lived.market.instrument.pk, "mass-cancel"), reason=REASON)
+    amend = press(boss, act(Order, lived.resting, "amend"), reason=REASON, quantity="0.7")
+
+    assert everybody.context["answers"][:2] == [("Account", "everybody"), ("Side", "Both sides")]
+    assert amend.context["answers"][:2] == [("New price", "as it is"), ("New total quantity", "0.7")]
+
+
+def test_whether_a_command_waits_is_told_to_the_page_that_asked(boss: Client, lived: Lived) -> None:
+    press(boss, act(Order, lived.resting, "cancel"), reason=REASON)
+    number = Command.objects.filter(kind=CommandKind.CANCEL).latest("id").pk
+    page = boss.get(address(Order, "change", lived.resting)).content.decode()
+    where = f"{reverse('admin:waiting')}?commands={number}"
+
+    assert f'data-follow="{where}"' in page
+    assert boss.get(where).json() == {"waiting": True}
+    lived.market.drain()
+    assert boss.get(where).json() == {"waiting": False}
+    assert boss.get(f"{reverse('admin:waiting')}?commands=x,,9" + "9" * 40).json() == {"waiting": False}

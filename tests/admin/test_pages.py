@@ -12,8 +12,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
 
+from accounts.models import User
+from instruments.models import Instrument
 from tests.admin.conftest import Lived
 from tests.admin.registry import MODELS, address
+from tests.factories import make_account, make_market
 
 EIGHTEEN_DIGITS = re.compile(r"\d\.\d{15,}")
 
@@ -134,3 +137,35 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     links = [item["link"] for group in navigation for item in group["items"]]
     assert len(links) == 21
     assert {boss.get(link).status_code for link in links} == {200}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "note"),
+    [
+        ([], "Every instrument trades"),
+        (["halted"], "All others trade"),
+        (["halted", "closed"], "1 more are closed or collect orders"),
+    ],
+)
+def test_the_dashboard_says_how_many_do_not_trade(statuses: list[str], note: str, boss: Client) -> None:
+    for status in statuses:
+        Instrument.objects.filter(pk=make_market().instrument.pk).update(status=status)
+
+    tiles = boss.get(reverse("admin:index")).context["tiles"]
+
+    assert next(tile["note"] for tile in tiles if tile["label"] == "Instruments stopped") == note
+
+
+def test_accounts_are_found_by_how_they_begin(boss: Client) -> None:
+    owner = User.objects.create(username="quentin-of-tests")
+    quote = make_market().instrument.quote
+    account = make_account(currency=quote, user=owner)
+    make_account(currency=quote)
+
+    def found(typed: str) -> list[int]:
+        page = boss.get(reverse("admin:accounts_tradingaccount_changelist"), {"q": typed})
+        return [row.pk for row in page.context["cl"].result_list]
+
+    assert found(account.account_number) == found("quentin-") == [account.pk]
+    assert account.pk in found(account.account_number[:-1].lower())
+    assert found("uentin") == []

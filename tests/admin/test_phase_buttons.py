@@ -125,6 +125,7 @@ class TestAuction:
         assert "1.0000" in words
         assert "50\u2009000.00" in words
         assert "more asks than that" in words
+        assert "self-trade prevention" in words
         assert f"The end of the auction of {market.symbol} is on its way" in said(answer)
         market.drain()
         assert market.trades()[-1] == ("1", "50000")

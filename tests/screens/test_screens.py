@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page
 
 from accounts.models import TradingAccount, Transfer, User
+from audit.actor import Actor
 from audit.models import AuditRecord
 from instruments.models import Asset, Instrument
 from orders.models import Book, Command, Event, Fill, Order, Shard, Trade
+from orders.services import phases
 from tests.admin.registry import PAGES, act, address
-from tests.factories import Market
+from tests.factories import Market, make_instrument
 from tests.screens.conftest import Scene
 from tests.screens.watching import Watch
 from tests.tradeplatform.supervisor.waiting import wait_for
@@ -124,6 +127,21 @@ class TestByHand:
             ),
             "the mass cancel to be applied",
         )
+        assert watch.problems == []
+
+    def test_the_page_shows_the_answer_of_the_book_by_itself(self, page: Page, watch: Watch) -> None:
+        market = make_instrument()
+        phases.halt_instrument(
+            symbol=market.symbol, actor=Actor.system("screens"), now=timezone.now(), reason="news pending"
+        )
+        wait_for(lambda: not Command.objects.filter(status="pending").exists(), "the halt")
+        watch.visit(act(Instrument, market.pk, "pre-open"))
+        page.fill("textarea[name=reason]", "the day begins")
+        page.click("button:has-text('Pre-open')")
+
+        assert "This page shows the book's answer" in page.inner_text("#main")
+        page.wait_for_selector("h2.bo-title:has-text('Pre-open')")
+        assert "is on its way" in page.inner_text("#main")
         assert watch.problems == []
 
     def test_a_refusal_is_shown_beside_its_field(self, scene: Scene, page: Page) -> None:

@@ -128,9 +128,10 @@ def _add_stopped(page: dict[str, Any]) -> None:
     rows = list(known.exclude(status__in=lasting))
     stopped = [row for row in rows if row.status in _STOPPED]
     url = show.list_of(Instrument, status=InstrumentStatus.HALTED)
-    note = (
-        f"{len(rows) - len(stopped)} more are closed or collect orders" if rows else "Every instrument trades"
-    )
+    resting = len(rows) - len(stopped)
+    note = f"{resting} more are closed or collect orders" if resting else "All others trade"
+    if not rows:
+        note = "Every instrument trades"
     page["tiles"].append(_tile("Instruments stopped", len(stopped), note, url, "bad" if stopped else ""))
     if rows:
         page["panels"].append(

@@ -78,12 +78,13 @@ class BackOfficeSite(UnfoldAdminSite):
     def get_urls(self) -> list[Any]:
         """The market pages, then everything that is registered."""
         # Pages register with this site when they are loaded, so it must be there before them.
-        from orders.admin.market import armed_view, market_view, markets_view  # noqa: PLC0415
+        from orders.admin.market import armed_view, market_view, markets_view, waiting_view  # noqa: PLC0415
 
         return [
             path("market/", self.admin_view(markets_view), name="markets"),
             path("market/<str:symbol>/", self.admin_view(market_view), name="market"),
             path("market/<str:symbol>/armed/", self.admin_view(armed_view), name="armed"),
+            path("waiting/", self.admin_view(waiting_view), name="waiting"),
             *super().get_urls(),
         ]
 

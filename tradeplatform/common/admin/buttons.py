@@ -43,6 +43,8 @@ class ReasonForm(forms.Form):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "placeholder": "Recorded with your name"}),
     )
     request_id = forms.CharField(max_length=64, widget=forms.HiddenInput())
+    #: What an empty answer means, by the name of its field.
+    when_empty: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, obj: Model | None = None, **kwargs: Any) -> None:
         kwargs["initial"] = {"request_id": uuid_utils.uuid7().hex} | (kwargs.get("initial") or {})
