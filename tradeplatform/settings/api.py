@@ -45,7 +45,8 @@ SIMPLE_JWT: dict[str, Any] = {
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Trading platform",
-    "DESCRIPTION": "Orders, trades, balances, market data. Money, prices and quantities are decimal strings.",
+    "DESCRIPTION": "Orders, trades, balances, market data. Money, prices and quantities are decimal strings. "
+    "Which fields of an order go together, with an example of each type, is in docs/order-types.md.",
     "VERSION": "1",
     # JSON Schema itself, so that the tests can check live answers against the document.
     "OAS_VERSION": "3.1.0",
