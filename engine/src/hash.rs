@@ -12,11 +12,16 @@ use crate::orders::{Extra, Order, flag};
 use crate::terms::Terms;
 use crate::types::{Lots, OrderType, Phase, Place, TimeInForce};
 
-/// The full product of two words, as its halves.
+/// The full product of two words.
+#[inline]
+const fn product(left: u64, right: u64) -> u128 {
+    (left as u128) * (right as u128)
+}
+
+/// The high and the low half.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "each half is meant to be cut off")]
-const fn product(left: u64, right: u64) -> (u64, u64) {
-    let wide = (left as u128) * (right as u128);
+const fn halves(wide: u128) -> (u64, u64) {
     ((wide >> 64) as u64, wide as u64)
 }
 
@@ -38,29 +43,34 @@ const KEYS: [u64; 14] = [
     0x8EB4_4A87_6858_1511,
 ];
 
-/// Hashes up to six pairs of words. The products do not wait for each other, and two different mixtures of
-/// them make the two halves of the result.
-#[inline]
+/// Hashes up to six pairs of words. A product of two words has room in 128 bits, so a change of one word always
+/// changes the sum (but for a word beside it that happens to be its key); the keys make it unlikely that several
+/// changes cancel each other. The last product binds the pairs together: as the book adds up the results, two
+/// orders could otherwise exchange a pair unseen.
+#[inline(always)]
 fn digest<const PAIRS: usize>(words: [(u64, u64); PAIRS]) -> u128 {
-    let (mut left, mut right) = (KEYS[12], KEYS[13]);
+    let mut sum = 0_u128;
     let mut pair = 0;
     while pair < PAIRS {
-        let (high, low) = product(words[pair].0 ^ KEYS[2 * pair], words[pair].1 ^ KEYS[2 * pair + 1]);
-        left = left.rotate_left(23).wrapping_add(high ^ low);
-        right = right.rotate_left(41) ^ low.wrapping_sub(high);
+        sum = sum.wrapping_add(product(words[pair].0 ^ KEYS[2 * pair], words[pair].1 ^ KEYS[2 * pair + 1]));
         pair += 1;
     }
-    let (high, low) = product(left ^ KEYS[0], right ^ KEYS[3]);
-    (u128::from(high ^ left) << 64) | u128::from(low ^ right)
+    let (high, low) = halves(sum);
+    sum ^ product(high ^ KEYS[12], low ^ KEYS[13])
 }
 
 /// The share of a resting order in the sum.
-#[inline]
+#[inline(always)]
 pub(crate) fn resting_hash(order: &Order, extra: Option<&Extra>) -> u128 {
     let tif = if order.is(flag::DAY) { TimeInForce::Day } else { TimeInForce::Gtc };
     let base = order_hash(order, Place::Resting, OrderType::Limit, tif);
-    let Some(&Extra { display, shown, expires, partner }) = extra else { return base };
-    base.wrapping_add(terms_hash(order, &Terms { display, expires, partner, ..Terms::NONE }, shown))
+    extra.map_or(base, |extra| base.wrapping_add(extra_hash(*order, extra)))
+}
+
+#[cold]
+fn extra_hash(order: Order, extra: &Extra) -> u128 {
+    let &Extra { display, shown, expires, partner } = extra;
+    terms_hash(&order, &Terms { display, expires, partner, ..Terms::NONE }, shown)
 }
 
 /// The share of a parked order in the sum.
@@ -74,7 +84,7 @@ pub(crate) fn parked_hash(
     order_hash(order, place, order_type, tif).wrapping_add(terms_hash(order, terms, Lots::ZERO))
 }
 
-#[inline]
+#[inline(always)]
 fn order_hash(order: &Order, place: Place, order_type: OrderType, tif: TimeInForce) -> u128 {
     let shape = u64::from(order.side.code())
         | (u64::from(order.flags & flag::POST_ONLY) << 8)
@@ -108,10 +118,8 @@ fn terms_hash(order: &Order, terms: &Terms, shown: Lots) -> u128 {
 
 /// The hash of a whole book.
 pub(crate) fn state_hash(orders: u128, seq: i64, last_time: i64, last_price: i64, phase: Phase) -> u128 {
-    #[expect(clippy::cast_possible_truncation, reason = "each half is meant to be cut off")]
-    let halves = ((orders >> 64) as u64, orders as u64);
     digest([
-        halves,
+        halves(orders),
         (seq.cast_unsigned(), last_time.cast_unsigned()),
         (last_price.cast_unsigned(), u64::from(phase.code())),
     ])

@@ -15,20 +15,15 @@ WORD = 2**64
 KEYS = [isqrt(prime << 128) % WORD for prime in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)]
 
 
-def rotate(word: int, bits: int) -> int:
-    return (word << bits | word >> (64 - bits)) % WORD
-
-
 def digest(words: list[int]) -> int:
-    """128 bits from an even number of words: two mixtures of the products of neighbours."""
-    left, right = KEYS[12:]
+    """128 bits from an even number of words: the sum of the products of neighbours, mixed once more."""
+    total = 0
     for place in range(0, len(words), 2):
         first, second = (words[place + n] % WORD ^ KEYS[place + n] for n in (0, 1))
-        high, low = divmod(first * second, WORD)
-        left = (rotate(left, 23) + (high ^ low)) % WORD
-        right = rotate(right, 41) ^ (low - high) % WORD
-    high, low = divmod((left ^ KEYS[0]) * (right ^ KEYS[3]), WORD)
-    return (high ^ left) * WORD + (low ^ right)
+        total += first * second
+    total %= WORD * WORD
+    high, low = divmod(total, WORD)
+    return total ^ (high ^ KEYS[12]) * (low ^ KEYS[13])
 
 
 def packed(*numbers: int) -> int:
