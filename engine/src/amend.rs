@@ -94,7 +94,10 @@ impl Book {
         order.priority = self.next_seq();
         self.emit_amended(&order, 0, step);
         let tif = if order.is(flag::DAY) { TimeInForce::Day } else { TimeInForce::Gtc };
-        self.go_live(order, OrderType::Limit, tif, terms.as_ref(), step);
+        match terms {
+            None => self.go_live_plain(&order, OrderType::Limit, tif, step),
+            Some(_) => self.go_live(order, OrderType::Limit, tif, terms.as_ref(), step),
+        }
     }
 
     fn rewrite(&mut self, order: &Order, trigger: Ticks, step: &mut Step<'_>) {
@@ -126,8 +129,7 @@ impl Book {
     /// An open order that `account` may change; account zero, the operator, may change any.
     pub(crate) fn owned(&self, order_id: OrderId, account: AccountId) -> Result<Order, Reason> {
         let order = self.open_order(order_id).ok_or(Reason::UnknownOrder)?;
-        let allowed = account.0 == 0 || account == order.account;
-        allowed.then_some(order).ok_or(Reason::NotOwner)
+        order.may_be_changed_by(account).then_some(order).ok_or(Reason::NotOwner)
     }
 
     /// An order that is resting or parked.

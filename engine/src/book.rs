@@ -95,13 +95,19 @@ impl Book {
 
     /// Open orders, parked ones too.
     pub(crate) fn order_count(&self) -> usize {
-        self.orders.len() + self.parked.len()
+        self.index.len() + self.parked.len()
     }
 
     /// What a resting order has beyond `Order`.
     #[inline]
     pub(crate) fn extra(&self, order: &Order) -> Option<&Extra> {
-        if order.is(flag::EXTRA) { self.extras.get(&order.order_id) } else { None }
+        if order.is(flag::EXTRA) { self.extra_of(order.order_id) } else { None }
+    }
+
+    /// By value: an order whose address is known cannot stay in registers.
+    #[cold]
+    fn extra_of(&self, order_id: OrderId) -> Option<&Extra> {
+        self.extras.get(&order_id)
     }
 
     /// The lots of a resting order that depth counts.
@@ -150,6 +156,7 @@ impl Book {
     }
 
     /// Puts an order into its level's queue. Its id must be free; `extra.shown` says what an iceberg order shows.
+    #[inline(never)]
     pub(crate) fn rest_with(&mut self, mut order: Order, extra: Extra) -> u32 {
         order.flags = (order.flags & !flag::EXTRA) | extra.flags();
         if order.is(flag::EXTRA) {
@@ -160,18 +167,19 @@ impl Book {
     }
 
     /// The same for an order whose flags are right and whose extras, if any, are in their table.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rest(&mut self, order: &Order) -> u32 {
-        let slot = self.orders.insert(Node { order: *order, prev: NIL, next: NIL });
+        let slot = self.orders.vacant();
         self.ladder_mut(order.side).total += order.leaves;
-        self.enqueue(slot, order);
+        let (prev, next) = self.enqueue(slot, order);
+        self.orders.insert(Node { order: *order, prev, next });
         self.index.insert(order.order_id, slot);
         self.orders_hash = self.orders_hash.wrapping_add(self.share(order));
         slot
     }
 
     /// Takes an order out of the book and returns it as it was.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn remove(&mut self, slot: u32) -> Order {
         let order_id = self.order(slot).order_id;
         self.index.remove(order_id);
@@ -179,27 +187,25 @@ impl Book {
     }
 
     /// The same for an order that is out of the index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlink(&mut self, slot: u32) -> Order {
-        let Node { order, prev, next } = *self.orders.node(slot);
+        let Node { order, prev, next } = self.orders.remove(slot);
         self.orders_hash = self.orders_hash.wrapping_sub(self.share(&order));
-        self.dequeue(slot, &order, prev, next);
-        self.orders.remove(slot);
         self.ladder_mut(order.side).total -= order.leaves;
-        if prev == NIL && next == NIL {
-            self.ladder_mut(order.side).close(order.price);
-        }
+        self.dequeue(slot, &order, prev, next);
         order
     }
 
     /// Forgets what an order that has left the book had beyond `Order`, and returns it.
     #[inline]
     pub(crate) fn take_extra(&mut self, order: &Order) -> Extra {
-        if !order.is(flag::EXTRA) {
-            return Extra::default();
-        }
-        let extra = self.extras.remove(&order.order_id).unwrap_or_default();
-        self.expiries.remove(extra.expires, order.order_id);
+        if order.is(flag::EXTRA) { self.take_extra_of(order.order_id) } else { Extra::default() }
+    }
+
+    #[cold]
+    fn take_extra_of(&mut self, order_id: OrderId) -> Extra {
+        let extra = self.extras.remove(&order_id).unwrap_or_default();
+        self.expiries.remove(extra.expires, order_id);
         extra
     }
 
@@ -233,6 +239,7 @@ impl Book {
     }
 
     /// Shows the next slice of an iceberg order, at the back of those that show something.
+    #[cold]
     pub(crate) fn display_next(&mut self, slot: u32, step: &mut Step<'_>) {
         let order = *self.order(slot);
         let hash = self.orders_hash.wrapping_sub(self.share(&order));
@@ -245,8 +252,8 @@ impl Book {
             extra.shown = slice;
         }
         let order = Order { priority, ..order };
-        self.orders.node_mut(slot).order = order;
-        self.enqueue(slot, &order);
+        let (prev, next) = self.enqueue(slot, &order);
+        *self.orders.node_mut(slot) = Node { order, prev, next };
         self.orders_hash = hash.wrapping_add(self.share(&order));
         self.emit_displayed(&order, slice, step);
     }
@@ -258,6 +265,7 @@ impl Book {
     }
 
     /// Cuts the link to a partner, once something has been filled.
+    #[cold]
     pub(crate) fn forget_partner(&mut self, slot: u32) {
         let order = *self.order(slot);
         if !self.partner(&order).is_some() {
@@ -277,48 +285,36 @@ impl Book {
     }
 
     /// A resting order's share of the hash of the book.
-    #[inline]
+    #[inline(always)]
     fn share(&self, order: &Order) -> u128 {
         resting_hash(order, self.extra(order))
     }
 
-    /// Links an order in at the end of its part of the queue, and counts what it shows.
-    #[inline]
-    fn enqueue(&mut self, slot: u32, order: &Order) {
+    /// Links an order in at the end of its part of the queue, counts what it shows, and returns its neighbours.
+    #[inline(always)]
+    fn enqueue(&mut self, slot: u32, order: &Order) -> (u32, u32) {
         let shown = self.shown(order);
-        let ladder = match order.side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
-        };
-        let level = ladder.open(order.price, !shown.is_zero());
+        let level = self.ladder_mut(order.side).open(order.price, !shown.is_zero());
         level.quantity += shown;
-        if level.hidden == NIL {
-            let last = std::mem::replace(&mut level.tail, slot);
-            if last == NIL {
-                level.head = slot;
-            }
-            if order.is(flag::HIDDEN) {
-                level.hidden = slot;
-            }
-            let node = self.orders.node_mut(slot);
-            (node.prev, node.next) = (last, NIL);
-            if last != NIL {
-                self.orders.node_mut(last).next = slot;
-            }
-        } else {
-            self.enqueue_at_hidden(slot, order);
+        if level.hidden != NIL {
+            return self.enqueue_at_hidden(slot, order.side, order.price, order.is(flag::HIDDEN));
         }
+        let (prev, next) = level.append(slot, order.is(flag::HIDDEN));
+        if prev != NIL {
+            self.orders.node_mut(prev).next = slot;
+        }
+        (prev, next)
     }
 
     /// Where there are hidden orders: a hidden one comes last, another before the first of them.
     #[cold]
-    fn enqueue_at_hidden(&mut self, slot: u32, order: &Order) {
-        let ladder = match order.side {
+    fn enqueue_at_hidden(&mut self, slot: u32, side: Side, price: Ticks, is_hidden: bool) -> (u32, u32) {
+        let ladder = match side {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
         };
-        let level = ladder.level_mut(order.price, false);
-        let next = if order.is(flag::HIDDEN) { NIL } else { level.hidden };
+        let level = ladder.level_mut(price, false);
+        let next = if is_hidden { NIL } else { level.hidden };
         let prev = if next == NIL { level.tail } else { self.orders.node(next).prev };
         if prev == NIL {
             level.head = slot;
@@ -330,25 +326,14 @@ impl Book {
         } else {
             self.orders.node_mut(next).prev = slot;
         }
-        let node = self.orders.node_mut(slot);
-        (node.prev, node.next) = (prev, next);
+        (prev, next)
     }
 
-    /// Links an order out of its queue; the level stays, even if it is empty now.
-    #[inline]
+    /// Links an order out of its queue.
+    #[inline(always)]
     fn dequeue(&mut self, slot: u32, order: &Order, prev: u32, next: u32) {
         let shown = self.shown(order);
-        let level = self.ladder_mut(order.side).level_mut(order.price, !shown.is_zero());
-        level.quantity -= shown;
-        if prev == NIL {
-            level.head = next;
-        }
-        if next == NIL {
-            level.tail = prev;
-        }
-        if level.hidden == slot {
-            level.hidden = next;
-        }
+        self.ladder_mut(order.side).leave(order.price, shown, slot, prev, next);
         if prev != NIL {
             self.orders.node_mut(prev).next = next;
         }

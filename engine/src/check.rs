@@ -119,7 +119,6 @@ impl Book {
         let (slots, free) = self.orders.capacity();
         for (what, found, counted) in [
             ("indexed", resting, self.index.len()),
-            ("in the slab", resting, self.orders.len()),
             ("slots", resting + free, slots),
             ("extras", extras, self.extras.len()),
             ("expiries", expiries, self.expiries.len()),

@@ -28,86 +28,91 @@ pub(crate) const WITH_TERMS: u8 = 4;
 const REDUCE_ONLY: u8 = 8;
 const HAS_DISPLAY: u8 = 1;
 
-/// Decodes a whole batch into `commands`, replacing what was there.
-pub(crate) fn decode_commands(bytes: &[u8], commands: &mut Vec<Command>) -> Result<(), EngineError> {
-    commands.clear();
+/// Where decoded commands go.
+pub(crate) trait Receiver {
+    /// An error ends the decoding.
+    fn receive(&mut self, command: &Command) -> Result<(), Box<EngineError>>;
+}
+
+/// Decodes a batch and hands its commands on, one by one, up to the first record that is malformed.
+#[inline]
+pub(crate) fn decode_commands(bytes: &[u8], receiver: &mut impl Receiver) -> Result<(), Box<EngineError>> {
     let mut cursor = Cursor::new(bytes, COMMAND_SIZE)?;
     while let Some(record) = cursor.next() {
-        decode_command(&record, &mut cursor, commands)?;
+        decode_command(&record, &mut cursor, receiver)?;
     }
     Ok(())
 }
 
-/// Decodes one command into the end of the batch.
-#[inline]
+/// Decodes one command. Every kind hands it on by itself, so that nobody has to ask again which it is.
+#[inline(always)]
 fn decode_command(
     record: &Record<'_, COMMAND_SIZE>,
     cursor: &mut Cursor<'_>,
-    commands: &mut Vec<Command>,
-) -> Result<(), EngineError> {
+    receiver: &mut impl Receiver,
+) -> Result<(), Box<EngineError>> {
     let kind = record.code(0, "kind", CommandKind::from_code)?;
     record.zero(12, 4, "bytes 12 to 15")?;
     let instrument = InstrumentId(record.u32(8));
     let command_id = CommandId(record.number(16, "command_id", 1)?);
     let time = Micros(record.i64(64));
-    let mut push = |action| commands.push(Command { instrument, command_id, time, action });
+    let command = |action| Command { instrument, command_id, time, action };
     match kind {
         CommandKind::New => {
             let (new, has_terms) = decode_new(record)?;
             if has_terms {
                 let terms: Record<'_, TERMS_SIZE> =
                     cursor.next().ok_or_else(|| record.bad("flags", record.u8(4).into()))?;
-                push(Action::NewWithTerms(Box::new((new, decode_terms(&terms)?))));
+                receiver.receive(&command(Action::NewWithTerms(new, decode_terms(&terms)?)))
             } else if new.reduce_only {
-                push(Action::NewWithTerms(Box::new((new, Terms::NONE))));
+                receiver.receive(&command(Action::NewWithTerms(new, Terms::NONE)))
             } else {
-                push(Action::New(new));
+                receiver.receive(&command(Action::New(new)))
             }
         }
         CommandKind::Cancel => {
             record.zero(1, 5, "bytes 1 to 5")?;
             record.zero(7, 1, "phase")?;
             record.zero(40, 24, "bytes 40 to 63")?;
-            push(Action::Cancel {
+            receiver.receive(&command(Action::Cancel {
                 order_id: OrderId(record.number(24, "order_id", 1)?),
                 account: AccountId(record.number(32, "account", 0)?),
                 reason: record.code(6, "reason", Reason::from_code)?,
-            });
+            }))
         }
         CommandKind::Amend => {
             record.zero(1, 7, "bytes 1 to 7")?;
-            push(Action::Amend(Amendment {
+            receiver.receive(&command(Action::Amend(Amendment {
                 order_id: OrderId(record.number(24, "order_id", 1)?),
                 account: AccountId(record.number(32, "account", 0)?),
                 trigger: Ticks(record.i64(40)),
                 price: Ticks(record.i64(48)),
                 quantity: Lots(record.i64(56)),
-            }));
+            })))
         }
-        CommandKind::Phase => push(decode_phase(record)?),
+        CommandKind::Phase => receiver.receive(&command(decode_phase(record)?)),
         CommandKind::Time => {
             record.zero(1, 7, "bytes 1 to 7")?;
             record.zero(24, 40, "bytes 24 to 63")?;
-            push(Action::Time);
+            receiver.receive(&command(Action::Time))
         }
         CommandKind::MassCancel => {
             record.zero(2, 4, "bytes 2 to 5")?;
             record.zero(7, 1, "phase")?;
             record.zero(24, 8, "order_id")?;
             record.zero(40, 24, "bytes 40 to 63")?;
-            push(Action::MassCancel {
+            receiver.receive(&command(Action::MassCancel {
                 account: AccountId(record.number(32, "account", 0)?),
                 side: record.optional(1, "side", Side::from_code)?,
                 reason: record.code(6, "reason", Reason::from_code)?,
-            });
+            }))
         }
     }
-    Ok(())
 }
 
 /// A new order, and whether its terms follow.
-#[inline]
-fn decode_new(record: &Record<'_, COMMAND_SIZE>) -> Result<(NewOrder, bool), EngineError> {
+#[inline(always)]
+fn decode_new(record: &Record<'_, COMMAND_SIZE>) -> Result<(NewOrder, bool), Box<EngineError>> {
     record.zero(6, 2, "bytes 6 to 7")?;
     let flags = record.flags(4, POST_ONLY | WITH_TERMS | REDUCE_ONLY)?;
     let new = NewOrder {
@@ -126,7 +131,8 @@ fn decode_new(record: &Record<'_, COMMAND_SIZE>) -> Result<(NewOrder, bool), Eng
     Ok((new, flags & WITH_TERMS != 0))
 }
 
-fn decode_phase(record: &Record<'_, COMMAND_SIZE>) -> Result<Action, EngineError> {
+#[cold]
+fn decode_phase(record: &Record<'_, COMMAND_SIZE>) -> Result<Action, Box<EngineError>> {
     record.zero(1, 3, "bytes 1 to 3")?;
     record.zero(5, 1, "stp")?;
     record.zero(24, 8, "order_id")?;
@@ -141,7 +147,7 @@ fn decode_phase(record: &Record<'_, COMMAND_SIZE>) -> Result<Action, EngineError
     }))
 }
 
-pub(crate) fn decode_terms<const SIZE: usize>(record: &Record<'_, SIZE>) -> Result<Terms, EngineError> {
+pub(crate) fn decode_terms<const SIZE: usize>(record: &Record<'_, SIZE>) -> Result<Terms, Box<EngineError>> {
     if record.u8(0) != TERMS_KIND {
         return Err(record.bad("kind", record.u8(0).into()));
     }
@@ -178,8 +184,7 @@ pub fn encode_command(command: &Command) -> Vec<u8> {
     let mut tail = Vec::new();
     match &command.action {
         Action::New(new) => put_new(&mut record, new),
-        Action::NewWithTerms(with_terms) => {
-            let (new, terms) = &**with_terms;
+        Action::NewWithTerms(new, terms) => {
             put_new(&mut record, new);
             record[4] |= WITH_TERMS;
             tail.extend_from_slice(&encode_terms(terms));
@@ -318,12 +323,20 @@ pub(crate) mod tests {
 
     fn with_terms(terms: Terms) -> Command {
         let Action::New(new) = new_order().action else { unreachable!("it is a plain order") };
-        Command { action: Action::NewWithTerms(Box::new((new, terms))), ..new_order() }
+        Command { action: Action::NewWithTerms(new, terms), ..new_order() }
+    }
+
+    impl Receiver for Vec<Command> {
+        fn receive(&mut self, command: &Command) -> Result<(), Box<EngineError>> {
+            self.push(command.clone());
+            Ok(())
+        }
     }
 
     fn decode(record: &[u8]) -> Result<Vec<Command>, EngineError> {
         let mut commands = Vec::new();
-        decode_commands(record, &mut commands).map(|()| commands)
+        decode_commands(record, &mut commands)?;
+        Ok(commands)
     }
 
     #[test]

@@ -46,8 +46,8 @@ pub struct Command {
 pub enum Action {
     /// Trade and, if allowed, rest.
     New(NewOrder),
-    /// The same with terms; boxed, so that orders without terms do not carry their weight.
-    NewWithTerms(Box<(NewOrder, Terms)>),
+    /// The same with terms.
+    NewWithTerms(NewOrder, Terms),
     /// Take an order out of the book.
     Cancel {
         /// The order.

@@ -2,7 +2,7 @@
 
 use crate::auction::Indicative;
 use crate::book::Book;
-use crate::codec::{EVENT_SIZE, decode_commands};
+use crate::codec::{COMMAND_SIZE, EVENT_SIZE, Receiver, decode_commands};
 use crate::command::Command;
 use crate::error::EngineError;
 use crate::open::{OpenOrder, decode_open, encode_open};
@@ -49,15 +49,13 @@ pub struct LevelTotal {
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     books: Vec<Option<Box<Book>>>,
-    /// The decoded batch; kept to reuse its memory.
-    batch: Vec<Command>,
 }
 
 impl Engine {
     /// An engine without books.
     #[must_use]
     pub const fn new() -> Self {
-        Self { books: Vec::new(), batch: Vec::new() }
+        Self { books: Vec::new() }
     }
 
     /// Opens an empty book.
@@ -128,10 +126,10 @@ impl Engine {
     /// # Errors
     /// A malformed record or an instrument without a book; then no command has been executed.
     pub fn apply(&mut self, records: &[u8], events: &mut Vec<u8>) -> Result<(), EngineError> {
-        let mut batch = std::mem::take(&mut self.batch);
-        let outcome = decode_commands(records, &mut batch).and_then(|()| self.execute(&batch, events));
-        self.batch = batch;
-        outcome
+        // To decode twice is quicker than to write the commands down in between.
+        decode_commands(records, &mut Check { engine: self })?;
+        events.reserve(records.len() / COMMAND_SIZE * 2 * EVENT_SIZE);
+        Ok(decode_commands(records, &mut Execute { engine: self, events })?)
     }
 
     /// Executes commands and appends the records of their events.
@@ -139,14 +137,9 @@ impl Engine {
     /// # Errors
     /// An instrument without a book; then no command has been executed.
     pub fn execute(&mut self, batch: &[Command], events: &mut Vec<u8>) -> Result<(), EngineError> {
-        for command in batch {
-            self.book(command.instrument)?;
-        }
-        events.reserve(batch.len() * 2 * EVENT_SIZE);
-        for command in batch {
-            self.book_mut(command.instrument)?.execute(command, events);
-        }
-        Ok(())
+        batch.iter().try_for_each(|command| Check { engine: self }.receive(command))?;
+        let mut execute = Execute { engine: self, events };
+        Ok(batch.iter().try_for_each(|command| execute.receive(command))?)
     }
 
     /// Levels changed since the last call, by instrument, side and price, with their totals now.
@@ -229,11 +222,44 @@ impl Engine {
         let book = self.books.get(instrument.0 as usize).and_then(Option::as_deref);
         book.ok_or(EngineError::UnknownInstrument(instrument))
     }
+}
 
-    fn book_mut(&mut self, instrument: InstrumentId) -> Result<&mut Book, EngineError> {
-        let book = self.books.get_mut(instrument.0 as usize).and_then(Option::as_deref_mut);
-        book.ok_or(EngineError::UnknownInstrument(instrument))
+/// Sees whether there is a book for each command.
+struct Check<'a> {
+    engine: &'a Engine,
+}
+
+impl Receiver for Check<'_> {
+    #[inline(always)]
+    fn receive(&mut self, command: &Command) -> Result<(), Box<EngineError>> {
+        match self.engine.books.get(command.instrument.0 as usize) {
+            Some(Some(_)) => Ok(()),
+            _ => Err(unknown(command.instrument)),
+        }
     }
+}
+
+/// Executes commands that have been checked.
+struct Execute<'a> {
+    engine: &'a mut Engine,
+    events: &'a mut Vec<u8>,
+}
+
+impl Receiver for Execute<'_> {
+    #[inline(always)]
+    fn receive(&mut self, command: &Command) -> Result<(), Box<EngineError>> {
+        match self.engine.books.get_mut(command.instrument.0 as usize) {
+            Some(Some(book)) => book.execute(command, self.events),
+            _ => return Err(unknown(command.instrument)),
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+#[expect(clippy::unnecessary_box_returns, reason = "what passes must not make room for errors")]
+fn unknown(instrument: InstrumentId) -> Box<EngineError> {
+    Box::new(EngineError::UnknownInstrument(instrument))
 }
 
 #[cfg(test)]

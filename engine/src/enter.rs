@@ -13,16 +13,24 @@ use crate::types::{
 };
 
 impl Book {
-    pub(crate) fn enter(&mut self, new: &NewOrder, terms: Option<&Terms>, step: &mut Step<'_>) {
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, new: &NewOrder, step: &mut Step<'_>) {
         let mut order = self.arriving(new);
-        if let Some(reason) = self.refusal(new, &order, terms, step) {
-            return self.reject(new, &order, terms, reason, step);
+        if let Some(reason) = self.refusal(new, &order, None, step) {
+            return self.reject(*new, None, reason, step);
         }
-        order.flags |= self.watched(order.order_id, terms);
-        let Some(terms) = terms else {
-            self.emit_accepted(&order, new.quantity, 0, step);
-            return self.go_live(order, new.order_type, new.tif, None, step);
-        };
+        order.flags |= self.watched(order.order_id, None);
+        self.emit_accepted(&order, new.quantity, 0, step);
+        self.go_live_plain(&order, new.order_type, new.tif, step);
+    }
+
+    #[cold]
+    pub(crate) fn enter_with_terms(&mut self, new: &NewOrder, terms: &Terms, step: &mut Step<'_>) {
+        let mut order = self.arriving(new);
+        if let Some(reason) = self.refusal(new, &order, Some(terms), step) {
+            return self.reject(*new, Some(terms), reason, step);
+        }
+        order.flags |= self.watched(order.order_id, Some(terms));
         self.accept(new, order, terms, step);
     }
 
@@ -51,14 +59,8 @@ impl Book {
     }
 
     #[cold]
-    fn reject(
-        &mut self,
-        new: &NewOrder,
-        order: &Order,
-        terms: Option<&Terms>,
-        reason: Reason,
-        step: &mut Step<'_>,
-    ) {
+    fn reject(&mut self, new: NewOrder, terms: Option<&Terms>, reason: Reason, step: &mut Step<'_>) {
+        let order = &self.arriving(&new);
         let rejected = Event::about(order, EventKind::Rejected, reason);
         self.emit(step, Event { quantity: new.quantity, leaves: Lots::ZERO, ..rejected });
         if reason != Reason::DuplicateOrder {
@@ -67,7 +69,7 @@ impl Book {
     }
 
     /// Why a new order may not enter, if so.
-    #[inline]
+    #[inline(always)]
     fn refusal(
         &self,
         new: &NewOrder,
@@ -82,7 +84,7 @@ impl Book {
             return Some(Reason::Invalid);
         }
         if self.state.phase != Phase::Open
-            && let Some(reason) = self.refusal_by_phase(new, terms)
+            && let Some(reason) = self.refusal_by_phase(*new, terms)
         {
             return Some(reason);
         }
@@ -95,7 +97,7 @@ impl Book {
     }
 
     #[cold]
-    fn refusal_by_phase(&self, new: &NewOrder, terms: Option<&Terms>) -> Option<Reason> {
+    fn refusal_by_phase(&self, new: NewOrder, terms: Option<&Terms>) -> Option<Reason> {
         let immediate = !new.tif.rests() || new.order_type == OrderType::Market;
         let least = terms.map_or(Lots::ZERO, |terms| terms.min_quantity);
         let needs_matching = immediate || new.post_only || least > Lots::ZERO;
@@ -133,7 +135,7 @@ impl Book {
     }
 
     /// Why an order may not meet the market as it is now, if so.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refusal_to_go_live(
         &self,
         order: &Order,
@@ -145,11 +147,11 @@ impl Book {
             return Some(Reason::WouldTake);
         }
         let limit = limit_of(order.side, order_type, order.price);
-        if tif == TimeInForce::Fok && !self.can_fill(order, limit, order.leaves) {
+        if tif == TimeInForce::Fok && !self.can_fill(*order, limit, order.leaves) {
             return Some(Reason::FokUnfillable);
         }
         let least = terms.map_or(Lots::ZERO, |terms| terms.min_quantity);
-        let short = least > Lots::ZERO && !self.can_fill(order, limit, least);
+        let short = least > Lots::ZERO && !self.can_fill(*order, limit, least);
         short.then_some(Reason::MinQuantity)
     }
 
@@ -194,8 +196,24 @@ impl Book {
         }
     }
 
+    /// An order without terms meets the market: most meet nobody.
+    #[inline(always)]
+    pub(crate) fn go_live_plain(
+        &mut self,
+        order: &Order,
+        order_type: OrderType,
+        tif: TimeInForce,
+        step: &mut Step<'_>,
+    ) {
+        let rests = order_type == OrderType::Limit && tif.rests();
+        if rests && (self.state.phase != Phase::Open || !self.would_take(order, order.price)) {
+            self.rest(order);
+        } else {
+            self.go_live(*order, order_type, tif, None, step);
+        }
+    }
+
     /// An order meets the market: it takes what it may, and what is left rests or is cancelled.
-    #[inline]
     pub(crate) fn go_live(
         &mut self,
         order: Order,
@@ -221,7 +239,7 @@ impl Book {
             Stop::Done => return,
             _ if rests => {
                 match terms {
-                    None => drop(self.rest(&taker.order)),
+                    None => drop(self.rest_with(taker.order, Extra::default())),
                     Some(terms) => self.rest_live(taker.order, &terms.of_resting(), step),
                 }
                 return;
@@ -246,12 +264,14 @@ impl Book {
     }
 
     /// Whether the side's open lots fit in 64 bits with `new` open lots of the order in place of `old`.
+    #[inline(always)]
     pub(crate) fn fits(&self, order: &Order, old: Lots, new: Lots) -> bool {
         let others = self.ladder(order.side).total - old;
         others.0.checked_add(new.0).is_some()
     }
 
     /// Whether the order would trade at `price`.
+    #[inline(always)]
     pub(crate) fn would_take(&self, order: &Order, price: Ticks) -> bool {
         let touch = self.ladder(order.side.opposite()).best_price();
         touch.is_some_and(|touch| order.side.reaches(price, touch))

@@ -103,3 +103,9 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
+
+impl From<Box<Self>> for EngineError {
+    fn from(error: Box<Self>) -> Self {
+        *error
+    }
+}

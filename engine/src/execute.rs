@@ -7,11 +7,11 @@
 use crate::book::{Book, Step};
 use crate::command::{Action, Command};
 use crate::event::{Event, EventKind};
-use crate::orders::flag;
 use crate::types::{AccountId, Lots, OrderId, Reason, Side};
 
 impl Book {
     /// Executes one command; its encoded events are appended to `events`.
+    #[inline(always)]
     pub(crate) fn execute(&mut self, command: &Command, events: &mut Vec<u8>) {
         let time = self.state.last_time.max(command.time);
         self.state.last_time = time;
@@ -21,8 +21,8 @@ impl Book {
             self.settle(step);
         }
         match &command.action {
-            Action::New(order) => self.enter(order, None, step),
-            Action::NewWithTerms(new) => self.enter(&new.0, Some(&new.1), step),
+            Action::New(new) => self.enter(new, step),
+            Action::NewWithTerms(new, terms) => self.enter_with_terms(new, terms, step),
             &Action::Cancel { order_id, account, reason } => self.cancel(order_id, account, reason, step),
             Action::Amend(amendment) => self.amend(amendment, step),
             Action::Phase(change) => self.change_phase(change, step),
@@ -34,18 +34,20 @@ impl Book {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn cancel(&mut self, order_id: OrderId, account: AccountId, reason: Reason, step: &mut Step<'_>) {
-        // Most orders have nothing that must be looked after.
-        if let Some((place, slot)) = self.index.find(order_id) {
-            let order = self.order(slot);
-            let allowed = account.0 == 0 || account == order.account;
-            if allowed && !order.is(flag::EXTRA | flag::WATCHED) {
+        match self.index.find(order_id) {
+            Some((place, slot)) if self.order(slot).may_be_changed_by(account) => {
                 self.index.remove_at(place);
-                let order = self.unlink(slot);
-                return self.emit(step, Event::cancelled(&order, order.leaves, reason));
+                self.end_unindexed(slot, reason, step);
             }
+            _ => self.cancel_other(order_id, account, reason, step),
         }
+    }
+
+    /// Cancels what does not rest, or refuses.
+    #[cold]
+    fn cancel_other(&mut self, order_id: OrderId, account: AccountId, reason: Reason, step: &mut Step<'_>) {
         match self.owned(order_id, account) {
             Ok(_) => self.end(order_id, reason, step),
             Err(refusal) => {

@@ -42,7 +42,7 @@ impl IdMap {
     }
 
     /// The slot of an id, and its place in the table for `remove_at`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, order_id: OrderId) -> Option<(usize, u32)> {
         let mut at = self.home(order_id);
         loop {
@@ -58,7 +58,7 @@ impl IdMap {
     }
 
     /// Adds an id that is not there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, order_id: OrderId, slot: u32) {
         if (self.len + 1) * 2 > self.entries.len() {
             self.grow();
@@ -76,7 +76,7 @@ impl IdMap {
     }
 
     /// Takes out what `find` found, and closes the gap so that no search ends at it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove_at(&mut self, place: usize) {
         let mut gap = place;
         self.len -= 1;
@@ -94,6 +94,7 @@ impl IdMap {
         self.entries[gap] = FREE;
     }
 
+    #[inline(always)]
     fn put(&mut self, entry: Entry) {
         let mut at = self.home(entry.order_id);
         while self.entries[at].order_id.is_some() {
@@ -116,7 +117,7 @@ impl IdMap {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the shift leaves as many bits as there are places")]
     const fn home(&self, order_id: OrderId) -> usize {
-        (order_id.0.cast_unsigned().wrapping_mul(SPREAD) >> self.shift) as usize
+        order_id.0.cast_unsigned().wrapping_mul(SPREAD).wrapping_shr(self.shift) as usize
     }
 
     #[inline]

@@ -28,6 +28,35 @@ pub(crate) struct Level {
     pub(crate) hidden: u32,
 }
 
+impl Level {
+    /// Puts a slot in at the end; returns its neighbours. There must be no hidden orders.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, slot: u32, is_hidden: bool) -> (u32, u32) {
+        let last = std::mem::replace(&mut self.tail, slot);
+        if last == NIL {
+            self.head = slot;
+        }
+        if is_hidden {
+            self.hidden = slot;
+        }
+        (last, NIL)
+    }
+
+    /// Takes out a slot that stands between these two.
+    #[inline(always)]
+    fn take_out(&mut self, slot: u32, prev: u32, next: u32) {
+        if prev == NIL {
+            self.head = next;
+        }
+        if next == NIL {
+            self.tail = prev;
+        }
+        if self.hidden == slot {
+            self.hidden = next;
+        }
+    }
+}
+
 const NO_LEVEL: Level = Level { quantity: Lots::ZERO, head: NIL, tail: NIL, hidden: NIL };
 
 /// Levels of neighbouring prices.
@@ -42,6 +71,54 @@ struct Page {
 
 const NO_PAGE: Page = Page { open: 0, touched: 0, levels: [NO_LEVEL; PAGE] };
 
+/// A set of places of the directory: a bit for each, and one for each word of those that is not zero.
+#[derive(Clone, Debug)]
+struct Marks {
+    words: [u64; DIRECTORY / 64],
+    summary: u64,
+}
+
+impl Marks {
+    const NONE: Self = Self { words: [0; DIRECTORY / 64], summary: 0 };
+
+    #[inline]
+    const fn is_empty(&self) -> bool {
+        self.summary == 0
+    }
+
+    /// Adds a place; one beyond the directory is ignored.
+    #[inline(always)]
+    fn set(&mut self, at: usize) {
+        if let Some(word) = self.words.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+            self.summary |= 1 << (at / 64);
+        }
+    }
+
+    /// Takes out a place; one beyond the directory is ignored.
+    #[inline(always)]
+    fn clear(&mut self, at: usize) {
+        if let Some(word) = self.words.get_mut(at / 64) {
+            *word &= !(1 << (at % 64));
+            if *word == 0 {
+                self.summary &= !(1 << (at / 64));
+            }
+        }
+    }
+
+    /// The lowest place; there must be one.
+    #[inline(always)]
+    fn first(&self) -> usize {
+        let word = self.summary.trailing_zeros() as usize % 64;
+        word * 64 + self.words[word].trailing_zeros() as usize
+    }
+
+    /// All places, ascending.
+    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        Bits(self.summary).flat_map(|word| Bits(self.words[word]).map(move |bit| word * 64 + bit))
+    }
+}
+
 /// One side of a book.
 #[derive(Clone, Debug)]
 pub(crate) struct Ladder {
@@ -54,9 +131,8 @@ pub(crate) struct Ladder {
     base: i64,
     /// Page numbers less `base` to places in `pages`; `NIL` where there is none. Empty until first used.
     directory: Vec<u32>,
-    /// A bit for each place of the directory whose page has levels, and one for each word that is not zero.
-    words: [u64; DIRECTORY / 64],
-    summary: u64,
+    /// The places of the directory whose pages have levels.
+    marks: Marks,
     /// Pages outside the directory, by number; those with levels are worse than all of it.
     far: BTreeMap<i64, u32>,
     pages: Vec<Page>,
@@ -73,8 +149,7 @@ impl Ladder {
             best: 0,
             base: 0,
             directory: Vec::new(),
-            words: [0; DIRECTORY / 64],
-            summary: 0,
+            marks: Marks::NONE,
             far: BTreeMap::new(),
             pages: Vec::new(),
             free: Vec::new(),
@@ -84,7 +159,7 @@ impl Ladder {
 
     #[inline]
     pub(crate) const fn best_price(&self) -> Option<Ticks> {
-        if self.summary == 0 { None } else { Some(self.price(self.best)) }
+        if self.marks.is_empty() { None } else { Some(self.price(self.best)) }
     }
 
     /// The first order in turn at the best price; there must be one.
@@ -101,24 +176,27 @@ impl Ladder {
 
     /// The level at a price, which will hold an order when the caller is done. It is reported as changed if
     /// the order shows something.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&mut self, price: Ticks, shows: bool) -> &mut Level {
         let rank = self.rank(price);
-        if self.summary == 0 || rank < self.best {
+        let mut at = self.place(rank);
+        if self.marks.is_empty() || rank < self.best {
             self.best = rank;
-            if self.place(rank) >= self.directory.len() {
+            if at >= self.directory.len() {
                 self.move_directory(number_of(rank));
+                at = self.place(rank);
             }
         }
-        let page = match self.page(rank) {
-            Some(page) => page,
-            None => self.add_page(rank),
+        let page = match self.directory.get(at) {
+            Some(&page) if page != NIL => page,
+            _ => self.other_page(rank),
         };
-        if self.pages[page as usize].open == 0 {
-            self.mark(rank);
+        let page = &mut self.pages[page as usize];
+        if page.open == 0 {
+            self.marks.set(at);
         }
-        self.pages[page as usize].open |= 1 << bit_of(rank);
-        self.touch(page, rank, shows)
+        page.open |= 1 << bit_of(rank);
+        touch(page, &mut self.touched, rank, shows)
     }
 
     /// The level of an order that is there. It is reported as changed if what it shows will change.
@@ -126,42 +204,41 @@ impl Ladder {
     pub(crate) fn level_mut(&mut self, price: Ticks, shows: bool) -> &mut Level {
         let rank = self.rank(price);
         let page = self.page(rank).expect("a level with an order has a page");
-        self.touch(page, rank, shows)
+        touch(&mut self.pages[page as usize], &mut self.touched, rank, shows)
     }
 
-    #[inline]
-    fn touch(&mut self, page: u32, rank: i64, shows: bool) -> &mut Level {
-        let page = &mut self.pages[page as usize];
-        if shows {
-            if page.touched == 0 {
-                self.touched.push(number_of(rank));
-            }
-            page.touched |= 1 << bit_of(rank);
-        }
-        &mut page.levels[bit_of(rank)]
-    }
-
-    /// Takes an emptied level out.
-    #[inline]
-    pub(crate) fn close(&mut self, price: Ticks) {
+    /// Takes the slot between these two, and what it shows, out of a level; and the level out if that was all.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, price: Ticks, shown: Lots, slot: u32, prev: u32, next: u32) {
         let rank = self.rank(price);
-        let page = self.page(rank).expect("a level that closes has a page");
-        let Page { open, touched, .. } = &mut self.pages[page as usize];
-        *open &= !(1 << bit_of(rank));
-        if *open == 0 {
-            if *touched == 0 {
-                self.drop_page(page, number_of(rank));
-            }
-            self.unmark(rank);
+        let number = self.page(rank).expect("a level with an order has a page");
+        let page = &mut self.pages[number as usize];
+        let level = touch(page, &mut self.touched, rank, !shown.is_zero());
+        level.quantity -= shown;
+        level.take_out(slot, prev, next);
+        if level.head != NIL {
+            return;
         }
-        if rank == self.best && self.summary != 0 {
+        page.open &= !(1 << bit_of(rank));
+        if page.open == 0 {
+            let is_unreported = page.touched != 0;
+            let at = self.place(rank);
+            self.marks.clear(at);
+            if !is_unreported {
+                self.drop_page(number, number_of(rank));
+            }
+            if self.marks.is_empty() && !self.far.is_empty() {
+                self.come_back();
+            }
+        }
+        if rank == self.best && !self.marks.is_empty() {
             self.best = self.find_best();
         }
     }
 
     /// Levels from the best to the worst.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticks, &Level)> {
-        let near = self.near_pages().map(|at| (self.number(at), self.directory[at]));
+        let near = self.marks.iter().map(|at| (self.number(at), self.directory[at]));
         // Pages of which nothing is left but a report have no bits.
         let far = self.far.iter().map(|(&number, &page)| (number, page));
         near.chain(far).flat_map(move |(number, page)| {
@@ -206,10 +283,11 @@ impl Ladder {
         let known = near.chain(self.far.values().copied()).chain(self.free.iter().copied());
         let distinct: BTreeSet<u32> = known.collect();
         let bits = self.directory.iter().enumerate().all(|(at, &page)| {
-            let bit = self.words[at / 64] >> (at % 64) & 1 == 1;
+            let bit = self.marks.words[at / 64] >> (at % 64) & 1 == 1;
             bit == is_open(page)
         });
-        let summary = (0..64).all(|word| (self.summary >> word & 1 == 1) == (self.words[word] != 0));
+        let summary =
+            (0..64).all(|word| (self.marks.summary >> word & 1 == 1) == (self.marks.words[word] != 0));
         let levels = self
             .pages
             .iter()
@@ -217,7 +295,7 @@ impl Ladder {
         let end = self.number(self.directory.len());
         let far =
             self.far.iter().all(|(&number, &page)| number >= end || number < self.base && !is_open(page));
-        let best = if self.summary == 0 {
+        let best = if self.marks.is_empty() {
             !self.far.values().any(|&page| is_open(page))
         } else {
             self.best == self.find_best()
@@ -240,6 +318,12 @@ impl Ladder {
         if self.far.is_empty() { None } else { self.far.get(&number_of(rank)).copied() }
     }
 
+    /// The page of a rank that is not in the directory, or not yet anywhere.
+    #[cold]
+    fn other_page(&mut self, rank: i64) -> u32 {
+        self.page(rank).unwrap_or_else(|| self.add_page(rank))
+    }
+
     /// Adds the page of a rank; free pages are used first, and have no level that is open.
     fn add_page(&mut self, rank: i64) -> u32 {
         let page = self.free.pop().unwrap_or_else(|| {
@@ -255,36 +339,10 @@ impl Ladder {
         if let Some(entry) = self.directory.get_mut(at) {
             *entry = page;
             if self.pages[page as usize].open != 0 {
-                self.mark(number * 64);
+                self.marks.set(at);
             }
         } else {
             self.far.insert(number, page);
-        }
-    }
-
-    /// Notes that the page of a rank has levels.
-    #[inline]
-    fn mark(&mut self, rank: i64) {
-        let at = self.place(rank);
-        if at < self.directory.len() {
-            self.words[at / 64] |= 1 << (at % 64);
-            self.summary |= 1 << (at / 64);
-        }
-    }
-
-    /// Notes that the page of a rank has no level any more.
-    #[inline]
-    fn unmark(&mut self, rank: i64) {
-        let at = self.place(rank);
-        if at >= self.directory.len() {
-            return;
-        }
-        self.words[at / 64] &= !(1 << (at % 64));
-        if self.words[at / 64] == 0 {
-            self.summary &= !(1 << (at / 64));
-            if self.summary == 0 && !self.far.is_empty() {
-                self.come_back();
-            }
         }
     }
 
@@ -298,12 +356,11 @@ impl Ladder {
     }
 
     /// The rank of the best level; there must be one.
-    #[inline]
+    #[inline(always)]
     fn find_best(&self) -> i64 {
-        let word = self.summary.trailing_zeros() as usize;
-        let at = word * 64 + self.words[word].trailing_zeros() as usize;
+        let at = self.marks.first();
         let page = &self.pages[self.directory[at] as usize];
-        self.number(at) * 64 + i64::from(page.open.trailing_zeros())
+        self.number(at).wrapping_mul(64).wrapping_add(i64::from(page.open.trailing_zeros()))
     }
 
     /// The directory has no level left: it moves to the best of those that lie outside.
@@ -325,8 +382,7 @@ impl Ladder {
         }
         self.directory.clear();
         self.directory.resize(DIRECTORY, NIL);
-        self.words = [0; DIRECTORY / 64];
-        self.summary = 0;
+        self.marks = Marks::NONE;
         self.base = number - i64::try_from(DIRECTORY / 4).unwrap_or(0);
         let inside = self.base..self.number(DIRECTORY);
         let pages: Vec<(i64, u32)> = self.far.range(inside).map(|(&number, &page)| (number, page)).collect();
@@ -334,11 +390,6 @@ impl Ladder {
             self.far.remove(&number);
             self.enter_page(number, page);
         }
-    }
-
-    /// Places of the directory whose pages have levels, ascending.
-    fn near_pages(&self) -> impl Iterator<Item = usize> + '_ {
-        Bits(self.summary).flat_map(|word| Bits(self.words[word]).map(move |bit| word * 64 + bit))
     }
 
     /// Bids are best when high, asks when low. Prices are positive, so a negation cannot overflow.
@@ -367,12 +418,24 @@ impl Ladder {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a place beyond the directory stays beyond it")]
     const fn place_of(&self, number: i64) -> usize {
-        (number - self.base).cast_unsigned() as usize
+        number.wrapping_sub(self.base).cast_unsigned() as usize
     }
 
     fn number(&self, place: usize) -> i64 {
-        self.base + i64::try_from(place).unwrap_or(0)
+        self.base.wrapping_add(i64::try_from(place).unwrap_or(0))
     }
+}
+
+/// The level of a rank in its page; it joins those to be reported if what it shows will change.
+#[inline(always)]
+fn touch<'a>(page: &'a mut Page, touched: &mut Vec<i64>, rank: i64, shows: bool) -> &'a mut Level {
+    if shows {
+        if page.touched == 0 {
+            touched.push(number_of(rank));
+        }
+        page.touched |= 1 << bit_of(rank);
+    }
+    &mut page.levels[bit_of(rank)]
 }
 
 /// The number of a rank's page.
@@ -412,13 +475,18 @@ mod tests {
     }
 
     fn open(ladder: &mut Ladder, price: i64) {
-        ladder.open(Ticks(price), true).head = 1;
+        ladder.open(Ticks(price), true).append(1, false);
         assert!(ladder.is_consistent(), "after opening {price}");
     }
 
+    /// The only order of a level, of one lot, leaves.
+    fn leave(ladder: &mut Ladder, price: i64) {
+        ladder.level_mut(Ticks(price), true).quantity = Lots(1);
+        ladder.leave(Ticks(price), Lots(1), 1, NIL, NIL);
+    }
+
     fn close(ladder: &mut Ladder, price: i64) {
-        ladder.level_mut(Ticks(price), true).head = NIL;
-        ladder.close(Ticks(price));
+        leave(ladder, price);
         assert!(ladder.is_consistent(), "after closing {price}");
     }
 
@@ -458,16 +526,14 @@ mod tests {
                 let near = 50_000 + round * 240 + i64::try_from(state >> 54).unwrap();
                 let price = if state.is_multiple_of(50) { near * 1_000 } else { near };
                 if known.remove(&price) {
-                    ladder.level_mut(Ticks(price), true).head = NIL;
-                    ladder.close(Ticks(price));
+                    leave(&mut ladder, price);
                 } else {
                     known.insert(price);
-                    ladder.open(Ticks(price), true).head = 1;
+                    ladder.open(Ticks(price), true).append(1, false);
                 }
                 if known.len() > 500 {
                     let best = if side == Side::Buy { known.pop_last() } else { known.pop_first() };
-                    ladder.level_mut(Ticks(best.unwrap()), true).head = NIL;
-                    ladder.close(Ticks(best.unwrap()));
+                    leave(&mut ladder, best.unwrap());
                 }
                 let best = if side == Side::Buy { known.last() } else { known.first() };
                 assert_eq!(ladder.best_price(), best.copied().map(Ticks));
@@ -505,9 +571,8 @@ mod tests {
     #[test]
     fn what_is_hidden_is_not_reported() {
         let mut asks = Ladder::new(Side::Sell);
-        asks.open(Ticks(5), false).head = 1;
-        asks.level_mut(Ticks(5), false).head = NIL;
-        asks.close(Ticks(5));
+        asks.open(Ticks(5), false).append(1, true);
+        asks.leave(Ticks(5), Lots::ZERO, 1, NIL, NIL);
         asks.drain_touched(|price, _| panic!("{price:?} shows nothing"));
         assert_eq!(asks.free.len(), asks.pages.len());
     }

@@ -103,7 +103,8 @@ impl Book {
     }
 
     /// Whether `take` would trade at least `wanted` lots of `taker`, without changing anything.
-    pub(crate) fn can_fill(&self, taker: &Order, limit: Ticks, wanted: Lots) -> bool {
+    #[cold]
+    pub(crate) fn can_fill(&self, taker: Order, limit: Ticks, wanted: Lots) -> bool {
         if wanted > taker.leaves {
             return false;
         }
@@ -122,7 +123,7 @@ impl Book {
                 .map(|order| (order, order.leaves - self.available(order)));
             let hidden = self.queue(level.hidden).map(|slot| self.order(slot)).map(|o| (o, o.leaves));
             for (maker, lots) in slices.chain(further).chain(hidden) {
-                match meeting(taker, maker) {
+                match meeting(&taker, maker) {
                     Meeting::Trade if lots >= missing => return true,
                     Meeting::Trade => missing -= lots,
                     Meeting::ExpireMaker => {}

@@ -32,7 +32,7 @@ impl OpenOrder {
 }
 
 /// Decodes open orders. Whether they fit together is the book's matter.
-pub(crate) fn decode_open(bytes: &[u8]) -> Result<Vec<OpenOrder>, EngineError> {
+pub(crate) fn decode_open(bytes: &[u8]) -> Result<Vec<OpenOrder>, Box<EngineError>> {
     let mut orders = Vec::new();
     let mut cursor = Cursor::new(bytes, OPEN_SIZE)?;
     while let Some(record) = cursor.next() {
@@ -44,9 +44,9 @@ pub(crate) fn decode_open(bytes: &[u8]) -> Result<Vec<OpenOrder>, EngineError> {
 fn decode_open_order(
     record: &Record<'_, OPEN_SIZE>,
     cursor: &mut Cursor<'_>,
-) -> Result<OpenOrder, EngineError> {
+) -> Result<OpenOrder, Box<EngineError>> {
     if record.u8(3) != OPEN_VERSION {
-        return Err(EngineError::Version { given: record.u8(3), known: OPEN_VERSION });
+        return Err(Box::new(EngineError::Version { given: record.u8(3), known: OPEN_VERSION }));
     }
     record.zero(7, 1, "byte 7")?;
     record.zero(72, 8, "bytes 72 to 79")?;
@@ -218,7 +218,7 @@ mod tests {
         }
         let mut old = plain.to_vec();
         old[3] = 0;
-        assert_eq!(decode_open(&old), Err(EngineError::Version { given: 0, known: 2 }));
+        assert_eq!(decode_open(&old), Err(Box::new(EngineError::Version { given: 0, known: 2 })));
         let iceberg = &records[2 * OPEN_SIZE + OPEN_TERMS_SIZE..][..OPEN_SIZE + OPEN_TERMS_SIZE];
         for (at, byte) in [(64, 0), (64, 4), (84, 0), (96, 1), (239, 1)] {
             let mut malformed = iceberg.to_vec();

@@ -52,6 +52,11 @@ impl Order {
     pub(crate) const fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
+
+    /// Its owner may, and account zero, the operator.
+    pub(crate) fn may_be_changed_by(&self, account: AccountId) -> bool {
+        account.0 == 0 || account == self.account
+    }
 }
 
 /// What a resting order has beyond an `Order`, where it has any of it.
@@ -89,16 +94,11 @@ pub(crate) struct Node {
 pub(crate) struct Slab {
     nodes: Vec<Node>,
     free: u32,
-    len: usize,
 }
 
 impl Slab {
     pub(crate) const fn new() -> Self {
-        Self { nodes: Vec::new(), free: NIL, len: 0 }
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.len
+        Self { nodes: Vec::new(), free: NIL }
     }
 
     /// Slots ever used, and how many of them are on the free list (for `check`).
@@ -120,25 +120,36 @@ impl Slab {
         &mut self.nodes[slot as usize]
     }
 
-    #[inline]
-    pub(crate) fn insert(&mut self, node: Node) -> u32 {
-        self.len += 1;
-        if self.free != NIL {
-            let slot = self.free;
-            self.free = self.node(slot).next;
-            *self.node_mut(slot) = node;
-            return slot;
+    /// The slot that the next `insert` will use.
+    #[inline(always)]
+    pub(crate) fn vacant(&self) -> u32 {
+        if self.free == NIL {
+            u32::try_from(self.nodes.len()).expect("fewer than 2^32 orders fit in memory")
+        } else {
+            self.free
         }
-        let slot = u32::try_from(self.nodes.len()).expect("fewer than 2^32 orders fit in memory");
-        self.nodes.push(node);
-        slot
     }
 
-    #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) {
-        self.node_mut(slot).next = self.free;
+    /// Fills the slot that `vacant` named.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, node: Node) {
+        match self.nodes.get_mut(self.free as usize) {
+            Some(place) => {
+                self.free = place.next;
+                *place = node;
+            }
+            None => self.nodes.push(node),
+        }
+    }
+
+    /// Empties a slot and returns what was there.
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, slot: u32) -> Node {
+        let place = &mut self.nodes[slot as usize];
+        let node = *place;
+        place.next = self.free;
         self.free = slot;
-        self.len -= 1;
+        node
     }
 }
 
@@ -178,13 +189,18 @@ mod tests {
     #[test]
     fn the_last_freed_slot_is_used_first() {
         let mut slab = Slab::new();
-        let slots: Vec<u32> = (0..3).map(|_| slab.insert(node())).collect();
+        let insert = |slab: &mut Slab| {
+            let slot = slab.vacant();
+            slab.insert(node());
+            slot
+        };
+        let slots = [insert(&mut slab), insert(&mut slab), insert(&mut slab)];
 
         slab.remove(slots[0]);
         slab.remove(slots[2]);
 
         assert_eq!(slab.capacity(), (3, 2));
-        assert_eq!([slab.insert(node()), slab.insert(node()), slab.insert(node())], [2, 0, 3]);
-        assert_eq!((slab.len(), slab.capacity()), (4, (4, 0)));
+        assert_eq!([insert(&mut slab), insert(&mut slab), insert(&mut slab)], [2, 0, 3]);
+        assert_eq!(slab.capacity(), (4, 0));
     }
 }

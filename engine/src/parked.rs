@@ -1,6 +1,7 @@
 //! Orders that are open but in no queue: they wait for a trigger or for a parent.
 
 use crate::book::{Book, Step};
+use crate::event::Event;
 use crate::hash::parked_hash;
 use crate::orders::{ById, Order, flag};
 use crate::terms::Terms;
@@ -127,11 +128,22 @@ impl Book {
     /// Ends an open order, resting or parked, and says so; nothing if it is not open.
     pub(crate) fn end(&mut self, order_id: OrderId, reason: Reason, step: &mut Step<'_>) {
         if let Some(slot) = self.find(order_id) {
-            let order = self.remove(slot);
-            let extra = self.take_extra(&order);
-            self.emit_end(&order, extra.partner, reason, step);
+            self.index.remove(order_id);
+            self.end_unindexed(slot, reason, step);
         } else if let Some(parked) = self.unpark(order_id) {
             self.emit_end(&parked.order, parked.terms.partner, reason, step);
+        }
+    }
+
+    /// Ends a resting order that is out of the index, and says so.
+    #[inline(always)]
+    pub(crate) fn end_unindexed(&mut self, slot: u32, reason: Reason, step: &mut Step<'_>) {
+        let order = self.unlink(slot);
+        self.emit(step, Event::cancelled(&order, order.leaves, reason));
+        // Most orders have nothing that must be looked after.
+        if order.is(flag::EXTRA | flag::WATCHED) {
+            let extra = self.take_extra(&order);
+            self.report_end(&order, extra.partner);
         }
     }
 }
