@@ -84,13 +84,13 @@ impl Book {
     /// The slot of a resting order.
     #[inline]
     pub(crate) fn find(&self, order_id: OrderId) -> Option<u32> {
-        self.index.get(order_id)
+        self.index.get(order_id, &self.orders)
     }
 
     /// Whether the order is resting or parked.
     #[inline]
     pub(crate) fn is_open(&self, order_id: OrderId) -> bool {
-        self.index.get(order_id).is_some() || self.parked.get(order_id).is_some()
+        self.index.get(order_id, &self.orders).is_some() || self.parked.get(order_id).is_some()
     }
 
     /// Open orders, parked ones too.
@@ -173,7 +173,7 @@ impl Book {
         self.ladder_mut(order.side).total += order.leaves;
         let (prev, next) = self.enqueue(slot, order);
         self.orders.insert(Node { order: *order, prev, next });
-        self.index.insert(order.order_id, slot);
+        self.index.insert(order.order_id, slot, &self.orders);
         self.orders_hash = self.orders_hash.wrapping_add(self.share(order));
         slot
     }
@@ -182,7 +182,7 @@ impl Book {
     #[inline(never)]
     pub(crate) fn remove(&mut self, slot: u32) -> Order {
         let order_id = self.order(slot).order_id;
-        self.index.remove(order_id);
+        self.index.remove(order_id, &self.orders);
         self.unlink(slot)
     }
 

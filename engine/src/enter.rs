@@ -273,8 +273,7 @@ impl Book {
     /// Whether the order would trade at `price`.
     #[inline(always)]
     pub(crate) fn would_take(&self, order: &Order, price: Ticks) -> bool {
-        let touch = self.ladder(order.side.opposite()).best_price();
-        touch.is_some_and(|touch| order.side.reaches(price, touch))
+        self.ladder(order.side.opposite()).is_reached(price)
     }
 }
 

@@ -36,9 +36,9 @@ impl Book {
 
     #[inline(always)]
     fn cancel(&mut self, order_id: OrderId, account: AccountId, reason: Reason, step: &mut Step<'_>) {
-        match self.index.find(order_id) {
+        match self.index.find(order_id, &self.orders) {
             Some((place, slot)) if self.order(slot).may_be_changed_by(account) => {
-                self.index.remove_at(place);
+                self.index.remove_at(place, &self.orders);
                 self.end_unindexed(slot, reason, step);
             }
             _ => self.cancel_other(order_id, account, reason, step),

@@ -123,6 +123,8 @@ impl Marks {
 #[derive(Clone, Debug)]
 pub(crate) struct Ladder {
     side: Side,
+    /// Minus one for bids, one for asks.
+    sign: i64,
     /// Open lots of the whole side, shown or not; bounds every level and every sum over levels.
     pub(crate) total: Lots,
     /// Rank (smaller is better) of the best level; without meaning where there is none.
@@ -145,6 +147,10 @@ impl Ladder {
     pub(crate) const fn new(side: Side) -> Self {
         Self {
             side,
+            sign: match side {
+                Side::Buy => -1,
+                Side::Sell => 1,
+            },
             total: Lots::ZERO,
             best: 0,
             base: 0,
@@ -160,6 +166,12 @@ impl Ladder {
     #[inline]
     pub(crate) const fn best_price(&self) -> Option<Ticks> {
         if self.marks.is_empty() { None } else { Some(self.price(self.best)) }
+    }
+
+    /// Whether an order of the other side that goes as far as `limit` meets somebody.
+    #[inline(always)]
+    pub(crate) fn is_reached(&self, limit: Ticks) -> bool {
+        !self.marks.is_empty() && self.best <= self.rank(limit)
     }
 
     /// The first order in turn at the best price; there must be one.
@@ -392,21 +404,16 @@ impl Ladder {
         }
     }
 
-    /// Bids are best when high, asks when low. Prices are positive, so a negation cannot overflow.
+    /// Bids are best when high, asks when low: a rank is the price, times minus one for bids. (A product, as the
+    /// side of the next order cannot be predicted.)
     #[inline]
     const fn rank(&self, price: Ticks) -> i64 {
-        match self.side {
-            Side::Buy => -price.0,
-            Side::Sell => price.0,
-        }
+        price.0 * self.sign
     }
 
     #[inline]
     const fn price(&self, rank: i64) -> Ticks {
-        match self.side {
-            Side::Buy => Ticks(-rank),
-            Side::Sell => Ticks(rank),
-        }
+        Ticks(rank * self.sign)
     }
 
     /// The place of a rank's page in the directory; beyond its end for one outside.

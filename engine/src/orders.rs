@@ -110,6 +110,12 @@ impl Slab {
         (self.nodes.len(), free.take(self.nodes.len() + 1).count())
     }
 
+    /// What is in a slot, or was before it became free; `NIL` is none.
+    #[inline(always)]
+    pub(crate) fn get(&self, slot: u32) -> Option<&Node> {
+        self.nodes.get(slot as usize)
+    }
+
     #[inline]
     pub(crate) fn node(&self, slot: u32) -> &Node {
         &self.nodes[slot as usize]

@@ -128,7 +128,7 @@ impl Book {
     /// Ends an open order, resting or parked, and says so; nothing if it is not open.
     pub(crate) fn end(&mut self, order_id: OrderId, reason: Reason, step: &mut Step<'_>) {
         if let Some(slot) = self.find(order_id) {
-            self.index.remove(order_id);
+            self.index.remove(order_id, &self.orders);
             self.end_unindexed(slot, reason, step);
         } else if let Some(parked) = self.unpark(order_id) {
             self.emit_end(&parked.order, parked.terms.partner, reason, step);
