@@ -15,6 +15,7 @@ mod ours; // our engine
 mod peers; // other engines
 mod race; // one scenario, everyone in turn
 mod random; // numbers drawn from the words
+mod records; // a flow from a file
 mod report; // what an engine answers
 mod results; // what was measured
 mod scenario; // the five scenarios, and the published hashes
@@ -29,7 +30,15 @@ use results::Results;
 use scenario::SCENARIOS;
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [option, file, batch] = &words[..]
+        && option == "--records"
+    {
+        let batch = batch.parse().expect("the size of a batch is a number");
+        println!("{}", records::seconds(file.as_ref(), batch));
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::parse(words.into_iter()) {
         Ok(options) => options,
         Err(usage) => {
             eprintln!("{usage}");

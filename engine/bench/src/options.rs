@@ -7,7 +7,8 @@ Measures the matching engine, and others beside it if built with `--features pee
 
   --quick   two rounds of a tenth of the workload: does it still run?
   --whole   slow peers take the whole workload once, to see whether they are right (minutes)
-  --json    the results as JSON instead of tables";
+  --json    the results as JSON instead of tables
+  --records FILE SIZE   nothing but the seconds our engine takes for a file of command records, in batches of SIZE";
 
 /// How much is measured, and how it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

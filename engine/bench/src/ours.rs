@@ -60,12 +60,13 @@ impl Contestant for Ours {
 }
 
 /// Runs commands; their events replace what was in `events`.
-fn apply(engine: &mut Engine, commands: &[u8], events: &mut Vec<u8>) {
+pub(crate) fn apply(engine: &mut Engine, commands: &[u8], events: &mut Vec<u8>) {
     events.clear();
     engine.apply(commands, events).expect("the records are well formed");
 }
 
-fn engine(instruments: u32) -> Engine {
+/// Empty books, numbered from one.
+pub(crate) fn engine(instruments: u32) -> Engine {
     let mut engine = Engine::new();
     for id in 1..=instruments {
         engine.add_book(InstrumentId(id), BookState::EMPTY).expect("the instrument is new and in range");
