@@ -32,15 +32,19 @@ FILE ?=
 COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup run test lint format bench soak lock clean tools
+.PHONY: help setup run ports test lint format bench soak lock clean tools
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(ENGINE) ## Make the virtual environment and build the engine (the others do this when needed).
 
-run: setup ## Start the whole platform on this machine; Ctrl-C stops it.
+run: ports setup ## Start the whole platform on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python manage.py up
+
+# Before a first build, which takes minutes; later `manage.py up` looks itself.
+ports:
+	@test -e $(ENGINE) || test -z "$(PYTHON)" || $(PYTHON) tradeplatform/supervisor/ports.py
 
 test: lint ## Lint, then every test: Rust, Python, and those of the running platform with a browser.
 	@$(BIN)/python -m tests.browser

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from urllib.request import urlopen
 
 from tradeplatform.config import Config, ConfigurationError, load_config
 from tradeplatform.supervisor.console import Console
+from tradeplatform.supervisor.ports import why_not
 from tradeplatform.supervisor.processes import StopRequestedError, Supervisor, end_leftovers
 from tradeplatform.supervisor.program import ProgramFailedError
 from tradeplatform.supervisor.roles import Roles
@@ -115,7 +115,8 @@ class Platform:
     def _start(self) -> None:
         self._take_over()
         for port in (self._config.http_port, self._config.ws_port):
-            _refuse_taken_port(self._config.bind_host, port)
+            if message := why_not(self._config.bind_host, port):
+                raise ConfigurationError(message)
         servers = EmbeddedServers(self._config)
         self._console.note("Starting the servers...")
         servers.start(self._supervisor.start)
@@ -211,20 +212,6 @@ def _up_lock(var_dir: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = error.strerror
-            msg = (
-                f"Port {port} on {host} cannot be had ({reason}): "
-                "set TRADEPLATFORM_HTTP_PORT and TRADEPLATFORM_WS_PORT to free ones."
-            )
-            raise ConfigurationError(msg) from None
 
 
 def _is_ok(url: str) -> bool:

@@ -181,6 +181,27 @@ def test_a_taken_port_is_refused_with_a_sentence(run: Run) -> None:
     assert run.processes() == []
 
 
+def test_a_taken_port_is_known_before_anything_is_installed(run: Run, tmp_path: Path) -> None:
+    program = BASE_DIR / "tradeplatform" / "supervisor" / "ports.py"
+
+    def look() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", program],
+            cwd=tmp_path,
+            env={"TRADEPLATFORM_HTTP_PORT": str(run.http), "TRADEPLATFORM_WS_PORT": str(run.ws)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert look().returncode == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", run.ws))
+        taken.listen()
+        refused = look()
+    assert (refused.returncode, f"Port {run.ws} on 127.0.0.1 cannot be had" in refused.stderr) == (1, True)
+
+
 def test_the_platform_will_not_start_while_a_command_uses_its_servers(run: Run) -> None:
     shell = [sys.executable, "manage.py", "shell", "-c", "print('in', flush=True); input()"]
     environment = run.environment | {"TRADEPLATFORM_VAR_DIR": str(run.folder)}
