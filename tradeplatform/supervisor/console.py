@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from rich.table import Table
 
 #: Servers write much that only matters after a failure; their files keep it.
 _SILENT = frozenset({"postgres", "valkey"})
+#: The levels below a warning, in text and in JSON, as settings/logs.py writes them.
+_ORDINARY = re.compile(r'^\S+ \[(?:debug|info) *\]|"level": ?"(?:debug|info)"')
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Console:
@@ -23,8 +27,8 @@ class Console:
         self._width = self._rich.width if self._rich.is_terminal else 10_000
 
     def line(self, name: str, text: str) -> None:
-        """One log line of a child."""
-        if name not in _SILENT:
+        """One log line of a child; what is ordinary would scroll the addresses away: its file keeps it."""
+        if name not in _SILENT and not _ORDINARY.search(_COLOURS.sub("", text)):
             self._rich.print(f"[dim]{name:>12}[/] {escape(text)}", soft_wrap=True)
 
     def note(self, text: str) -> None:
@@ -50,7 +54,7 @@ class Console:
             ("Sockets", report["ws_url"]),
             ("Operator", _operator(Path(report["operator_file"]))),
             ("Participants", "trading" if demo else "none (--no-demo)"),
-            ("Logs", f"{report['var_dir']}/log"),
+            ("Logs", f"{report['var_dir']}/log (here: warnings only)"),
         ]
         for row in rows:
             table.add_row(*row)

@@ -48,7 +48,7 @@ impl Results {
             let file = match scenario.file_right {
                 Some(true) => "file as published",
                 Some(false) => "FILE NOT AS PUBLISHED (another C library?)",
-                None => "part of the published file",
+                None => "part of the published file, so its hashes are not checked",
             };
             writeln!(
                 out,
