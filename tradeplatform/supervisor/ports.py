@@ -1,4 +1,4 @@
-"""Whether a port can be had. As a program it needs nothing installed, and spares a first start a vain build."""
+"""Whether a port can be had; as a program, with nothing installed, before a first build."""
 
 from __future__ import annotations
 

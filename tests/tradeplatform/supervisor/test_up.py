@@ -17,7 +17,9 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from websockets.sync.client import connect
 
+from tests.feed.talk import Socket
 from tests.running import private_environment, start_platform
 from tests.tradeplatform.supervisor.waiting import wait_for
 from tradeplatform.config import BASE_DIR
@@ -115,8 +117,11 @@ def test_a_life_of_the_platform(run: Run) -> None:
     assert run.answers()
     assert json.loads((run.folder / "operator.json").read_text()) == login, "the same data as before"
 
-    # Ctrl-C reaches the supervisor alone, which stops the rest in order.
-    second.send_signal(signal.SIGINT)
+    # Ctrl-C reaches the supervisor alone, which stops the rest in order; who listens is told.
+    with connect(f"ws://127.0.0.1:{run.ws}/ws/v1") as listener:
+        assert json.loads(listener.recv(timeout=10))["type"] == "welcome"
+        second.send_signal(signal.SIGINT)
+        assert Socket(listener).hear_close() == (1012, "server_stopping")
     assert second.wait(60) == 0
     assert "Stopped; nothing is left running." in run.log.read_text()
     _check_that_nothing_is_left(run)
