@@ -1,26 +1,56 @@
-"""What approvals ask of people."""
+"""Which acts of accounts may need approval, and what approvals ask of people."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from accounts.backends import roles_held
-from accounts.models import Role, User
+from accounts.models import MoneyKind, Role, TradingAccount, User
 from accounts.permissions import STAFF_ROLES
-from audit.approvable import House, register_house
+from accounts.services.money_effects import preview
+from accounts.services.money_requests import action_of, ended, execute
+from audit.approvable import Act, DefaultPolicy, House, approvable, register_house
+from audit.models import ApprovalRequest
 from instruments.services.converting import Purpose, convert
 from tradeplatform.common.errors import Refusal
+
+#: What an operator needs to ask for it in a client's name.
+RIGHT = {
+    MoneyKind.DEPOSIT: "accounts.deposit_tradingaccount",
+    MoneyKind.WITHDRAWAL: "accounts.withdraw_tradingaccount",
+    MoneyKind.TRANSFER: "accounts.transfer_tradingaccount",
+    MoneyKind.CREDIT: "accounts.credit_tradingaccount",
+    MoneyKind.BONUS: "accounts.credit_tradingaccount",
+    MoneyKind.ADJUSTMENT: "accounts.adjust_tradingaccount",
+}
+_OFFICER, _RISK = Role.COMPLIANCE_OFFICER.value, Role.RISK_MANAGER.value
+_POLICIES = {
+    MoneyKind.DEPOSIT: (DefaultPolicy(_OFFICER, Decimal(100_000), "USD"),),
+    MoneyKind.WITHDRAWAL: (
+        DefaultPolicy(_OFFICER, Decimal(1_000), "USD"),
+        DefaultPolicy(_OFFICER, Decimal(100_000), "USD", approvers=2),
+    ),
+    MoneyKind.TRANSFER: (),
+    MoneyKind.CREDIT: (DefaultPolicy(_RISK, expires_after=timedelta(days=1)),),
+    MoneyKind.BONUS: (DefaultPolicy(_RISK, Decimal(100), "USD"),),
+    MoneyKind.ADJUSTMENT: (DefaultPolicy(_RISK, expires_after=timedelta(days=1)),),
+}
+
+
+def _maker_may(approval: ApprovalRequest) -> bool:
+    """An owner about their own account, an operator with the right; nobody who was deactivated."""
+    maker = User.objects.filter(id=approval.maker_id, is_active=True).first()
+    if maker is None:
+        return False
+    if TradingAccount.objects.filter(id=approval.payload["account"], user=maker).exists():
+        return True
+    return maker.has_perm(RIGHT[MoneyKind(approval.payload["kind"])])
 
 
 def _roles(user_id: int) -> frozenset[str]:
     user = User.objects.filter(id=user_id).first()
     return frozenset() if user is None else roles_held(user)
-
-
-def _may(user_id: int, permission: str) -> bool:
-    user = User.objects.filter(id=user_id, is_active=True).first()
-    return user is not None and (not permission or user.has_perm(permission))
 
 
 def _worth(amount: Decimal, asset: str, target: str, now: datetime) -> Decimal | None:
@@ -31,11 +61,22 @@ def _worth(amount: Decimal, asset: str, target: str, now: datetime) -> Decimal |
         return None
 
 
+for kind in MoneyKind:
+    approvable(
+        Act(
+            name=action_of(kind),
+            title=kind.label,
+            maker_may=_maker_may,
+            preview=preview,
+            execute=execute,
+            ended=ended,
+            policies=_POLICIES[kind],
+        )
+    )
 register_house(
     House(
         roles=[(role.value, role.label) for role in Role if role in STAFF_ROLES],
         roles_of=_roles,
-        may=_may,
         worth=_worth,
     )
 )

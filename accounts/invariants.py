@@ -146,17 +146,33 @@ sql_invariant(
             AND t.tgenabled IN ('O', 'A') AND t.tgname LIKE 'pgtrigger_append_only%%')""",
 )
 
+_BY_REQUEST = "('deposit', 'withdrawal', 'adjustment', 'correction', 'credit', 'bonus', 'internal')"
+
 sql_invariant(
     "iA2-money",
-    "Every deposit, withdrawal, adjustment and correction has its request and an audit record: who and why",
-    examined="SELECT count(*) FROM accounts_transfer"
-    " WHERE kind IN ('deposit', 'withdrawal', 'adjustment', 'correction')",
-    breaches="""
+    "Every transfer that somebody asked for has its request and an audit record: who and why",
+    examined=f"SELECT count(*) FROM accounts_transfer WHERE kind IN {_BY_REQUEST}",
+    breaches=f"""
         SELECT t.id AS transfer FROM accounts_transfer t
-        WHERE t.kind IN ('deposit', 'withdrawal', 'adjustment', 'correction') AND NOT (
+        WHERE t.kind IN {_BY_REQUEST} AND NOT (
             EXISTS (SELECT 1 FROM accounts_fundingrequest r
-                    WHERE r.request_id = t.request_id AND r.transfer_id = t.id)
+                    LEFT JOIN accounts_moneyrequest m ON m.identity_id = r.request_id
+                    WHERE r.request_id = t.request_id AND t.id IN (r.transfer_id, m.transfer_id))
             AND EXISTS (SELECT 1 FROM audit_auditrecord a
                         WHERE a.action = 'accounts.money.' || t.kind AND a.at = t.at AND a.reason <> ''
                         AND (a.after ->> 'transfer')::bigint = t.id))""",
+)
+
+sql_invariant(
+    "iA6",
+    "Every money request stands where its approval stands; what is done has its transfer, and no other has",
+    examined="SELECT count(*) FROM accounts_moneyrequest",
+    breaches="""
+        SELECT m.id AS money_request, m.state, a.state AS approval, t.id AS transfer
+        FROM accounts_moneyrequest m
+        LEFT JOIN audit_approvalrequest a ON a.id = m.approval_id
+        LEFT JOIN accounts_transfer t ON t.id = m.transfer_id AND t.at = m.closed_at
+            AND t.request_id = m.identity_id AND t.asset_id = m.asset_id AND t.amount = abs(m.amount)
+        WHERE (a.id IS NOT NULL AND m.state <> CASE a.state WHEN 'pending' THEN 'requested' ELSE a.state END)
+           OR (m.state = 'done') <> (t.id IS NOT NULL)""",
 )

@@ -11,7 +11,7 @@ _LOOK = frozenset(
         "orders.view_command", "orders.view_shard", "orders.view_book", "accounts.view_tradingaccount",
         "accounts.view_ledgeraccount", "accounts.view_transfer", "accounts.view_user",
         "instruments.view_instrument", "instruments.view_asset", "instruments.view_quote",
-        "accounts.view_tradinggroup",
+        "accounts.view_tradinggroup", "accounts.view_moneyrequest", "accounts.view_kyclimit",
     }
 )  # fmt: skip
 
@@ -36,8 +36,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
        "instruments.add_asset", "instruments.change_asset", "instruments.set_quote",
        "accounts.add_tradinggroup", "accounts.change_tradinggroup", "accounts.close_tradingaccount",
-       "accounts.deposit_tradingaccount",
-       "accounts.withdraw_tradingaccount", "accounts.adjust_tradingaccount", "accounts.lock_tradingaccount",
+       "accounts.deposit_tradingaccount", "accounts.withdraw_tradingaccount",
+       "accounts.adjust_tradingaccount", "accounts.transfer_tradingaccount",
+       "accounts.credit_tradingaccount", "accounts.change_kyclimit", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
        "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",
        "django_partition.manage_partitions"},

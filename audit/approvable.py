@@ -38,16 +38,16 @@ class Act:
 
     `preview` says what the payload would change as things stand now, and raises Refusal where it could not
     be done. `execute` does it, in the transaction of the last approval, for the approver; a Refusal leaves
-    the request pending. `ended` undoes what the waiting request held, when it was not done. `permission`
-    is the maker's right, which must still be there when it is done; empty where an active person is enough.
+    the request pending. `ended` undoes what the waiting request held, when it was not done. `maker_may`
+    says whether who asked for it may still do it.
     """
 
     name: str
     title: str
-    permission: str
+    maker_may: Callable[[ApprovalRequest], bool]
     preview: Callable[[Mapping[str, Any]], Sequence[EffectRow]]
     execute: Callable[[ApprovalRequest, Actor, datetime], None]
-    ended: Callable[[ApprovalRequest, ApprovalState, Actor, datetime], None]
+    ended: Callable[[ApprovalRequest, ApprovalState, datetime], None]
     policies: tuple[DefaultPolicy, ...] = ()
 
 
@@ -56,13 +56,11 @@ class House:
     """Who people are and what things are worth: answered by the floors above.
 
     `roles` are all there are, as (word, name); `roles_of` those a person holds now, all for a super admin
-    and none for somebody inactive; `may` whether a person is active and has a right; `worth` an amount of
-    one asset in another, None without a rate.
+    and none for somebody inactive; `worth` an amount of one asset in another, None without a rate.
     """
 
     roles: Sequence[tuple[str, str]]
     roles_of: Callable[[int], frozenset[str]]
-    may: Callable[[int, str], bool]
     worth: Callable[[Decimal, str, str, datetime], Decimal | None]
 
 

@@ -95,6 +95,14 @@ def short_text(value: Decimal) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
+def grouped(digits: str) -> str:
+    """Fixed-point text with thin spaces between thousands of the whole part, for people."""
+    whole, point, rest = digits.partition(".")
+    sign, whole = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    thousands = f"{int(whole):,}".replace(",", "\u2009")
+    return f"{sign}{thousands}{point}{rest}"
+
+
 def book_checksum(asks: list[tuple[int, int]], bids: list[tuple[int, int]]) -> int:
     """CRC-32 of the ten best asks (low to high) then the ten best bids (high to low).
 

@@ -40,7 +40,7 @@ _OPEN_PHASE, _AUCTION_FLAG = int(Phase.OPEN), int(codec.EventFlag.AUCTION)
 
 sql_invariant(
     "iM4-held",
-    "Every hold is the sum of what live orders and pending amends have reserved",
+    "Every hold is the sum of what live orders, pending amends and open money requests have reserved",
     examined="SELECT count(*) FROM accounts_ledgeraccount WHERE kind = 'client'",
     breaches=f"""
         SELECT l.id AS ledger_account, l.held AS stored, coalesce(r.sum, 0) AS reserved
@@ -54,7 +54,10 @@ sql_invariant(
                 SELECT o.account_id, c.held, CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END
                 FROM orders_command c JOIN orders_order o ON o.id = c.order_id
                 JOIN instruments_instrument i ON i.id = o.instrument_id
-                WHERE c.status = 'pending' AND c.held > 0) holds GROUP BY account_id, asset_id) r
+                WHERE c.status = 'pending' AND c.held > 0
+                UNION ALL
+                SELECT account_id, held, asset_id FROM accounts_moneyrequest
+                WHERE state = 'requested' AND held > 0) holds GROUP BY account_id, asset_id) r
             ON r.account_id = l.account_id AND r.asset_id = l.asset_id
         WHERE l.kind = 'client' AND l.held <> coalesce(r.sum, 0)""",
 )  # fmt: skip

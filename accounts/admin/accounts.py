@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.admin import account_buttons, ledger_panels, money, standing_buttons
+from accounts.admin import account_buttons, ledger_panels, money, money_requests, standing_buttons
 from accounts.admin import show as party
 from accounts.models import AccountType, TradingAccount, TradingGroup
 from tradeplatform.common.admin import show
@@ -79,6 +79,9 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
     buttons: ClassVar[list[type[Button]]] = [
         money.Deposit,
         money.Withdraw,
+        money.TransferMoney,
+        money.Credit,
+        money.Bonus,
         money.Adjust,
         account_buttons.EditAccount,
         account_buttons.LockAccount,
@@ -168,4 +171,5 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
             ],
             wide=True,
         )
+        yield money_requests.latest_of_account(account)
         yield ledger_panels.latest_of_account(account)

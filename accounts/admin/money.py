@@ -1,33 +1,44 @@
-"""Buttons that move money: deposit, withdraw, adjust. Each shows before and after, then asks again."""
+"""Buttons that move money: each shows before and after, then asks again, and waits where a policy says so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.models import TradingAccount, Transfer
-from accounts.selectors import balances_of
-from accounts.services import funding
+from accounts.approvals import RIGHT
+from accounts.models import MoneyKind, MoneyState, TradingAccount, Transfer
+from accounts.services.money_effects import effects, limit_effects
+from accounts.services.money_requests import Wish, action_of, request_money
+from accounts.services.moving import Movement
 from audit.admin.acting import actor_of
+from audit.admin.approval_buttons import role_name
+from audit.services.policies import policy_for
 from instruments.admin.show import amount
 from instruments.models import Asset
-from instruments.scaling import short_text
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
-from tradeplatform.common.admin.fields import amount_field, choice_field
+from tradeplatform.common.admin.fields import amount_field, choice_field, text_field
 from tradeplatform.common.errors import Code, Refusal
 
 
 class MoneyForm(ReasonForm):
-    """How much of what."""
+    """How much of what, and by which evidence."""
 
     asset = choice_field("Asset", ())
     amount = amount_field("Amount", help_text="In whole units of the asset, such as 1500 or 0.25.")
+    reference = text_field(
+        "Reference",
+        max_length=140,
+        required=False,
+        help_text="Of the bank, the chain or the paper behind it.",
+    )
+    document_hash = text_field(
+        "Document", max_length=64, required=False, help_text="SHA-256 of a file that proves it, in hex."
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,12 +48,24 @@ class MoneyForm(ReasonForm):
             chosen.choices = [(code, f"{code} – {name}") for code, name in codes]  # noqa: RUF001 - a dash
 
 
-class AdjustForm(MoneyForm):
-    """An adjustment may take as well as give."""
+class SignedForm(MoneyForm):
+    """One that may take as well as give."""
 
     amount = amount_field(
         "Amount", signed=True, help_text="Positive gives to the client, negative takes from the client."
     )
+
+
+class TransferForm(MoneyForm):
+    """To which account."""
+
+    to_account = text_field(
+        "To account", max_length=32, help_text="The number of another account of the same person."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order_fields(["to_account", *self.fields])
 
 
 class MoneyButton(Button):
@@ -50,84 +73,115 @@ class MoneyButton(Button):
 
     form_class = MoneyForm
     previews = True
-    service: ClassVar[Callable[..., Transfer]]
-    sign: ClassVar[int] = 1
+    kind: ClassVar[MoneyKind]
     verb: ClassVar[str]
-    other: ClassVar[str]
 
     def initial(self, obj: TradingAccount) -> Mapping[str, Any]:
         """The account's own currency."""
         return {"asset": obj.currency.code}
 
     def effects(self, obj: TradingAccount, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """Balance and available, before and after, as they stand now."""
-        asset = Asset.objects.get(code=data["asset"])
-        change: Decimal = data["amount"] * self.sign
-        if not change:
+        """Each side before and after as things stand, the limits it uses, and whether others must agree."""
+        if not data["amount"]:
             raise Refusal(Code.INVALID_NUMBER, "The amount must not be zero.", field="amount")
-        row = balances_of(obj.pk).filter(asset=asset).first()
-        balance, held = (row.balance, row.held) if row else (Decimal(0), Decimal(0))
-        if balance - held + change < 0:
-            raise Refusal(
-                Code.INSUFFICIENT_FUNDS,
-                f"Only {short_text(balance - held)} {asset.code} is available: "
-                f"{short_text(held)} is held by open orders.",
-                field="amount",
-            )
-        return [
-            Effect(f"{obj} balance", amount(balance, asset), amount(balance + change, asset)),
-            Effect(f"{obj} held by open orders", amount(held, asset), amount(held, asset)),
-            Effect(f"{obj} available", amount(balance - held, asset), amount(balance - held + change, asset)),
-            Effect("Other side of the transfer", "", self.other),
-        ]
+        now = timezone.now()
+        asset = Asset.objects.get(code=data["asset"])
+        movement = Movement(self.kind, obj.pk, asset, data["amount"], _receiver(obj, data))
+        rows = effects(movement)
+        if self.kind == MoneyKind.WITHDRAWAL:
+            rows += limit_effects(movement, now=now)
+        policy = policy_for(action_of(self.kind), amount=data["amount"], asset=asset.code, now=now)
+        if policy is not None:
+            waits = f"waits for {policy.approvers} {role_name(policy.role)}: nothing moves before"
+            rows.append(("Approval", "", waits))
+        return [Effect(*row) for row in rows]
 
     def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
-        """One transfer; the same form sent again finds it made."""
-        transfer = type(self).service(
-            account_id=obj.pk,
-            asset=data["asset"],
-            amount=data["amount"],
-            reason=data["reason"],
-            request_id=data["request_id"],
+        """One request; the same form sent again finds it made."""
+        money = request_money(
+            Wish(
+                kind=self.kind,
+                account_id=obj.pk,
+                asset=data["asset"],
+                amount=data["amount"],
+                reason=data["reason"],
+                request_id=data["request_id"],
+                to_account_id=_receiver(obj, data),
+                reference=data["reference"],
+                document_hash=data["document_hash"],
+            ),
             actor=actor_of(self.request),
             now=timezone.now(),
-        )
-        asset = Asset.objects.get(id=transfer.asset_id)
-        return Done(
-            format_html(
-                "{} {} {} {}.",
-                self.verb,
-                amount(data["amount"], asset),
-                "on" if self.sign > 0 else "from",
-                show.ref(transfer, f"{obj} as transfer {transfer.pk}"),
-            )
-        )
+        ).request
+        if money.state == MoneyState.DONE:
+            link = show.ref_to(Transfer, money.transfer_id, f"{obj} as transfer {money.transfer_id}")
+            return Done(format_html("{} {}: {}.", self.verb, amount(money.amount, money.asset), link))
+        if money.state == MoneyState.REQUESTED:
+            link = show.ref(money.approval)
+            return Done(format_html("{} was sent for approval: {}.", money.get_kind_display(), link))
+        return Done(format_html("It is {} already: {}.", money.state, show.ref(money)))
 
 
 class Deposit(MoneyButton):
     """Money comes in from outside."""
 
     name, label, icon = "deposit", "Deposit", "add_card"
-    permission = "accounts.deposit_tradingaccount"
-    service = staticmethod(funding.deposit)
-    verb, other = "Deposited", "Funding: the outside world"
+    kind, verb = MoneyKind.DEPOSIT, "Deposited"
+    permission = RIGHT[MoneyKind.DEPOSIT]
 
 
 class Withdraw(MoneyButton):
-    """Money goes out; what open orders hold stays."""
+    """Money goes out; what orders and requests hold stays."""
 
     name, label, icon = "withdraw", "Withdraw", "payments"
-    permission = "accounts.withdraw_tradingaccount"
-    service = staticmethod(funding.withdraw)
-    sign = -1
-    verb, other = "Withdrew", "Funding: the outside world"
+    kind, verb = MoneyKind.WITHDRAWAL, "Withdrew"
+    permission = RIGHT[MoneyKind.WITHDRAWAL]
+
+
+class TransferMoney(MoneyButton):
+    """Between two accounts of one person."""
+
+    name, label, icon = "transfer", "Transfer", "sync_alt"
+    kind, verb = MoneyKind.TRANSFER, "Transferred"
+    permission = RIGHT[MoneyKind.TRANSFER]
+    form_class = TransferForm
 
 
 class Adjust(MoneyButton):
     """A correction against the house."""
 
     name, label, icon = "adjust", "Adjust", "balance"
-    permission = "accounts.adjust_tradingaccount"
-    form_class = AdjustForm
-    service = staticmethod(funding.adjust)
-    verb, other = "Adjusted by", "House: our own money"
+    kind, verb = MoneyKind.ADJUSTMENT, "Adjusted by"
+    permission = RIGHT[MoneyKind.ADJUSTMENT]
+    form_class = SignedForm
+
+
+class Credit(MoneyButton):
+    """Lent by the house: counts as equity, cannot be withdrawn or spent."""
+
+    name, label, icon = "credit", "Credit", "redeem"
+    kind, verb = MoneyKind.CREDIT, "Lent"
+    permission = RIGHT[MoneyKind.CREDIT]
+    form_class = SignedForm
+
+
+class Bonus(MoneyButton):
+    """Credit that is a present."""
+
+    name, label, icon = "bonus", "Bonus", "card_giftcard"
+    kind, verb = MoneyKind.BONUS, "Gave"
+    permission = RIGHT[MoneyKind.BONUS]
+
+
+def _receiver(obj: TradingAccount, data: Mapping[str, Any]) -> int | None:
+    """The account that a transfer goes to."""
+    if "to_account" not in data:
+        return None
+    number = data["to_account"]
+    found = TradingAccount.objects.filter(user_id=obj.user_id, account_number=number).exclude(pk=obj.pk)
+    receiver = found.values_list("pk", flat=True).first() if "\0" not in number else None
+    if receiver is None:
+        raise Refusal(
+            Code.ACCOUNT_NOT_FOUND, "This person has no other account with that number.", field="to_account"
+        )
+    return receiver

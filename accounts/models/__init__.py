@@ -17,6 +17,7 @@ from accounts.models.ledger import (
     Transfer,
     TransferKind,
 )
+from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.user import KycStatus, Role, User, UserRole
 
 __all__ = [
@@ -25,11 +26,15 @@ __all__ = [
     "Execution",
     "FundingRequest",
     "GroupInstrument",
+    "KycLimit",
     "KycStatus",
     "LedgerAccount",
     "LedgerKind",
     "LeverageRegime",
     "MarginMethod",
+    "MoneyKind",
+    "MoneyRequest",
+    "MoneyState",
     "PositionMode",
     "Role",
     "TradingAccount",

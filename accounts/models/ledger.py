@@ -45,7 +45,7 @@ CLIENTS = (LedgerKind.CLIENT, LedgerKind.CREDIT)
 class LedgerAccount(models.Model):
     """What one party owns of one asset. Moved only by accounts.services.posting.
 
-    `held` is the part reserved by open orders (the sum of Order.held and pending Command.held);
+    `held` is the part reserved: the sum of Order.held, pending Command.held and MoneyRequest.held;
     `balance - held` is available and the database refuses to let a client's go below zero. `moved_at` is the
     time of its last transfer: no later one may be earlier.
     """
@@ -215,14 +215,16 @@ class Transfer(PartitionedModel):
 
 
 class FundingRequest(models.Model):
-    """The forever identity of a person's money act: the same request id has one effect, whoever repeats it.
+    """The forever identity of an act about money: the same request id has one effect, whoever repeats it.
+
+    The effect is a transfer, or a MoneyRequest where a person asked for it, which may have to wait.
 
     Unpartitioned on purpose: uniqueness must hold across months.
     """
 
     request_id = models.CharField(max_length=64, primary_key=True)
     fingerprint = models.CharField(max_length=64)
-    transfer_id = models.BigIntegerField()
+    transfer_id = models.BigIntegerField(null=True)
     at = models.DateTimeField()
 
     class Meta:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from accounts.models import CLIENTS, FundingRequest, LedgerAccount, TradingAccount, Transfer, TransferKind
-from accounts.services.funding import check_amount, check_supply
+from accounts.services.amounts import check_amount, check_supply
 from accounts.services.posting import Cause, Ledger
 from accounts.services.request_ids import conflict_named, fingerprint_of, repeated, require_request_id
 from audit.actor import Actor

@@ -168,7 +168,7 @@ class Ledger:
         return entry
 
     def hold(self, account: LockedAccount, change: Decimal) -> None:
-        """Reserve (`change` > 0) or release (< 0) a part of a client's balance for an order."""
+        """Reserve (`change` > 0) or release (< 0) a part of a client's balance, for an order or a request."""
         if change:
             account.held += change
             self._changed[account.id] = account

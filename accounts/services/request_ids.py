@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from django.db import IntegrityError
 
-from accounts.models import FundingRequest, Transfer
+from accounts.models import FundingRequest, MoneyRequest, Transfer
 from tradeplatform.common.errors import Code, Refusal
 
 _MAX_REQUEST_ID = 64
@@ -32,16 +32,35 @@ def fingerprint_of(*payload: object) -> str:
 
 
 def repeated(request_id: str, fingerprint: str) -> Transfer | None:
-    """The transfer of an earlier request with this id; a conflict when it asked for something else.
+    """The transfer of an earlier act with this id; a conflict when it asked for something else.
 
     Ask with the account's row locked, so that of two equal requests at once the second sees the first.
     """
-    earlier = FundingRequest.objects.filter(request_id=request_id).first()
+    earlier = known(request_id, fingerprint)
     if earlier is None:
         return None
-    if earlier.fingerprint != fingerprint:
+    if earlier.transfer_id is None:
         raise _conflict(request_id)
     return Transfer.objects.get(id=earlier.transfer_id, at=earlier.at)
+
+
+def asked_before(request_id: str, fingerprint: str) -> MoneyRequest | None:
+    """A person's earlier request with this id; a conflict when it asked for something else. As `repeated`."""
+    earlier = known(request_id, fingerprint)
+    if earlier is None:
+        return None
+    found = MoneyRequest.objects.filter(identity=earlier).first()
+    if found is None:
+        raise _conflict(request_id)
+    return found
+
+
+def known(request_id: str, fingerprint: str) -> FundingRequest | None:
+    """The identity with this id, where there is one. Raises request_id_conflict for another payload."""
+    earlier = FundingRequest.objects.filter(request_id=request_id).first()
+    if earlier is not None and earlier.fingerprint != fingerprint:
+        raise _conflict(request_id)
+    return earlier
 
 
 @contextmanager

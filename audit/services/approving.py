@@ -120,7 +120,7 @@ def decide(*, approval_id: int, approve: bool, actor: Actor, now: datetime, reas
             approval, "approve" if approve else "reject", actor=actor, now=now, reason=reason, after=counted
         )
         if not approve:
-            _end(approval, ApprovalState.REJECTED, actor=actor, now=now)
+            _end(approval, ApprovalState.REJECTED, now=now)
         elif given >= approval.needed:
             _close(approval, ApprovalState.DONE, now=now)
             act_of(approval.action).execute(approval, actor, now)
@@ -141,7 +141,7 @@ def cancel(*, approval_id: int, actor: Actor, now: datetime, reason: str) -> App
                 Code.PERMISSION_DENIED, "Only who asked for it can take it back: reject it instead."
             )
         _record(approval, "cancel", actor=actor, now=now, reason=reason)
-        _end(approval, ApprovalState.CANCELLED, actor=actor, now=now)
+        _end(approval, ApprovalState.CANCELLED, now=now)
 
     return _on_pending(approval_id, cancelled, now=now)
 
@@ -199,7 +199,7 @@ def _require_checker(approval: ApprovalRequest, actor: Actor) -> int:
 
 
 def _require_maker_still_may(approval: ApprovalRequest) -> None:
-    if not house().may(approval.maker_id, act_of(approval.action).permission):
+    if not act_of(approval.action).maker_may(approval):
         raise Refusal(
             Code.MAKER_LOST_RIGHT,
             f"{approval.maker_label} may not do this any more: reject it.",
@@ -209,13 +209,13 @@ def _require_maker_still_may(approval: ApprovalRequest) -> None:
 
 def _expire(approval: ApprovalRequest, *, now: datetime) -> None:
     _record(approval, "expire", actor=EXPIRY, now=now)
-    _end(approval, ApprovalState.EXPIRED, actor=EXPIRY, now=now)
+    _end(approval, ApprovalState.EXPIRED, now=now)
 
 
-def _end(approval: ApprovalRequest, state: ApprovalState, *, actor: Actor, now: datetime) -> None:
+def _end(approval: ApprovalRequest, state: ApprovalState, *, now: datetime) -> None:
     """Close a request that will not be done, and let the act release what it held."""
     _close(approval, state, now=now)
-    act_of(approval.action).ended(approval, state, actor, now)
+    act_of(approval.action).ended(approval, state, now)
 
 
 def _close(approval: ApprovalRequest, state: ApprovalState, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.utils.safestring import SafeString
 
 from instruments.models import Asset, Instrument, InstrumentStatus
-from instruments.scaling import decimals_of, short_text, text
+from instruments.scaling import decimals_of, grouped, short_text, text
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.show import Tone
 
@@ -53,10 +53,3 @@ def limit(value: Decimal, unit: str = "") -> SafeString | str:
 def status(instrument: Instrument) -> SafeString:
     """Whether it trades, as a badge."""
     return show.badge(instrument.get_status_display(), STATUS_TONE[InstrumentStatus(instrument.status)])
-
-
-def grouped(digits: str) -> str:
-    """Fixed-point text with thin spaces between thousands of the whole part."""
-    whole, point, rest = digits.partition(".")
-    sign, whole = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    return f"{sign}{show.whole(int(whole))}{point}{rest}"

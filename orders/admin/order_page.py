@@ -53,9 +53,9 @@ class Moment:
 def sentence(order: Order) -> str:
     """The order in words: Buy 0.5 BTC at 50 000.00 USDT, good till cancelled."""
     instrument = order.instrument
-    quantity = market.grouped(scaling.text(order.quantity, scaling.decimals_of(instrument.lot_size)))
+    quantity = scaling.grouped(scaling.text(order.quantity, scaling.decimals_of(instrument.lot_size)))
     if order.quote_quantity is not None:
-        amount = market.grouped(scaling.text(order.quote_quantity, instrument.quote.decimals))
+        amount = scaling.grouped(scaling.text(order.quote_quantity, instrument.quote.decimals))
         quantity = f"{amount} {instrument.quote.code} of"
     price = "at the market"
     if order.price is not None:
@@ -68,7 +68,7 @@ def sentence(order: Order) -> str:
 
 
 def _price_text(price: Decimal, instrument: Instrument) -> str:
-    return market.grouped(scaling.text(price, scaling.decimals_of(instrument.tick_size)))
+    return scaling.grouped(scaling.text(price, scaling.decimals_of(instrument.tick_size)))
 
 
 def panels(request: HttpRequest, order: Order) -> Iterable[Panel]:

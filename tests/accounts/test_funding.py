@@ -194,7 +194,13 @@ class TestRefused:
 
         assert (refusal.code, refusal.context) == (
             Code.INSUFFICIENT_FUNDS,
-            {"asset": asset.code, "available": "10", "held": "0", "required": "10.00000001"},
+            {
+                "field": "amount",
+                "asset": asset.code,
+                "available": "10",
+                "held": "0",
+                "required": "10.00000001",
+            },
         )
         assert refused(lambda: move(adjust, account, asset, "-10.00000001", "two")).code == (
             Code.INSUFFICIENT_FUNDS

@@ -175,7 +175,13 @@ class TestDeciding:
 class TestPolicies:
     def test_are_added_with_a_reason_and_recorded(self, sign_in: SignIn) -> None:
         client = sign_in(Role.ADMIN)
-        answers = {"action": ACTION, "above": "100", "asset": "USD", "approvers": 2, "role": OFFICER}
+        answers: dict[str, Any] = {
+            "action": ACTION,
+            "above": "100",
+            "asset": "USD",
+            "approvers": 2,
+            "role": OFFICER,
+        }
 
         answer = press(client, address(ApprovalPolicy, "new", "add"), hours=24, reason=REASON, **answers)
 
@@ -214,7 +220,13 @@ class TestPolicies:
         self, answers: dict[str, Any], complaint: str, sign_in: SignIn
     ) -> None:
         add_naming_policy()
-        usual = {"action": ACTION, "approvers": 1, "role": OFFICER, "hours": 24, "reason": REASON}
+        usual: dict[str, Any] = {
+            "action": ACTION,
+            "approvers": 1,
+            "role": OFFICER,
+            "hours": 24,
+            "reason": REASON,
+        }
 
         answer = press(sign_in(Role.ADMIN), address(ApprovalPolicy, "new", "add"), **(usual | answers))
 

@@ -38,11 +38,15 @@ def _execute(approval: ApprovalRequest, actor: Actor, now: datetime) -> None:
         raise Refusal(Code.INSUFFICIENT_FUNDS, "The letters are spent.")
 
 
-def _ended(approval: ApprovalRequest, state: ApprovalState, actor: Actor, now: datetime) -> None:
+def _ended(approval: ApprovalRequest, state: ApprovalState, now: datetime) -> None:
     _add(approval.payload["asset"], f"({state.value})")
 
 
-NAMING = approvable(Act(ACTION, "Name an asset", "instruments.change_asset", _preview, _execute, _ended))
+def _maker_may(approval: ApprovalRequest) -> bool:
+    return User.objects.get(id=approval.maker_id).has_perm("instruments.change_asset")
+
+
+NAMING = approvable(Act(ACTION, "Name an asset", _maker_may, _preview, _execute, _ended))
 
 
 def by(user: User) -> Actor:

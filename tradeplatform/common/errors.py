@@ -52,6 +52,7 @@ class Code(StrEnum):
     ACCOUNT_NOT_FOUND = "account_not_found"
     ORDER_NOT_FOUND = "order_not_found"
     LIST_NOT_FOUND = "list_not_found"
+    REQUEST_NOT_FOUND = "request_not_found"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ASSET = "unknown_asset"
 
@@ -62,6 +63,9 @@ class Code(StrEnum):
     ALREADY_DECIDED = "already_decided"
     EXTERNAL_ID_CONFLICT = "external_id_conflict"
     ALREADY_FROZEN = "already_frozen"
+    REQUEST_NOT_OPEN = "request_not_open"
+    DEMO_MONEY = "demo_money"
+    KYC_LIMIT_EXCEEDED = "kyc_limit_exceeded"
     ORDER_NOT_OPEN = "order_not_open"
     AMEND_PENDING = "amend_pending"
     BELOW_EXECUTED = "below_executed"
@@ -116,6 +120,7 @@ _STATUS = {
     Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ORDER_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.LIST_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.REQUEST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_SYMBOL: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_ASSET: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -125,6 +130,8 @@ _STATUS = {
     Code.ALREADY_DECIDED: HTTPStatus.CONFLICT,
     Code.EXTERNAL_ID_CONFLICT: HTTPStatus.CONFLICT,
     Code.ALREADY_FROZEN: HTTPStatus.CONFLICT,
+    Code.REQUEST_NOT_OPEN: HTTPStatus.CONFLICT,
+    Code.DEMO_MONEY: HTTPStatus.CONFLICT,
     Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.AMEND_PENDING: HTTPStatus.CONFLICT,
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,

@@ -1,0 +1,124 @@
+"""How much a person may withdraw: by the level of their identity check, in a day and in a month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import KycLimit, KycStatus, User
+from audit.actor import Actor
+from audit.services.reasons import require_reason
+from audit.services.recording import record
+from instruments.models import Asset
+from instruments.scaling import short_text
+from instruments.services.converting import Purpose, convert
+from tradeplatform.common.changes import apply_changes
+from tradeplatform.common.db import fetch, require_transaction
+from tradeplatform.common.errors import Code, Refusal
+
+#: What limits are in.
+CURRENCY = "USD"
+LIMIT_FIELDS = ("daily", "monthly")
+_DAY, _MONTH = timedelta(hours=24), timedelta(days=30)
+_DEFAULTS = {0: (0, 0), 1: (2_000, 10_000), 2: (50_000, 250_000), 3: (1_000_000, 10_000_000)}
+
+# Asked for and not refused: what waits counts as much as what was paid.
+_USED = """
+    SELECT coalesce(sum(m.worth) FILTER (WHERE m.at > %(day)s), 0), coalesce(sum(m.worth), 0)
+    FROM accounts_tradingaccount a
+    JOIN accounts_moneyrequest m ON m.account_id = a.id AND m.kind = 'withdrawal' AND m.at > %(month)s
+        AND m.state IN ('requested', 'done') AND m.id <> %(except)s
+    WHERE a.user_id = %(user)s
+"""
+
+
+def worth_of(amount: Decimal, asset: str, *, now: datetime) -> Decimal:
+    """An amount in the limits' currency, at mid. Raises Refusal no_rate."""
+    if asset == CURRENCY:
+        return amount
+    if not Asset.objects.filter(code=CURRENCY).exists():
+        raise Refusal(Code.NO_RATE, f"There is no {CURRENCY} to value it in.", source=asset, target=CURRENCY)
+    return convert(amount, asset, CURRENCY, purpose=Purpose.LIMIT, now=now).amount
+
+
+def used_by(user_id: int, *, now: datetime, besides: int = 0) -> tuple[Decimal, Decimal]:
+    """What a person's withdrawals of the last 24 hours and 30 days count, but for the request `besides`."""
+    values = {"user": user_id, "day": now - _DAY, "month": now - _MONTH, "except": besides}
+    ((day, month),) = fetch(_USED, values)
+    return day, month
+
+
+def level_of(user: User) -> int:
+    """The level that counts: an identity check that is not approved is none."""
+    return user.kyc_level if user.kyc_status == KycStatus.APPROVED else 0
+
+
+def limits_of(level: int) -> tuple[Decimal, Decimal]:
+    """The limits of a level in a day and a month; nothing where none were set."""
+    row = KycLimit.objects.filter(level=level).first()
+    return (row.daily, row.monthly) if row else (Decimal(0), Decimal(0))
+
+
+def require_within(user: User, worth: Decimal, *, now: datetime, besides: int = 0) -> None:
+    """Refuse with kyc_limit_exceeded what is more than the person's limits leave.
+
+    Call it with the person's row locked, so that two withdrawals, of whichever accounts, see each other.
+    """
+    require_transaction()
+    level = level_of(user)
+    used = used_by(user.pk, now=now, besides=besides)
+    for period, limit, spent in zip(("24 hours", "30 days"), limits_of(level), used, strict=True):
+        if spent + worth > limit:
+            raise Refusal(
+                Code.KYC_LIMIT_EXCEEDED,
+                f"Level {level} may withdraw {short_text(limit)} {CURRENCY} in {period}: "
+                f"{short_text(max(limit - spent, Decimal(0)))} is left.",
+                level=level,
+                period=period,
+                currency=CURRENCY,
+                limit=short_text(limit),
+                used=short_text(spent),
+                required=short_text(worth),
+            )
+
+
+def change_limit(
+    *, level: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+) -> KycLimit:
+    """Change a level's limits. Raises Refusal: reason_required, not_found, no_change, invalid_field."""
+    reason = require_reason(reason)
+    with transaction.atomic():
+        limit = KycLimit.objects.select_for_update(no_key=True).filter(level=level).first()
+        if limit is None:
+            raise Refusal(Code.NOT_FOUND, "No such level.", level=level)
+        before, after = apply_changes(limit, changes, LIMIT_FIELDS)
+        limit.save(update_fields=list(after))
+        record(
+            actor=actor,
+            action="accounts.limit.change",
+            target_type="accounts.kyclimit",
+            target_id=level,
+            target_label=str(limit),
+            reason=reason,
+            before=before,
+            after=after,
+            now=now,
+        )
+    return limit
+
+
+def seed_limits() -> int:
+    """Add the limits of the levels that have none; returns how many. Must run alone, in a transaction."""
+    require_transaction()
+    known = set(KycLimit.objects.values_list("level", flat=True))
+    return len(
+        KycLimit.objects.bulk_create(
+            KycLimit(level=level, daily=Decimal(daily), monthly=Decimal(monthly))
+            for level, (daily, monthly) in _DEFAULTS.items()
+            if level not in known
+        )
+    )

@@ -1,0 +1,96 @@
+"""What a movement of money will change, in the words of the page before the press and of the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from accounts.models import (
+    LedgerAccount,
+    LedgerKind,
+    MoneyKind,
+    MoneyRequest,
+    MoneyState,
+    TradingAccount,
+    User,
+)
+from accounts.services.amounts import insufficient
+from accounts.services.limits import CURRENCY, level_of, limits_of, used_by, worth_of
+from accounts.services.money_requests import movement_of
+from accounts.services.moving import Movement, require_may
+from audit.approvable import EffectRow
+from instruments.models import Asset
+from instruments.scaling import grouped, text
+
+_OTHER_SIDE = {
+    LedgerKind.FUNDING: "Funding: the outside world",
+    LedgerKind.HOUSE: "House: our own money",
+}
+
+
+def preview(payload: Mapping[str, Any]) -> list[EffectRow]:
+    """The effect of what waits, as things stand now. Raises what doing it would raise."""
+    own = MoneyRequest.objects.filter(id=payload["money_request"], state=MoneyState.REQUESTED).first()
+    return effects(movement_of(payload), release=own.held if own else Decimal(0))
+
+
+def effects(movement: Movement, *, release: Decimal = Decimal(0)) -> list[EffectRow]:
+    """Balance, held and available of each client's side, and the other side. `release` is its own hold.
+
+    Raises Refusal: insufficient_funds and what the rules of accounts say.
+    """
+    ids = movement.account_ids
+    accounts = {row.pk: row for row in TradingAccount.objects.select_related("user").filter(id__in=ids)}
+    require_may(movement, accounts)
+    out = movement.kind in {MoneyKind.WITHDRAWAL, MoneyKind.TRANSFER}
+    change = -movement.amount if out else movement.amount
+    kind = LedgerKind.CREDIT if movement.kind in {MoneyKind.CREDIT, MoneyKind.BONUS} else LedgerKind.CLIENT
+    rows = _side(accounts[movement.account_id], kind, movement.asset, change, release)
+    if movement.to_account_id is not None:
+        receiver = accounts[movement.to_account_id]
+        rows += _side(receiver, kind, movement.asset, movement.amount, Decimal(0))
+    elif movement.house_kind is not None:
+        rows.append(("Other side of the transfer", "", _OTHER_SIDE[movement.house_kind]))
+    return rows
+
+
+def limit_effects(movement: Movement, *, now: datetime) -> list[EffectRow]:
+    """What a withdrawal leaves of its owner's limits. Raises Refusal no_rate."""
+    owner = User.objects.get(accounts__id=movement.account_id)
+    worth = worth_of(movement.amount, movement.asset.code, now=now)
+    limits, used = limits_of(level_of(owner)), used_by(owner.pk, now=now)
+    return [
+        (
+            f"Withdrawn in {period}, of {_plain(limit)} {CURRENCY}",
+            f"{_plain(spent)} {CURRENCY}",
+            f"{_plain(spent + worth)} {CURRENCY}",
+        )
+        for period, limit, spent in zip(("24 hours", "30 days"), limits, used, strict=True)
+    ]
+
+
+def _side(
+    account: TradingAccount, kind: LedgerKind, asset: Asset, change: Decimal, release: Decimal
+) -> list[EffectRow]:
+    row = LedgerAccount.objects.filter(account=account, asset=asset, kind=kind).first()
+    balance, held = (row.balance, row.held) if row else (Decimal(0), Decimal(0))
+    available = balance - held
+    if available + release + change < 0:
+        raise insufficient(available + release, held - release, -change, asset)
+
+    def amount(value: Decimal) -> str:
+        return f"{grouped(text(value, asset.decimals))} {asset.code}"
+
+    if kind == LedgerKind.CREDIT:
+        return [(f"{account} credit", amount(balance), amount(balance + change))]
+    return [
+        (f"{account} balance", amount(balance), amount(balance + change)),
+        (f"{account} held", amount(held), amount(held - release)),
+        (f"{account} available", amount(available), amount(available + release + change)),
+    ]
+
+
+def _plain(value: Decimal) -> str:
+    return grouped(text(value, 2))
