@@ -62,6 +62,14 @@ class _Person(NamedTuple):
 _OPERATOR = "admin"
 _PEOPLE = (
     _Person(_OPERATOR, "admin@tradingengine.com", "Admin", "User", (Role.SUPER_ADMIN, Role.RISK_MANAGER)),
+    # Who decides about what the operator asks for: nobody approves their own acts.
+    _Person(
+        "officer",
+        "officer@example.com",
+        "Olga",
+        "Officer",
+        (Role.COMPLIANCE_OFFICER, Role.RISK_MANAGER),
+    ),
     _Person("trader1", "trader1@example.com", "John", "Trader", (Role.TRADER,)),
     _Person("trader2", "trader2@example.com", "Jane", "Trader", (Role.TRADER,)),
     _Person("demo", "demo@example.com", "Demo", "User", (Role.USER,), approved=False),

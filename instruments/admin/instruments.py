@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
-from instruments.scaling import short_text
+from instruments.scaling import grouped, short_text
 from instruments.services import editing
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -269,7 +269,7 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
             "Margin tiers",
             columns("#From notional", "#At least"),
             [
-                [market.grouped(short_text(tier.from_notional)), show.percent(tier.rate)]
+                [grouped(short_text(tier.from_notional)), show.percent(tier.rate)]
                 for tier in instrument.margin_tiers.order_by("from_notional")
             ],
             empty="None: leverage alone says how much margin is needed.",

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from django.db import transaction
 
-from accounts.models import TradingAccount, TradingGroup, User, UserRole
+from accounts.models import KycLimit, TradingAccount, TradingGroup, User, UserRole
+from accounts.services.limits import seed_limits
 from accounts.services.seeding import Login, PeopleSeeded, remember_logins, seed_groups, seed_people
 from audit.actor import Actor
+from audit.models import ApprovalPolicy
+from audit.services.policies import seed_policies
 from audit.services.recording import record
 from instruments.models import Asset, Instrument, Quote
 from instruments.selectors import rules_by_id
@@ -32,6 +35,8 @@ class Counts:
     instruments: int = 0
     books: int = 0
     groups: int = 0
+    policies: int = 0
+    limits: int = 0
     quotes: int = 0
     users: int = 0
     roles: int = 0
@@ -58,6 +63,7 @@ def seed(*, now: datetime, logins_file: Path, with_people: bool, dry_run: bool =
     with transaction.atomic():
         run_alone("seed")
         shards, assets, instruments, books = _seed_market()
+        policies, limits = seed_policies(), seed_limits()
         groups, quotes = seed_groups(), seed_quotes(now=now) if with_people else 0
         people = seed_people(actor=ACTOR, now=now) if with_people else PeopleSeeded([], 0, 0, 0)
         added = Counts(
@@ -66,6 +72,8 @@ def seed(*, now: datetime, logins_file: Path, with_people: bool, dry_run: bool =
             instruments=instruments,
             books=books,
             groups=groups,
+            policies=policies,
+            limits=limits,
             quotes=quotes,
             users=len(people.logins),
             roles=people.roles,
@@ -115,6 +123,8 @@ def _total() -> Counts:
         instruments=Instrument.objects.count(),
         books=Book.objects.count(),
         groups=TradingGroup.objects.count(),
+        policies=ApprovalPolicy.objects.count(),
+        limits=KycLimit.objects.count(),
         quotes=Quote.objects.count(),
         users=User.objects.count(),
         roles=UserRole.objects.count(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
@@ -60,7 +62,7 @@ class TestBadInput:
     @pytest.mark.parametrize("kind", [DEPOSIT, WITHDRAWAL, TRANSFER, BONUS])
     @pytest.mark.parametrize("amount", BAD_AMOUNTS)
     def test_what_is_no_amount(self, account: TradingAccount, kind: MoneyKind, amount: str) -> None:
-        to = {"to_account_id": account.pk + 1} if kind == TRANSFER else {}
+        to: dict[str, Any] = {"to_account_id": account.pk + 1} if kind == TRANSFER else {}
 
         refusal = refused(lambda: ask_money(kind, account, amount, **to))
 
@@ -99,7 +101,7 @@ class TestBadInput:
     ) -> None:
         other = make_account(currency=account.currency, user=account.user)
         TradingAccount.objects.filter(pk=account.pk).update(**state)
-        to = {"to_account_id": other.pk} if kind == TRANSFER else {}
+        to: dict[str, Any] = {"to_account_id": other.pk} if kind == TRANSFER else {}
 
         assert refused(lambda: ask_money(kind, account, "1", **to)).code == code
 
@@ -144,7 +146,7 @@ class TestBadInput:
     ) -> None:
         demo = make_account(currency=usd, user=account.user, type=AccountType.DEMO)
         fund(demo, usd, 100)
-        to = {"to_account_id": account.pk} if kind == TRANSFER else {}
+        to: dict[str, Any] = {"to_account_id": account.pk} if kind == TRANSFER else {}
 
         assert refused(lambda: ask_money(kind, demo, "1", **to)).code == Code.DEMO_MONEY
         if kind == TRANSFER:
@@ -175,7 +177,7 @@ class TestBadInput:
             ({"document_hash": "ab"}, Code.INVALID_FIELD),
         ],
     )
-    def test_what_makes_no_sense(self, account: TradingAccount, changes: dict[str, str], code: Code) -> None:
+    def test_what_makes_no_sense(self, account: TradingAccount, changes: dict[str, Any], code: Code) -> None:
         assert refused(lambda: ask_money(DEPOSIT, account, "1", **changes)).code == code
 
     def test_a_refused_request_leaves_its_id_free(self, account: TradingAccount, usd: Asset) -> None:

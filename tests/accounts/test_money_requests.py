@@ -97,7 +97,8 @@ class TestWithoutAPolicy:
         assert money(None, usd, LedgerKind(house[0])) == (house[1], "0")
         done = asked.request
         assert (done.state, done.held, done.approval) == ("done", 0, None)
-        transfer = Transfer.objects.get(id=done.transfer_id, at=done.closed_at)
+        assert done.transfer_id is not None
+        transfer = Transfer.objects.get(id=done.transfer_id)
         assert (transfer.kind, short(transfer.amount), transfer.request_id) == (transfer_kind, "80", "one")
         assert (transfer.actor_id, transfer.reason) == (officer.pk, "in writing")
         record = AuditRecord.objects.get(action=f"accounts.money.{transfer_kind}", actor_id=officer.pk)
@@ -220,7 +221,7 @@ class TestWithAPolicy:
     ) -> None:
         needs_approval(kind)
         other = make_account(currency=usd, user=account.user)
-        to = {"to_account_id": other.pk} if kind == TRANSFER else {}
+        to: dict[str, Any] = {"to_account_id": other.pk} if kind == TRANSFER else {}
 
         asked = ask_money(kind, account, "80", by_whom=officer, **to).request
         assert (asked.state, asked.held, money(account, usd)) == ("requested", 0, ("1000", "0"))

@@ -52,7 +52,11 @@ def client_account(level: int = 3, *, asset: Asset | None = None, **changes: Any
 
 
 def wish_for(
-    kind: MoneyKind, account: TradingAccount, amount: str | Decimal, request_id: str = "one", **changes: Any
+    kind: MoneyKind,
+    account: TradingAccount,
+    amount: str | int | Decimal,
+    request_id: str = "one",
+    **changes: Any,
 ) -> Wish:
     """A wish with plain arguments."""
     values: dict[str, Any] = {"asset": account.currency.code, "reason": "in writing"}
@@ -68,7 +72,7 @@ def wish_for(
 def ask_money(
     kind: MoneyKind,
     account: TradingAccount,
-    amount: str | Decimal,
+    amount: str | int | Decimal,
     request_id: str = "one",
     *,
     by_whom: User | None = None,

@@ -10,11 +10,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Role, TradingAccount, User
+from accounts.models import MoneyKind, Role, TradingAccount, User
 from accounts.services.roles import grant_role
 from orders.services.quoting import quote_books
-from tests.audit.naming import add_naming_policy, ask_for
-from tests.factories import ACTOR, NOW, Market, fund, make_group, make_market, make_user
+from tests.accounts.wishing import ask_money, client_account, needs_approval
+from tests.factories import ACTOR, NOW, Market, fund, make_asset, make_group, make_market, make_user
 
 SignIn = Callable[..., Client]
 
@@ -62,13 +62,13 @@ class Lived:
     @property
     def rows(self) -> dict[str, Any]:
         """A key of each model that has a page, by model label."""
-        from accounts.models import LedgerAccount, Transfer  # noqa: PLC0415
+        from accounts.models import LedgerAccount, MoneyRequest, Transfer  # noqa: PLC0415
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
         from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
-            ApprovalRequest)}  # fmt: skip
+            ApprovalRequest, MoneyRequest)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -79,6 +79,7 @@ class Lived:
             "accounts.user": self.buyer.user_id,
             "accounts.tradingaccount": self.buyer.pk,
             "accounts.tradinggroup": self.buyer.group_id,
+            "accounts.kyclimit": 1,
             "instruments.quote": instrument.pk,
         } | {model._meta.label_lower: pk for model, pk in newest.items()}
 
@@ -97,16 +98,16 @@ def lived(db: None) -> Lived:
     market.drain()
     market.cancel(cancelled, buyer)
     market.drain()
-    add_naming_policy()
-    ask_for(market.instrument.base, make_user(Role.ADMIN), now=timezone.now())
+    needs_approval(MoneyKind.CREDIT)
+    client_account(asset=market.instrument.quote)
+    ask_money(MoneyKind.CREDIT, buyer, 5, by_whom=operator(Role.ADMIN), now=timezone.now())
     quote_books(now=NOW)
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 
 
 @pytest.fixture
 def funded(db: None) -> TradingAccount:
-    """An account with 1000 of its currency, in a market of its own."""
-    market = make_market()
-    account = market.trader(base=0, quote=0)
-    fund(account, market.instrument.quote, 1000)
+    """A known person's account with 1000 of its currency, USD."""
+    account = client_account(asset=make_asset(code="USD", decimals=8))
+    fund(account, account.currency, 1000)
     return account

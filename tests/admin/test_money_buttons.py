@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.models import LedgerKind, Role, TradingAccount, Transfer
+from accounts.models import KycLimit, LedgerKind, MoneyKind, MoneyRequest, Role, TradingAccount, Transfer
+from audit.models import ApprovalRequest
+from tests.accounts.wishing import needs_approval
 from tests.admin.conftest import Lived, SignIn
 from tests.admin.pressing import errors, filled, press, recorded, said
-from tests.admin.registry import act
-from tests.factories import money
+from tests.admin.registry import act, address
+from tests.factories import make_account, money
 
 REASON = "bank statement 17"
 BUTTONS = ["deposit", "withdraw", "adjust"]
@@ -66,7 +68,7 @@ class TestEveryMoneyButton:
 
         assert answer.status_code == 200
         assert answer.context["confirming"]
-        balance, _held, available, _other = answer.context["effects"]
+        balance, _held, available, _other = answer.context["effects"][:4]
         after = "900" if name == "withdraw" else "1\u2009100"
         assert f"{after}.00000000" in str(balance.after)
         assert f"{after}.00000000" in str(available.after)
@@ -156,3 +158,116 @@ def test_one_request_id_for_another_amount_is_a_conflict(boss: Client, funded: T
 
     assert answer.status_code == 409
     assert money(funded, funded.currency) == ("1100", "0")
+
+
+class TestWhenOthersMustAgree:
+    """The press asks; the money moves when somebody else has said yes."""
+
+    def test_the_effect_says_who_and_the_press_sends_it(
+        self, sign_in: SignIn, funded: TradingAccount
+    ) -> None:
+        needs_approval(MoneyKind.WITHDRAWAL, above=Decimal(50), asset="USD")
+        client = sign_in(Role.ADMIN)
+        button = act(TradingAccount, funded.pk, "withdraw")
+        assert len(press(client, button, **answers(funded, "50")).context["effects"]) == 6
+
+        shown = press(client, button, **answers(funded, "80")).context["effects"]
+        assert (shown[-1].label, shown[-1].after) == (
+            "Approval",
+            "waits for 1 compliance officer: nothing moves before",
+        )
+        answer = press(client, button, confirm=True, **answers(funded, "80"))
+
+        money_request = MoneyRequest.objects.get()
+        assert "Withdrawal was sent for approval: " in said(answer)
+        assert address(ApprovalRequest, "change", money_request.approval_id) in said(answer)
+        assert money(funded, funded.currency) == ("1000", "80")
+        page = client.get(address(TradingAccount, "change", funded.pk)).content.decode()
+        assert address(MoneyRequest, "change", money_request.pk) in page
+
+    def test_the_inbox_leads_to_the_account_and_the_request_and_pays(
+        self, sign_in: SignIn, funded: TradingAccount
+    ) -> None:
+        needs_approval(MoneyKind.WITHDRAWAL)
+        press(sign_in(Role.ADMIN), act(TradingAccount, funded.pk, "withdraw"), confirm=True,
+              **answers(funded, "80"))  # fmt: skip
+        waits, officer = MoneyRequest.objects.get(), sign_in(Role.COMPLIANCE_OFFICER)
+
+        page = officer.get(address(ApprovalRequest, "change", waits.approval_id)).content.decode()
+        assert address(TradingAccount, "change", funded.pk) in page
+        assert address(MoneyRequest, "change", waits.pk) in page
+        answer = press(officer, act(ApprovalRequest, waits.approval_id, "approve"), reason=REASON)
+
+        assert "Approved and done: withdrawal" in said(answer)
+        assert money(funded, funded.currency) == ("920", "0")
+        page = officer.get(address(MoneyRequest, "change", waits.pk)).content.decode()
+        assert address(Transfer, "change", MoneyRequest.objects.get().transfer_id) in page
+
+    def test_what_cannot_be_done_any_more_says_why(self, sign_in: SignIn, funded: TradingAccount) -> None:
+        needs_approval(MoneyKind.ADJUSTMENT)
+        boss = sign_in(Role.ADMIN)
+        press(boss, act(TradingAccount, funded.pk, "adjust"), confirm=True, **answers(funded, "-600"))
+        press(boss, act(TradingAccount, funded.pk, "withdraw"), confirm=True, **answers(funded, "500"))
+        waits, officer = ApprovalRequest.objects.get(), sign_in(Role.COMPLIANCE_OFFICER)
+
+        shown = officer.get(act(ApprovalRequest, waits.pk, "approve"))
+        assert shown.context["effects"][-1].label == "It cannot be done now"
+        answer = press(officer, act(ApprovalRequest, waits.pk, "approve"), reason=REASON)
+
+        assert "Only 500 USD is available" in errors(answer)["__all__"][0]
+        assert ApprovalRequest.objects.get().state == "pending"
+
+
+class TestTransfer:
+    def test_between_accounts_of_one_person(self, boss: Client, funded: TradingAccount) -> None:
+        other = make_account(currency=funded.currency, user=funded.user)
+        data = answers(funded, "80") | {"to_account": other.account_number}
+
+        shown = press(boss, act(TradingAccount, funded.pk, "transfer"), **data).context["effects"]
+        press(boss, act(TradingAccount, funded.pk, "transfer"), confirm=True, **data)
+
+        assert [effect.label for effect in shown] == [
+            *(f"{account} {what}" for account in (funded, other) for what in ("balance", "held", "available"))
+        ]
+        assert (money(funded, funded.currency), money(other, other.currency)) == (("920", "0"), ("80", "0"))
+
+    def test_to_somebody_else_is_refused_at_the_field(self, boss: Client, funded: TradingAccount) -> None:
+        theirs = make_account(currency=funded.currency)
+
+        for number in (theirs.account_number, funded.account_number, "NOPE", "a\0b"):
+            answer = press(boss, act(TradingAccount, funded.pk, "transfer"), confirm=True,
+                           **answers(funded, "80"), to_account=number)  # fmt: skip
+            assert "to_account" in errors(answer)
+        assert money(funded, funded.currency) == ("1000", "0")
+
+
+@pytest.mark.parametrize("name", ["credit", "bonus"])
+def test_the_house_lends(name: str, boss: Client, funded: TradingAccount) -> None:
+    press(boss, act(TradingAccount, funded.pk, name), confirm=True, **answers(funded, "80"))
+
+    assert money(funded, funded.currency) == ("1000", "0")
+    assert money(funded, funded.currency, LedgerKind.CREDIT) == ("80", "0")
+
+
+def test_limits_are_shown_before_the_press_and_changed_with_a_reason(
+    sign_in: SignIn, funded: TradingAccount
+) -> None:
+    client = sign_in(Role.ADMIN)
+    edit = act(KycLimit, 3, "edit")
+    data: dict[str, Any] = {"daily": "90", "monthly": "100", "reason": REASON}
+
+    shown = press(client, edit, **data).context["effects"]
+    assert [effect.label for effect in shown] == ["Daily", "Monthly"]
+    press(client, edit, confirm=True, **data)
+
+    (record,) = recorded("accounts.limit.change")
+    assert record.after == {"daily": "90", "monthly": "100"}
+    button = act(TradingAccount, funded.pk, "withdraw")
+    rows = [
+        (e.label, e.before, e.after)
+        for e in press(client, button, **answers(funded, "91")).context["effects"]
+    ]
+    assert rows[-2] == ("Withdrawn in 24 hours, of 90.00 USD", "0.00 USD", "91.00 USD")
+    answer = press(client, button, confirm=True, **answers(funded, "91"))
+    assert "Level 3 may withdraw 90 USD in 24 hours: 90 is left." in str(errors(answer))
+    assert sign_in(Role.COMPLIANCE_OFFICER).get(edit).status_code == 403

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import (
     FundingRequest,
+    KycLimit,
     LedgerAccount,
     TradingAccount,
     TradingGroup,
@@ -24,7 +25,7 @@ from accounts.models import (
     UserRole,
 )
 from accounts.services.seeding import read_logins
-from audit.models import AuditRecord
+from audit.models import ApprovalPolicy, AuditRecord
 from instruments.models import Asset, Instrument, Quote
 from orders.models import Book, Shard
 from orders.services.seeding import Seeded, seed
@@ -75,6 +76,8 @@ class TestFirstRun:
             ("admin", "risk_manager"),
             ("admin", "super_admin"),
             ("demo", "user"),
+            ("officer", "compliance_officer"),
+            ("officer", "risk_manager"),
             ("trader1", "trader"),
             ("trader2", "trader"),
         ]
@@ -87,6 +90,7 @@ class TestFirstRun:
         assert list(people) == [
             ("admin", "admin@tradingengine.com", "approved", True, True, True),
             ("demo", "demo@example.com", "pending", False, False, False),
+            ("officer", "officer@example.com", "approved", True, True, False),
             ("trader1", "trader1@example.com", "approved", True, False, False),
             ("trader2", "trader2@example.com", "approved", True, False, False),
         ]
@@ -153,10 +157,10 @@ class TestPasswords:
         logins = read_logins(path)
 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert sorted(logins) == ["admin", "demo", "trader1", "trader2"]
+        assert sorted(logins) == ["admin", "demo", "officer", "trader1", "trader2"]
         for name, login in logins.items():
             assert User.objects.get(username=name).check_password(login.password)
-        assert len({login.password for login in logins.values()}) == 4
+        assert len({login.password for login in logins.values()}) == 5
 
     def test_the_operator_stands_at_the_top(self, seeded: Seeded, var_dir: Path) -> None:
         content = json.loads((var_dir / "operator.json").read_text())
@@ -189,9 +193,11 @@ class TestSecondRun:
             "instruments": 25,
             "books": 25,
             "groups": 3,
+            "policies": 6,
+            "limits": 4,
             "quotes": 25,
-            "users": 4,
-            "roles": 5,
+            "users": 5,
+            "roles": 7,
             "accounts": 4,
         }
         assert (counts(), balances(), (var_dir / "operator.json").read_text()) == (before, money, file)
@@ -217,11 +223,15 @@ class TestSecondRun:
     def test_leaves_what_an_operator_has_changed(self, seeded: Seeded) -> None:
         Instrument.objects.filter(symbol="BTCUSDT").update(max_quantity=Decimal(5))
         UserRole.objects.filter(user__username="admin", role="risk_manager").delete()
+        ApprovalPolicy.objects.filter(action="accounts.money.deposit").update(above=5)
+        KycLimit.objects.filter(level=1).update(daily=5)
 
         run()
 
         assert Instrument.objects.get(symbol="BTCUSDT").max_quantity == Decimal(5)
         assert not UserRole.objects.filter(user__username="admin", role="risk_manager").exists()
+        assert ApprovalPolicy.objects.get(action="accounts.money.deposit").above == 5
+        assert KycLimit.objects.get(level=1).daily == 5
 
     def test_mends_what_is_missing(self, seeded: Seeded) -> None:
         TradingAccount.objects.filter(account_number="ACC-000002").update(account_number="OLD-000002")
@@ -229,8 +239,8 @@ class TestSecondRun:
         report = run()
 
         assert report["added"] == {
-            "shards": 0, "assets": 0, "instruments": 0, "books": 0, "groups": 0, "quotes": 0, "users": 0,
-            "roles": 0, "accounts": 1, "deposits": 0,
+            "shards": 0, "assets": 0, "instruments": 0, "books": 0, "groups": 0, "policies": 0,
+            "limits": 0, "quotes": 0, "users": 0, "roles": 0, "accounts": 1, "deposits": 0,
         }  # fmt: skip
 
 
@@ -242,8 +252,8 @@ class TestDryRun:
         report = run(dry_run=True)
 
         assert report["added"] == {
-            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "quotes": 25, "users": 4,
-            "roles": 5, "accounts": 4, "deposits": 8,
+            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "policies": 6,
+            "limits": 4, "quotes": 25, "users": 5, "roles": 7, "accounts": 4, "deposits": 8,
         }  # fmt: skip
         assert counts() == before
         assert list(var_dir.iterdir()) == []

@@ -14,15 +14,16 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError
 
-from accounts.models import Role
+from accounts.models import MoneyKind, Role
 from accounts.services.correcting import correct
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
 from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
+from tests.accounts.wishing import ask_money, client_account, decided, needs_approval
 from tests.audit.naming import approved_by
-from tests.factories import ACTOR, NOW, Market, make_market, make_user
+from tests.factories import ACTOR, NOW, Market, fund, make_account, make_market, make_user
 from tests.history.telling import lived_history
 from tradeplatform.common.invariants import READ_ONLY, check_all
 
@@ -54,8 +55,21 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
+    asked_for_money()
     lived_history(market)
     return market
+
+
+def asked_for_money() -> None:
+    """A withdrawal that waits and holds, one that was approved, a transfer, a credit."""
+    account = client_account()
+    fund(account, account.currency, 100)
+    other = make_account(currency=account.currency, user=account.user)
+    ask_money(MoneyKind.TRANSFER, account, 10, "own", to_account_id=other.pk)
+    ask_money(MoneyKind.CREDIT, account, 5, "lent", by_whom=make_user(Role.ADMIN))
+    needs_approval(MoneyKind.WITHDRAWAL)
+    decided(ask_money(MoneyKind.WITHDRAWAL, account, 20, "paid").request)
+    ask_money(MoneyKind.WITHDRAWAL, account, 30, "waits")
 
 
 def with_conditions(market: Market) -> None:
@@ -172,6 +186,7 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iA2-trading", "DELETE FROM audit_auditrecord WHERE action = 'instruments.trading.halt'", []),
     ("iA3", "UPDATE instruments_instrument SET status = 'closed'", []),
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
+    ("iA6", "UPDATE accounts_moneyrequest SET transfer_id = transfer_id + 1 WHERE state = 'done'", []),
 ]
 
 
@@ -199,7 +214,7 @@ class TestCommand:
         call_command("invariants", "--json", "--only", "iM2", "iS1", stdout=output)
 
         found = {row["code"]: (row["holds"], row["examined"]) for row in json.loads(output.getvalue())}
-        assert found == {"iM2": (True, 2), "iS1": (True, market.book().seq)}
+        assert found == {"iM2": (True, 3), "iS1": (True, market.book().seq)}
 
     def test_exits_with_1_on_a_breach(self, market: Market) -> None:
         plant(f"{CLIENTS} balance = balance + 1 WHERE kind = 'fee'")

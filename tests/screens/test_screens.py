@@ -94,7 +94,7 @@ class TestByHand:
     def test_a_deposit_is_asked_shown_and_made(self, scene: Scene, page: Page, watch: Watch) -> None:
         watch.visit(address(TradingAccount, "change", scene.taker.pk))
         page.click("text=Deposit")
-        page.select_option("select[name=asset]", "USDT")
+        page.select_option("select[name=asset]", "USD")
         page.fill("input[name=amount]", "1250.5")
         page.fill("textarea[name=reason]", "bank statement 17")
         page.click("text=Show the effect")
@@ -102,7 +102,7 @@ class TestByHand:
         assert page.inner_text("table.bo-effects").count("→") == 4
         page.click("text=Yes, deposit")
 
-        assert "Deposited 1\u2009250.50000000 USDT" in page.inner_text("#main")
+        assert "Deposited 1\u2009250.50000000 USD:" in page.inner_text("#main")
         assert Transfer.objects.latest("id").reason == "bank statement 17"
         assert watch.problems == []
 

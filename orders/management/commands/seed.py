@@ -22,8 +22,9 @@ class Command(BaseCommand):
     """A thin door to orders.services.seeding."""
 
     help = (
-        "Add what is missing of shards, assets, instruments, users and accounts. Generated passwords are "
-        "written once to operator.json in the var folder. In production no people and no money are added."
+        "Add what is missing of shards, assets, instruments, policies, limits, users and accounts. "
+        "Generated passwords are written once to operator.json in the var folder. "
+        "In production no people and no money are added."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
