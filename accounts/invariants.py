@@ -15,7 +15,7 @@ _FACT_TABLES = """
         'orders_trade', 'orders_fill', 'orders_orderidentity', 'audit_auditrecord',
         'instruments_datedquote', 'audit_approvaldecision', 'history_externaltrade',
         'history_externaltradeidentity', 'history_refusedtrade', 'history_correction',
-        'history_frozenperiod']::regclass[]) AS fact,
+        'history_frozenperiod', 'accounts_closedmonth', 'accounts_closingbalance']::regclass[]) AS fact,
     LATERAL (SELECT fact::oid UNION SELECT relid FROM pg_partition_tree(fact)) AS tree(relid)"""
 
 sql_invariant(
@@ -87,7 +87,7 @@ sql_invariant(
 
 sql_invariant(
     "iM4-time",
-    "Along each ledger account times never run backwards, and the account knows its last one",
+    "Along each ledger account times never run backwards, and no later one could be earlier",
     examined=_TRANSFERS,
     breaches="""
         SELECT chain.ledger AS ledger_account, chain.id AS transfer, chain.at, chain.before
@@ -96,7 +96,31 @@ sql_invariant(
               FROM (SELECT credit_id AS ledger, id, at FROM accounts_transfer
                     UNION ALL SELECT debit_id, id, at FROM accounts_transfer) legs) chain
         JOIN accounts_ledgeraccount l ON l.id = chain.ledger
-        WHERE chain.at < chain.before OR (chain.is_last AND l.moved_at IS DISTINCT FROM chain.at)""",
+        WHERE chain.at < chain.before OR (chain.is_last AND (l.moved_at < chain.at OR l.moved_at IS NULL))""",
+)
+
+sql_invariant(
+    "iM4-closing",
+    "Each closing balance adds up from its month's transfers and continues the last; months have no gap",
+    examined="SELECT count(*) FROM accounts_closingbalance",
+    breaches="""
+        SELECT coalesce(c.month, t.month)::text AS month, coalesce(c.ledger_id, t.ledger) AS ledger_account,
+               c.opening, c.credited, c.debited, c.closing
+        FROM (SELECT *, coalesce(lag(closing) OVER (PARTITION BY ledger_id ORDER BY month), 0) AS before
+              FROM accounts_closingbalance) c
+        FULL JOIN (
+            SELECT ledger, date_trunc('month', at AT TIME ZONE 'UTC')::date AS month,
+                   sum(credited) AS credited, sum(debited) AS debited
+            FROM (SELECT credit_id AS ledger, at, amount AS credited, 0 AS debited FROM accounts_transfer
+                  UNION ALL SELECT debit_id, at, 0, amount FROM accounts_transfer) legs
+            WHERE at < (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' FROM accounts_closedmonth)
+            GROUP BY 1, 2) t ON t.ledger = c.ledger_id AND t.month = c.month
+        WHERE c.month IS NULL OR t.month IS NULL OR c.opening <> c.before OR c.credited <> t.credited
+           OR c.debited <> t.debited OR c.closing <> c.opening + c.credited - c.debited
+        UNION ALL
+        SELECT month::text, NULL, NULL, NULL, NULL, NULL FROM (
+            SELECT month, lag(month) OVER (ORDER BY month) AS before FROM accounts_closedmonth) m
+        WHERE before + interval '1 month' <> month""",
 )
 
 sql_invariant(

@@ -7,6 +7,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from accounts.services.closing import close_months
 from accounts.services.sessions import forget_expired
 
 
@@ -14,3 +15,9 @@ from accounts.services.sessions import forget_expired
 def forget_expired_tokens(**_extra: Any) -> None:
     """Keep the table of refresh tokens as small as the number of sessions."""
     forget_expired(now=timezone.now())
+
+
+@shared_task(name="accounts.close_months")
+def close_ended_months(**_extra: Any) -> None:
+    """Store the closing balances of months that have ended."""
+    close_months(now=timezone.now())

@@ -1,6 +1,7 @@
 """People, trading accounts and the ledger."""
 
 from accounts.models.account import AccountType, TradingAccount
+from accounts.models.closing import ClosedMonth, ClosingBalance
 from accounts.models.group import (
     Execution,
     GroupInstrument,
@@ -23,6 +24,8 @@ from accounts.models.user import KycStatus, Role, User, UserRole
 __all__ = [
     "CLIENTS",
     "AccountType",
+    "ClosedMonth",
+    "ClosingBalance",
     "Execution",
     "FundingRequest",
     "GroupInstrument",

@@ -47,7 +47,7 @@ class LedgerAccount(models.Model):
 
     `held` is the part reserved: the sum of Order.held, pending Command.held and MoneyRequest.held;
     `balance - held` is available and the database refuses to let a client's go below zero. `moved_at` is the
-    time of its last transfer: no later one may be earlier.
+    time of its last transfer, or the end of the last closed month: no later transfer may be earlier.
     """
 
     kind = models.CharField(max_length=10, choices=LedgerKind)

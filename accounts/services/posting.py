@@ -218,8 +218,9 @@ def _create(keys: Sequence[_Key]) -> None:
     """Create missing ledger accounts; one that another transaction creates meanwhile is left alone."""
     ordered = sorted(keys, key=lambda key: (key[1] or 0, key[2], key[0]))
     execute(
-        "INSERT INTO accounts_ledgeraccount (kind, account_id, asset_id, balance, held)"
-        " SELECT kind, account_id, asset_id, 0, 0"
+        "INSERT INTO accounts_ledgeraccount (kind, account_id, asset_id, balance, held, moved_at)"
+        " SELECT kind, account_id, asset_id, 0, 0,"
+        " (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' FROM accounts_closedmonth)"
         " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS k(kind, account_id, asset_id)"
         " ON CONFLICT DO NOTHING",
         [[k[0] for k in ordered], [k[1] for k in ordered], [k[2] for k in ordered]],

@@ -15,6 +15,7 @@ from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError
 
 from accounts.models import MoneyKind, Role
+from accounts.services.closing import close_months
 from accounts.services.correcting import correct
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
@@ -57,6 +58,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
     asked_for_money()
     lived_history(market)
+    close_months(now=NOW + timedelta(days=40))
     return market
 
 
@@ -132,7 +134,12 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iM3", "DELETE FROM accounts_transfer WHERE kind = 'deposit' AND mod(id, 2) = 0", []),
     ("iM4-balance", f"{CLIENTS} balance = balance + 0.00000001 WHERE kind = 'client'", []),
     ("iM4-chain", "UPDATE accounts_transfer SET debit_balance_after = 7 WHERE kind = 'trade_quote'", []),
-    ("iM4-time", f"{CLIENTS} moved_at = moved_at - interval '1 second' WHERE kind = 'fee'", []),
+    ("iM4-time", f"{CLIENTS} moved_at = '2020-01-01' WHERE kind = 'fee'", []),
+    (
+        "iM4-closing",
+        "UPDATE accounts_closingbalance SET credited = credited + 1, debited = debited + 1",
+        [],
+    ),
     ("iM4-held", f"{CLIENTS} held = held + 0.00000001 WHERE kind = 'client' AND held > 0", []),
     ("iM4-required", "UPDATE orders_order SET held = held + 0.00000001 WHERE status = 'open'", []),
     (

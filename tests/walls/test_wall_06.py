@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, models, transaction
 
-from accounts.models import FundingRequest, Role, Transfer
+from accounts.models import ClosedMonth, ClosingBalance, FundingRequest, Role, Transfer
+from accounts.services.closing import close_months
 from audit.models import ApprovalDecision, AuditRecord
 from history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
 from instruments.models import DatedQuote
@@ -29,6 +31,8 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (AuditRecord, "reason = 'nothing happened'"),
     (OrderIdentity, "client_order_id = 'another'"),
     (FundingRequest, "fingerprint = ''"),
+    (ClosedMonth, "closed_at = now()"),
+    (ClosingBalance, "credited = credited + 1, closing = closing + 1"),
     (DatedQuote, "bid = bid / 2"),
     (ApprovalDecision, "approved = NOT approved"),
     (ExternalTrade, "quantity = quantity + 1"),
@@ -50,6 +54,7 @@ def facts() -> None:
     quote_books(now=NOW)
     halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
     market.drain()
+    close_months(now=NOW + timedelta(days=40))
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
     lived_history(market)
 

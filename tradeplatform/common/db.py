@@ -35,7 +35,7 @@ def fetch(
         return list(cursor.fetchall())
 
 
-def execute(sql: str, params: Sequence[Any] = ()) -> int:
+def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> int:
     """Run a statement and return the number of rows it touched."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

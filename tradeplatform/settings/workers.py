@@ -73,6 +73,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "django_partition.ensure_partitions",
         "schedule": crontab(minute="17"),
     },
+    # Every night, so that one night that was missed is no matter; a month is closed once.
+    "close-months": {
+        "task": "accounts.close_months",
+        "schedule": crontab(minute="10", hour="1"),
+    },
     "forget-expired-tokens": {
         "task": "accounts.forget_expired_tokens",
         "schedule": crontab(minute="41", hour="3"),
