@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils.safestring import SafeString
 
-from accounts.admin import account_buttons, ledger_panels, money, money_requests, standing_buttons
+from accounts.admin import (
+    account_buttons,
+    ledger_panels,
+    money,
+    money_requests,
+    standing_buttons,
+    statements,
+)
 from accounts.admin import show as party
 from accounts.models import AccountType, TradingAccount, TradingGroup
 from tradeplatform.common.admin import show
@@ -147,6 +156,16 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
             return f"Locked: new orders are denied. Reason: {account.locked_reason or 'none was given'}"
         return ""
 
+    def get_urls(self) -> list[Any]:
+        """The statement beside the buttons: the row's own address matches everything."""
+        view = self.admin_site.admin_view(self.statement_view)
+        return [path("<path:object_id>/statement/", view, name=statements.URL_NAME), *super().get_urls()]
+
+    def statement_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What moved on the account in a period."""
+        account = self.get_object(request, unquote(object_id))
+        return statements.statement_view(request, account, self.admin_site.each_context(request))
+
     def panels(self, request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
         """Balances; live orders and fills are added by the floor above."""
         yield ledger_panels.balances(account)
@@ -172,4 +191,6 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
             wide=True,
         )
         yield money_requests.latest_of_account(account)
+        if request.user.has_perm(statements.PERMISSION):
+            yield statements.panel(account)
         yield ledger_panels.latest_of_account(account)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import AccountType, Role, TransferKind
+from accounts.models import CLIENTS, AccountType, Role, TransferKind
 from tradeplatform.common.api_input import PageQuery, StrictSerializer, TextField
 from tradeplatform.common.api_shapes import DecimalText, IdText
 
@@ -28,6 +28,20 @@ class LedgerQuery(PageQuery):
     """Which part of an account's ledger."""
 
     asset = TextField(required=False, max_length=16, help_text="Code of one asset, such as USDT.")
+
+
+_DAY = "A day, UTC, such as 2026-11-28; both ends are included."
+
+# `from` is a word of Python's own, so the class cannot be written out.
+StatementQuery = type(
+    "StatementQuery",
+    (StrictSerializer,),
+    {
+        "__doc__": "The first and the last day of the statement.",
+        "from": serializers.DateField(help_text=_DAY),
+        "to": serializers.DateField(help_text=_DAY),
+    },
+)
 
 
 class TokensShape(serializers.Serializer[Any]):
@@ -82,3 +96,31 @@ class LedgerLineShape(serializers.Serializer[Any]):
     order_id = IdText(allow_null=True, help_text="Your order that was paid for; null where you were paid.")
     trade_id = IdText(allow_null=True, help_text="The trade, as in your fills.")
     reason = serializers.CharField()
+
+
+class StatementSectionShape(serializers.Serializer[Any]):
+    """One asset: opening + credited - debited = closing, and the lines lead from one to the other."""
+
+    asset = serializers.CharField()
+    kind = serializers.ChoiceField(choices=[(kind.value, kind.label) for kind in CLIENTS])
+    opening = DecimalText()
+    credited = DecimalText()
+    debited = DecimalText()
+    closing = DecimalText()
+    lines = LedgerLineShape(many=True)
+
+
+StatementShape = type(
+    "StatementShape",
+    (serializers.Serializer,),
+    {
+        "__doc__": "What moved on an account, from `since` up to `until`, which is no more part of it.",
+        "account_id": serializers.IntegerField(),
+        "account_number": serializers.CharField(),
+        "from": serializers.DateField(),
+        "to": serializers.DateField(),
+        "since": serializers.DateTimeField(),
+        "until": serializers.DateTimeField(),
+        "sections": StatementSectionShape(many=True),
+    },
+)

@@ -14,4 +14,5 @@ urlpatterns = [
     path("accounts", views.AccountListView.as_view(), name="accounts"),
     path("accounts/<int:account>/balances", views.BalanceListView.as_view(), name="account-balances"),
     path("accounts/<int:account>/ledger", views.LedgerView.as_view(), name="account-ledger"),
+    path("accounts/<int:account>/statement", views.StatementView.as_view(), name="account-statement"),
 ]

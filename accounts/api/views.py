@@ -10,7 +10,16 @@ from rest_framework.views import APIView
 from accounts import selectors
 from accounts.api.callers import caller
 from accounts.api.rendering import account_json, balance_json, ledger_line_json
-from accounts.api.serializers import AccountShape, BalanceShape, LedgerLineShape, LedgerQuery
+from accounts.api.serializers import (
+    AccountShape,
+    BalanceShape,
+    LedgerLineShape,
+    LedgerQuery,
+    StatementQuery,
+    StatementShape,
+)
+from accounts.documents.statement_json import statement_json
+from accounts.statement_selectors import Period, statement_of
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import list_of, page_of
 
@@ -51,3 +60,20 @@ class LedgerView(APIView):
             account_id=account, asset=query.get("asset"), cursor=query.get("cursor"), limit=query["limit"]
         )
         return Response(page.render([ledger_line_json(line) for line in page.rows]))
+
+
+class StatementView(APIView):
+    """GET /accounts/{account}/statement."""
+
+    @extend_schema(
+        operation_id="accounts_statement",
+        tags=["accounts"],
+        parameters=[StatementQuery],
+        responses=StatementShape,
+    )
+    def get(self, request: Request, account: int) -> Response:
+        """What the account owned before the first day, what moved it, and what it owned after the last."""
+        query = parse(StatementQuery, request.query_params)
+        own = selectors.accounts_of(caller(request).pk)
+        found = own.filter(id=selectors.require_own_account(user_id=caller(request).pk, account_id=account))
+        return Response(statement_json(statement_of(found.get(), Period(query["from"], query["to"]))))

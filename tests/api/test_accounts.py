@@ -143,3 +143,28 @@ class TestLedger:
     @pytest.mark.parametrize("query", ["asset=", "asset=A%00", "asset=" + "X" * 17, "limit=0", "order=1"])
     def test_refuses_a_wrong_filter(self, alice: TradingAccount, api: Api, query: str) -> None:
         refused(api.get(f"/accounts/{alice.id}/ledger?{query}"), "invalid_field")
+
+
+class TestStatement:
+    def test_re_adds(self, alice: TradingAccount, api: Api) -> None:
+        found = api.get(f"/accounts/{alice.id}/statement?from=2026-03-01&to=2026-03-31").json()
+
+        assert (found["account_id"], found["from"], found["to"]) == (alice.id, "2026-03-01", "2026-03-31")
+        assert len(found["sections"]) == 2
+        for section in found["sections"]:
+            opening, credited, debited, closing = (
+                Decimal(section[name]) for name in ("opening", "credited", "debited", "closing")
+            )
+            assert opening + credited - debited == closing == Decimal(section["lines"][-1]["balance_after"])
+
+    @pytest.mark.parametrize(
+        "query",
+        ["", "from=2026-03-01", "from=x&to=2026-03-01", "from=2026-03-02&to=2026-03-01",
+         "from=2025-01-01&to=2026-03-01", "from=2026-03-01&to=2026-03-02&asset=X"],
+    )  # fmt: skip
+    def test_refuses_a_wrong_period(self, alice: TradingAccount, api: Api, query: str) -> None:
+        refused(api.get(f"/accounts/{alice.id}/statement?{query}"), "invalid_field")
+
+    def test_another_persons_account_is_not_there(self, alice: TradingAccount, bob: TradingAccount) -> None:
+        answer = signed_in(bob).get(f"/accounts/{alice.id}/statement?from=2026-03-01&to=2026-03-31")
+        refused(answer, "account_not_found", 404)

@@ -36,6 +36,7 @@ class Code(StrEnum):
     FORMULA_CELL = "formula_cell"
     REASON_REQUIRED = "reason_required"
     NO_CHANGE = "no_change"
+    STATEMENT_TOO_LONG = "statement_too_long"
 
     # The caller may not.
     NOT_AUTHENTICATED = "not_authenticated"

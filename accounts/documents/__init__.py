@@ -1,0 +1,1 @@
+"""A statement as people take it away: a table, JSON, CSV, HTML, PDF."""
