@@ -268,6 +268,8 @@ class TestAmendParked:
         assert everything_stored() == before
 
         api.patch(f"/orders/{profit}?wait=0", {"trigger_price": "53000"})
+        refused(api.patch(f"/orders/{entry}?wait=0", {"price": "49000"}), "amend_pending", 409)
+        market.drain()
         api.patch(f"/orders/{entry}?wait=0", {"price": "49000"})
         restart(market)
         assert api.get(f"/orders/{profit}").json()["trigger_price"] == "53000.00"
