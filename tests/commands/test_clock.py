@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from audit.models import AuditRecord
 from instruments.models import Instrument, InstrumentStatus
 from orders.models import Command, CommandKind, TimeInForce
 from tests.factories import make_market, stored
@@ -16,9 +18,9 @@ from tests.factories import make_market, stored
 pytestmark = pytest.mark.django_db
 
 
-def clock() -> str:
+def clock(*options: str) -> str:
     out = io.StringIO()
-    call_command("clock", stdout=out)
+    call_command("clock", *options, stdout=out)
     return out.getvalue().strip()
 
 
@@ -40,6 +42,13 @@ def test_ends_what_is_due_once() -> None:
     )
     market.drain(now=now - timedelta(seconds=2))
 
+    before = Command.objects.count(), AuditRecord.objects.count()
+    assert clock("--dry-run") == "books to ask to end expired orders: 1, auctions to ask to end: 1"
+    assert (Command.objects.count(), AuditRecord.objects.count()) == before
+        before,
+        0,
+    )
+    assert json.loads(clock("--dry-run", "--json")) == {"books": 1, "auctions": 1, "dry_run": True}
     assert clock() == "books asked to end expired orders: 1, auctions asked to end: 1"
     assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0"
     market.drain()
