@@ -49,27 +49,35 @@ class Bin:
     executions: int
 
 
-def position_at(
-    *, instrument_id: int, account_ids: Sequence[int] | None, at: datetime | None
-) -> PositionAt | None:
-    """The position after everything with time at or before `at` (None: now).
+def positions_at(
+    *, instrument_ids: Sequence[int] | None, account_ids: Sequence[int] | None, at: datetime | None
+) -> dict[int, PositionAt]:
+    """Positions by instrument after everything with time at or before `at` (None: now).
 
-    Of several accounts, or of all (None), it is their sum.
+    Each is the sum over these accounts; None stands for all instruments, or all accounts.
     """
     rows = fetch(
         """
-        SELECT max(p.at), sum(p.position), sum(p.cost), sum(p.realised), sum(p.fees), count(*)
+        SELECT l.instrument_id, max(p.at), sum(p.position), sum(p.cost), sum(p.realised), sum(p.fees),
+               count(*)
         FROM history_liveposition l CROSS JOIN LATERAL (
             SELECT * FROM history_positionpoint p
             WHERE p.account_id = l.account_id AND p.instrument_id = l.instrument_id
-              AND (%(at)s::timestamptz IS NULL OR p.at <= %(at)s)
+              AND p.at <= coalesce(%(at)s::timestamptz, 'infinity')
             ORDER BY p.at DESC, p.origin DESC, p.execution_id DESC LIMIT 1) p
-        WHERE l.instrument_id = %(instrument)s
-          AND (%(accounts)s::bigint[] IS NULL OR l.account_id = ANY(%(accounts)s))""",
-        {"at": at, "instrument": instrument_id, "accounts": _ids(account_ids)},
+        WHERE (%(instruments)s::int[] IS NULL OR l.instrument_id = ANY(%(instruments)s))
+          AND (%(accounts)s::bigint[] IS NULL OR l.account_id = ANY(%(accounts)s))
+        GROUP BY l.instrument_id""",
+        {"at": at, "instruments": _ids(instrument_ids), "accounts": _ids(account_ids)},
     )
-    last, *sums, accounts = rows[0]
-    return PositionAt(last, Standing(*sums), accounts) if accounts else None
+    return {number: PositionAt(last, Standing(*sums), count) for number, last, *sums, count in rows}
+
+
+def position_at(
+    *, instrument_id: int, account_ids: Sequence[int] | None, at: datetime | None
+) -> PositionAt | None:
+    """The position in one instrument; None before the first execution. See `positions_at`."""
+    return positions_at(instrument_ids=[instrument_id], account_ids=account_ids, at=at).get(instrument_id)
 
 
 def bins(
@@ -142,5 +150,5 @@ def points_of(*, account_id: int, instrument_id: int, limit: int) -> list[Positi
     return list(own.order_by("-at", "-origin", "-execution_id")[:limit])
 
 
-def _ids(account_ids: Sequence[int] | None) -> list[int] | None:
-    return None if account_ids is None else list(account_ids)
+def _ids(ids: Sequence[int] | None) -> list[int] | None:
+    return None if ids is None else list(ids)

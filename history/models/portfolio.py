@@ -16,9 +16,11 @@ class Portfolio(models.Model):
     """
 
     name = models.CharField(max_length=64, unique=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    accounts = models.ManyToManyField(TradingAccount, related_name="+")
-    instruments = models.ManyToManyField(Instrument, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    accounts = models.ManyToManyField(TradingAccount, related_name="+", blank=True)
+    instruments = models.ManyToManyField(Instrument, related_name="+", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

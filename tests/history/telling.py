@@ -7,17 +7,19 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from accounts.models import TradingAccount
-from history.models import LivePosition, PositionPoint
+from accounts.models import TradingAccount, User
+from history.models import LivePosition, Portfolio, PositionPoint
 from history.reading import ToldTrade
 from history.selectors import position_at
 from history.services.following import follow_books
 from history.services.freezing import freeze
 from history.services.ingesting import Outcome, Taken, ingest
+from history.services.portfolios import save_portfolio
 from history.services.streaming import take
 from instruments.models import Instrument
-from tests.factories import ACTOR, NOW, Market, make_account, make_instrument, short
+from tests.factories import ACTOR, NOW, Market, make_account, make_instrument, short, tag
 
 #: The times of the scenarios are seconds of the clock: 1650896178 is 2022-04-25T14:16:18Z.
 LATER = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -113,3 +115,12 @@ def lived_history(market: Market) -> TradingAccount:
     tell_each([told(account, instrument, before - timedelta(seconds=5), -1, price=50000)])
     take([(f"{uuid.uuid4().hex}-0", {"no": "trade"})], now=LATER)
     return account
+
+
+def make_portfolio(*accounts: TradingAccount, owner: User | None = None, **changes: Any) -> Portfolio:
+    """A portfolio of these accounts, in all instruments unless told otherwise."""
+    values: dict[str, Any] = {
+        "portfolio_id": None, "name": f"P-{tag()}", "owner_id": owner and owner.pk, "instrument_ids": [],
+        "account_ids": [account.pk for account in accounts], "reason": "test", "actor": ACTOR, "now": NOW,
+    }  # fmt: skip
+    return save_portfolio(**values | changes)

@@ -6,14 +6,10 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 
 from django.core.management.base import CommandError
 
 from accounts.models import TradingAccount
-from history.building import Standing
-from instruments.scaling import short_text
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import parse_rfc3339
 
@@ -52,19 +48,3 @@ def refusals_named() -> Iterator[None]:
             for row in refusal.context.get("rows", ())
         )
         raise CommandError(f"{refusal.message} ({refusal.code}){rows}") from refusal
-
-
-def standing_json(standing: Standing) -> dict[str, Any]:
-    """A position as decimal texts."""
-    return {
-        "position": short_text(standing.quantity),
-        "average_price": text_of(standing.average_price),
-        "cost": short_text(standing.cost),
-        "realised": short_text(standing.realised),
-        "fees": short_text(standing.fees),
-    }
-
-
-def text_of(value: Decimal | None) -> str | None:
-    """A decimal as text, nothing as nothing."""
-    return None if value is None else short_text(value)

@@ -15,11 +15,9 @@ from history.management.commands._words import (
     find_account,
     moment,
     refusals_named,
-    standing_json,
-    text_of,
 )
-from history.selectors import Bin, bins, position_at, width_of
-from instruments.scaling import short_text
+from history.rendering import bin_json, position_json
+from history.selectors import bins, position_at, width_of
 from instruments.selectors import require_rules
 from tradeplatform.common.console import output
 from tradeplatform.common.times import rfc3339
@@ -63,14 +61,13 @@ class Command(BaseCommand):
     def _position(self, scope: dict[str, Any], options: dict[str, Any]) -> None:
         found = position_at(**scope, at=options["at"])
         if options["json"]:
-            position = found and standing_json(found.standing) | {"time": rfc3339(found.at)}
             asked = options["at"] and rfc3339(options["at"])
-            answer = {"instrument": options["instrument"], "at": asked, "position": position}
+            answer = {"instrument": options["instrument"], "at": asked, "position": position_json(found)}
             self.stdout.write(json.dumps(answer))
         elif found is None:
             self.stdout.write("no position")
         else:
-            names = {"time": rfc3339(found.at)} | standing_json(found.standing)
+            names = position_json(found) or {}
             table = Table(*names, title=f"Position in {options['instrument']}")
             table.add_row(*(value or "" for value in names.values()))
             output(options).print(table)
@@ -93,20 +90,6 @@ class Command(BaseCommand):
 
 
 _NAMES = ("start", "end", "open", "high", "low", "close", "volume", "executions")
-
-
-def bin_json(row: Bin) -> dict[str, Any]:
-    """A window as texts."""
-    return {
-        "start": rfc3339(row.start),
-        "end": rfc3339(row.end),
-        "open": text_of(row.open),
-        "high": text_of(row.high),
-        "low": text_of(row.low),
-        "close": text_of(row.close),
-        "volume": short_text(row.volume),
-        "executions": row.executions,
-    }
 
 
 def _window(start: datetime | None, end: datetime | None, width: timedelta) -> tuple[datetime, datetime]:
