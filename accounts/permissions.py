@@ -12,6 +12,8 @@ _LOOK = frozenset(
         "accounts.view_ledgeraccount", "accounts.view_transfer", "accounts.view_user",
         "instruments.view_instrument", "instruments.view_asset", "instruments.view_quote",
         "accounts.view_tradinggroup", "accounts.view_moneyrequest", "accounts.view_kyclimit",
+        "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
+        "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
     }
 )  # fmt: skip
 
@@ -28,7 +30,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.RISK_MANAGER: _LOOK
     | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
-       "instruments.resume_instrument", "instruments.set_quote", "accounts.lock_tradingaccount"},
+       "instruments.resume_instrument", "instruments.set_quote", "accounts.lock_tradingaccount",
+       "history.add_portfolio", "history.change_portfolio"},
     Role.COMPLIANCE_OFFICER: _LOOK | _OVERSEE | {"accounts.lock_tradingaccount"},
     Role.ADMIN: _LOOK
     | _OVERSEE
@@ -41,7 +44,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "accounts.credit_tradingaccount", "accounts.change_kyclimit", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
        "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",
-       "django_partition.manage_partitions"},
+       "django_partition.manage_partitions", "history.add_frozenperiod", "history.add_portfolio",
+       "history.change_portfolio"},
 }  # fmt: skip
 
 # Roles that open the back office; traders and users have the API and the feed.

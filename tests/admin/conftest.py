@@ -15,6 +15,7 @@ from accounts.services.roles import grant_role
 from orders.services.quoting import quote_books
 from tests.accounts.wishing import ask_money, client_account, needs_approval
 from tests.factories import ACTOR, NOW, Market, fund, make_asset, make_group, make_market, make_user
+from tests.history.telling import lived_history, make_portfolio
 
 SignIn = Callable[..., Client]
 
@@ -64,11 +65,20 @@ class Lived:
         """A key of each model that has a page, by model label."""
         from accounts.models import LedgerAccount, MoneyRequest, Transfer  # noqa: PLC0415
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
+        from history.models import (  # noqa: PLC0415
+            Correction,
+            ExternalTrade,
+            FrozenPeriod,
+            LivePosition,
+            Portfolio,
+            RefusedTrade,
+        )
         from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
-            ApprovalRequest, MoneyRequest)}  # fmt: skip
+            ApprovalRequest, MoneyRequest, Correction, ExternalTrade, FrozenPeriod, LivePosition,
+            Portfolio, RefusedTrade)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -102,6 +112,7 @@ def lived(db: None) -> Lived:
     client_account(asset=market.instrument.quote)
     ask_money(MoneyKind.CREDIT, buyer, 5, by_whom=operator(Role.ADMIN), now=timezone.now())
     quote_books(now=NOW)
+    make_portfolio(lived_history(market), buyer)
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 
 

@@ -30,6 +30,8 @@ def test_each_table_of_an_operator_has_a_page() -> None:
         "audit.approvalrequest", "audit.auditrecord", "django_partition.partitionedtable",
         "instruments.asset", "instruments.instrument", "instruments.quote", "orders.book",
         "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard", "orders.trade",
+        "history.correction", "history.externaltrade", "history.frozenperiod", "history.liveposition",
+        "history.portfolio", "history.refusedtrade",
     }  # fmt: skip
     assert len(all_sites) == 1
 
@@ -135,7 +137,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 23
+    assert len(links) == 29
     assert {boss.get(link).status_code for link in links} == {200}
 
 

@@ -46,8 +46,8 @@ def more_orders(lived: Lived, count: int) -> None:
 
 def test_there_are_partitioned_tables_to_watch() -> None:
     assert sorted(PARTITIONED) == [
-        "accounts_transfer", "audit_auditrecord", "orders_command", "orders_event", "orders_fill",
-        "orders_order", "orders_trade",
+        "accounts_transfer", "audit_auditrecord", "history_externaltrade", "orders_command",
+        "orders_event", "orders_fill", "orders_order", "orders_trade",
     ]  # fmt: skip
 
 

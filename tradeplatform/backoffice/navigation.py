@@ -45,6 +45,19 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         ),
     ),
     (
+        "Positions over time",
+        (
+            ("Positions", "stacked_line_chart", "history.view_liveposition",
+             "history_liveposition_changelist"),
+            ("Portfolios", "pie_chart", "history.view_portfolio", "history_portfolio_changelist"),
+            ("External trades", "move_to_inbox", "history.view_externaltrade",
+             "history_externaltrade_changelist"),
+            ("Refused trades", "report", "history.view_refusedtrade", "history_refusedtrade_changelist"),
+            ("Frozen periods", "ac_unit", "history.view_frozenperiod", "history_frozenperiod_changelist"),
+            ("Corrections", "edit_calendar", "history.view_correction", "history_correction_changelist"),
+        ),
+    ),
+    (
         "Engine",
         (
             ("Shards", "memory", "orders.view_shard", "orders_shard_changelist"),
