@@ -7,13 +7,30 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from celery import Celery
+from celery import Task as CeleryTask
 from celery.signals import setup_logging, worker_ready
+from django.db import InterfaceError, OperationalError
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
 
-app = Celery("tradeplatform")
+logger = structlog.get_logger(__name__)
+
+
+class Task(CeleryTask):  # type: ignore[type-arg]
+    """A database that is away is said in a line, without a traceback: the next beat asks again."""
+
+    throws = (OperationalError, InterfaceError)
+
+    def on_failure(self, exc: Exception, *_how: Any, **_more: Any) -> None:
+        """Say it: Celery itself is set to speak of nothing that `throws` names."""
+        if isinstance(exc, self.throws):
+            logger.warning("database_away", task=self.name, error=str(exc))
+
+
+app = Celery("tradeplatform", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Binds the correlation id of whoever sent a task to everything the task logs.
