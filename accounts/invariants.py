@@ -13,7 +13,8 @@ _LEDGERS = "SELECT count(*) FROM accounts_ledgeraccount"
 _FACT_TABLES = """
     SELECT tree.relid FROM unnest(ARRAY['accounts_transfer', 'accounts_fundingrequest', 'orders_event',
         'orders_trade', 'orders_fill', 'orders_orderidentity', 'audit_auditrecord',
-        'instruments_datedquote', 'audit_approvaldecision', 'history_externaltrade',
+        'instruments_datedquote', 'accounts_deal', 'accounts_dealrequest', 'accounts_swapcharge',
+        'audit_approvaldecision', 'history_externaltrade',
         'history_externaltradeidentity', 'history_refusedtrade', 'history_correction',
         'history_frozenperiod', 'accounts_closedmonth', 'accounts_closingbalance']::regclass[]) AS fact,
     LATERAL (SELECT fact::oid UNION SELECT relid FROM pg_partition_tree(fact)) AS tree(relid)"""

@@ -19,6 +19,7 @@ from accounts.models.ledger import (
     TransferKind,
 )
 from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
+from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
 from accounts.models.user import KycStatus, Role, User, UserRole
 
 __all__ = [
@@ -26,6 +27,10 @@ __all__ = [
     "AccountType",
     "ClosedMonth",
     "ClosingBalance",
+    "Deal",
+    "DealKind",
+    "DealRequest",
+    "Direction",
     "Execution",
     "FundingRequest",
     "GroupInstrument",
@@ -38,8 +43,10 @@ __all__ = [
     "MoneyKind",
     "MoneyRequest",
     "MoneyState",
+    "Position",
     "PositionMode",
     "Role",
+    "SwapCharge",
     "TradingAccount",
     "TradingGroup",
     "Transfer",

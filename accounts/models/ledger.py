@@ -45,9 +45,10 @@ CLIENTS = (LedgerKind.CLIENT, LedgerKind.CREDIT)
 class LedgerAccount(models.Model):
     """What one party owns of one asset. Moved only by accounts.services.posting.
 
-    `held` is the part reserved: the sum of Order.held, pending Command.held and MoneyRequest.held;
-    `balance - held` is available and the database refuses to let a client's go below zero. `moved_at` is the
-    time of its last transfer, or the end of the last closed month: no later transfer may be earlier.
+    `held` is the part promised: the sum of Order.held, pending Command.held and MoneyRequest.held; the
+    database refuses to let `balance - held` of a client go below zero. `reserved` is what open positions need
+    of the balance as they were last valued; what is available is less by it. `moved_at` is the time of its
+    last transfer, or the end of the last closed month: no later transfer may be earlier.
     """
 
     kind = models.CharField(max_length=10, choices=LedgerKind)
@@ -57,6 +58,7 @@ class LedgerAccount(models.Model):
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
     balance = AmountField(default=Decimal(0))
     held = AmountField(default=Decimal(0))
+    reserved = AmountField(default=Decimal(0))
     moved_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -79,7 +81,12 @@ class LedgerAccount(models.Model):
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="ledger_held_not_negative"),
             models.CheckConstraint(
-                condition=Q(balance__lt=TOO_MUCH, held__lt=TOO_MUCH), name="ledger_holds_numbers"
+                condition=Q(balance__lt=TOO_MUCH, held__lt=TOO_MUCH, reserved__lt=TOO_MUCH),
+                name="ledger_holds_numbers",
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0) & (Q(kind=LedgerKind.CLIENT) | Q(reserved=0)),
+                name="ledger_only_clients_reserve",
             ),
             models.CheckConstraint(
                 condition=~Q(kind__in=CLIENTS) | Q(balance__gte=F("held")),
@@ -96,8 +103,8 @@ class LedgerAccount(models.Model):
 
     @property
     def available(self) -> Decimal:
-        """What may be spent or withdrawn now."""
-        available: Decimal = self.balance - self.held
+        """What may be spent or withdrawn now; below zero where open positions need more than there is."""
+        available: Decimal = self.balance - self.held - self.reserved
         return available
 
 

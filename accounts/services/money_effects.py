@@ -24,6 +24,7 @@ from audit.approvable import EffectRow
 from instruments.models import Asset
 from instruments.scaling import grouped, text
 
+_ZERO = Decimal(0)
 _OTHER_SIDE = {
     LedgerKind.FUNDING: "Funding: the outside world",
     LedgerKind.HOUSE: "House: our own money",
@@ -75,8 +76,7 @@ def _side(
     account: TradingAccount, kind: LedgerKind, asset: Asset, change: Decimal, release: Decimal
 ) -> list[EffectRow]:
     row = LedgerAccount.objects.filter(account=account, asset=asset, kind=kind).first()
-    balance, held = (row.balance, row.held) if row else (Decimal(0), Decimal(0))
-    available = balance - held
+    balance, held, available = (row.balance, row.held, row.available) if row else (_ZERO, _ZERO, _ZERO)
     if available + release + change < 0:
         raise insufficient(available + release, held - release, -change, asset)
 

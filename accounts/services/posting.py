@@ -33,12 +33,13 @@ class LockedAccount:
     asset_id: int
     balance: Decimal
     held: Decimal
+    reserved: Decimal
     moved_at: datetime | None
 
     @property
     def available(self) -> Decimal:
-        """What may be spent or withdrawn now."""
-        return self.balance - self.held
+        """What may be spent or withdrawn now; below zero where open positions need more than there is."""
+        return self.balance - self.held - self.reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ _TRANSFER_COLUMNS = (
     "id", "entry_id", "at", "kind", "asset_id", "debit_id", "credit_id", "amount", "debit_balance_after",
     "credit_balance_after", "order_id", "trade_id", "corrects_id", "request_id", "reason", "actor_id",
 )  # fmt: skip
+
+
+_CHANGED_COLUMNS = ("id", "balance", "held", "reserved", "moved_at")
 
 
 class Ledger:
@@ -94,7 +98,8 @@ class Ledger:
         """Lock ledger accounts that exist, in id order."""
         require_transaction()
         rows = fetch(
-            "SELECT id, kind, account_id, asset_id, balance, held, moved_at FROM accounts_ledgeraccount"
+            "SELECT id, kind, account_id, asset_id, balance, held, reserved, moved_at"
+            " FROM accounts_ledgeraccount"
             " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
             [list(ids)],
         )
@@ -173,6 +178,12 @@ class Ledger:
             account.held += change
             self._changed[account.id] = account
 
+    def reserve(self, account: LockedAccount, amount: Decimal) -> None:
+        """Say how much of a client's balance open positions need now, in place of what was said before."""
+        if account.reserved != amount:
+            account.reserved = amount
+            self._changed[account.id] = account
+
     def accounts(self) -> Sequence[LockedAccount]:
         """Every locked account, in no particular order."""
         return list(self._by_key.values())
@@ -193,10 +204,10 @@ class Ledger:
             changed = [self._changed[key] for key in sorted(self._changed)]
             execute(
                 "UPDATE accounts_ledgeraccount SET balance = new.balance, held = new.held,"
-                " moved_at = new.moved_at"
-                " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::timestamptz[])"
-                " AS new(id, balance, held, moved_at) WHERE accounts_ledgeraccount.id = new.id",
-                [array(getattr(a, name) for a in changed) for name in ("id", "balance", "held", "moved_at")],
+                " reserved = new.reserved, moved_at = new.moved_at"
+                " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[])"
+                " AS new(id, balance, held, reserved, moved_at) WHERE accounts_ledgeraccount.id = new.id",
+                [array(getattr(a, name) for a in changed) for name in _CHANGED_COLUMNS],
             )
         self._transfers, self._entries, self._changed = [], [], {}
         return ids
@@ -218,8 +229,8 @@ def _create(keys: Sequence[_Key]) -> None:
     """Create missing ledger accounts; one that another transaction creates meanwhile is left alone."""
     ordered = sorted(keys, key=lambda key: (key[1] or 0, key[2], key[0]))
     execute(
-        "INSERT INTO accounts_ledgeraccount (kind, account_id, asset_id, balance, held, moved_at)"
-        " SELECT kind, account_id, asset_id, 0, 0,"
+        "INSERT INTO accounts_ledgeraccount (kind, account_id, asset_id, balance, held, reserved, moved_at)"
+        " SELECT kind, account_id, asset_id, 0, 0, 0,"
         " (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' FROM accounts_closedmonth)"
         " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS k(kind, account_id, asset_id)"
         " ON CONFLICT DO NOTHING",

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from accounts.models import LedgerAccount, PositionMode, TradingAccount, TradingGroup
+from accounts.models import LedgerAccount, Position, PositionMode, TradingAccount, TradingGroup
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
@@ -55,16 +55,24 @@ def what_is_on(account: TradingAccount) -> dict[str, str]:
 
     An order that is open holds money, so an account without money has none.
     """
-    return {
+    found = {
         f"{row.asset.code} {row.kind}": short_text(row.balance)
         for row in LedgerAccount.objects.filter(account=account)
         .filter(~Q(balance=0) | ~Q(held=0))
         .select_related("asset")
         .order_by("asset__code", "kind")
     }
+    return found | _positions_on(account)
 
 
-_NEEDS_EMPTY = frozenset({"close"})
+def _positions_on(account: TradingAccount) -> dict[str, str]:
+    held = Position.objects.filter(account=account, closed_at__isnull=True)
+    symbols = sorted(set(held.values_list("instrument__symbol", flat=True)))
+    return {"positions in": ", ".join(symbols)} if symbols else {}
+
+
+# What must not be on the account for an act; others do not mind.
+_IN_THE_WAY = {"close": what_is_on, "change_mode": _positions_on}
 _CHANGEABLE = ("group", "position_mode", "is_active")
 
 
@@ -78,7 +86,8 @@ def _change(
         if account is None:
             raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
         before, after = apply_changes(account, changes, _CHANGEABLE)
-        if verb in _NEEDS_EMPTY and (found := what_is_on(account)):
+        look = _IN_THE_WAY.get(verb)
+        if look is not None and (found := look(account)):
             names = ", ".join(f"{value} {name}" for name, value in found.items())
             raise Refusal(Code.ACCOUNT_IN_USE, f"Something is on the account still: {names}.", **found)
         account.save(update_fields=list(after))

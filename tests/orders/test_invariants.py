@@ -26,6 +26,7 @@ from tests.accounts.wishing import ask_money, client_account, decided, needs_app
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_market, make_user
 from tests.history.telling import lived_history
+from tests.liquidity.living import lived_dealing
 from tradeplatform.common.invariants import READ_ONLY, check_all
 
 
@@ -58,6 +59,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
     asked_for_money()
     lived_history(market)
+    lived_dealing()
     close_months(now=NOW + timedelta(days=40))
     return market
 
@@ -192,6 +194,14 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iA2-money", "UPDATE audit_auditrecord SET reason = '' WHERE action = 'accounts.money.deposit'", []),
     ("iA2-trading", "DELETE FROM audit_auditrecord WHERE action = 'instruments.trading.halt'", []),
     ("iA3", "UPDATE instruments_instrument SET status = 'closed'", []),
+    ("iP1", "UPDATE accounts_position SET pnl = pnl + 1", []),
+    ("iP2", "UPDATE accounts_deal SET pnl = pnl + 1 WHERE kind = 'close'", []),
+    ("iP2", "UPDATE accounts_deal SET commission = commission + 1 WHERE kind = 'open'", []),
+    ("iP3", "UPDATE accounts_deal SET profit = profit + 1 WHERE kind = 'close'", []),
+    ("iP3", "UPDATE accounts_deal SET rate = rate * 2 WHERE kind = 'close_by' AND pnl <> 0", []),
+    ("iP4", "DELETE FROM accounts_swapcharge", []),
+    ("iP5", f"{CLIENTS} reserved = 1 WHERE kind = 'client' AND reserved = 0", []),
+    ("iP6", "DELETE FROM accounts_dealrequest", []),
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
     ("iA6", "UPDATE accounts_moneyrequest SET transfer_id = transfer_id + 1 WHERE state = 'done'", []),
 ]
@@ -221,7 +231,7 @@ class TestCommand:
         call_command("invariants", "--json", "--only", "iM2", "iS1", stdout=output)
 
         found = {row["code"]: (row["holds"], row["examined"]) for row in json.loads(output.getvalue())}
-        assert found == {"iM2": (True, 3), "iS1": (True, market.book().seq)}
+        assert found == {"iM2": (True, 4), "iS1": (True, market.book().seq)}
 
     def test_exits_with_1_on_a_breach(self, market: Market) -> None:
         plant(f"{CLIENTS} balance = balance + 1 WHERE kind = 'fee'")

@@ -9,7 +9,16 @@ import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, models, transaction
 
-from accounts.models import ClosedMonth, ClosingBalance, FundingRequest, Role, Transfer
+from accounts.models import (
+    ClosedMonth,
+    ClosingBalance,
+    Deal,
+    DealRequest,
+    FundingRequest,
+    Role,
+    SwapCharge,
+    Transfer,
+)
 from accounts.services.closing import close_months
 from audit.models import ApprovalDecision, AuditRecord
 from history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
@@ -20,6 +29,7 @@ from orders.services.quoting import quote_books
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, make_market, make_user
 from tests.history.telling import lived_history
+from tests.liquidity.living import lived_dealing
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +44,9 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (ClosedMonth, "closed_at = now()"),
     (ClosingBalance, "credited = credited + 1, closing = closing + 1"),
     (DatedQuote, "bid = bid / 2"),
+    (Deal, "reason = 'nothing happened'"),
+    (DealRequest, "fingerprint = ''"),
+    (SwapCharge, "date = date + 1"),
     (ApprovalDecision, "approved = NOT approved"),
     (ExternalTrade, "quantity = quantity + 1"),
     (ExternalTradeIdentity, "fingerprint = ''"),
@@ -57,6 +70,7 @@ def facts() -> None:
     close_months(now=NOW + timedelta(days=40))
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
     lived_history(market)
+    lived_dealing()
 
 
 def rows(model: type[models.Model]) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ class Code(StrEnum):
     MAKER_LOST_RIGHT = "maker_lost_right"
     ACCOUNT_INACTIVE = "account_inactive"
     ACCOUNT_LOCKED = "account_locked"
+    LEVERAGE_NOT_ALLOWED = "leverage_not_allowed"
 
     # The thing asked for is not there (or not the caller's, which must look the same).
     NOT_FOUND = "not_found"
@@ -54,6 +55,7 @@ class Code(StrEnum):
     ORDER_NOT_FOUND = "order_not_found"
     LIST_NOT_FOUND = "list_not_found"
     REQUEST_NOT_FOUND = "request_not_found"
+    POSITION_NOT_FOUND = "position_not_found"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ASSET = "unknown_asset"
 
@@ -82,6 +84,11 @@ class Code(StrEnum):
     REDUCE_ONLY = "reduce_only"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     NO_RATE = "no_rate"
+    NO_PRICE = "no_price"
+    INSUFFICIENT_MARGIN = "insufficient_margin"
+    POSITION_NOT_OPEN = "position_not_open"
+    EXIT_PRICE_REACHED = "exit_price_reached"
+    INSTRUMENT_NOT_ENABLED = "instrument_not_enabled"
     CORRECTION_TOO_LARGE = "correction_too_large"
     ACCOUNT_IN_USE = "account_in_use"
     FIELD_IS_FIXED = "field_is_fixed"
@@ -116,12 +123,14 @@ _STATUS = {
     Code.MAKER_LOST_RIGHT: HTTPStatus.CONFLICT,
     Code.ACCOUNT_INACTIVE: HTTPStatus.FORBIDDEN,
     Code.ACCOUNT_LOCKED: HTTPStatus.FORBIDDEN,
+    Code.LEVERAGE_NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ORDER_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.LIST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.REQUEST_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.POSITION_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_SYMBOL: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_ASSET: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -147,6 +156,10 @@ _STATUS = {
     Code.NOT_IN_AUCTION: HTTPStatus.CONFLICT,
     Code.REDUCE_ONLY: HTTPStatus.CONFLICT,
     Code.NO_RATE: HTTPStatus.CONFLICT,
+    Code.NO_PRICE: HTTPStatus.CONFLICT,
+    Code.POSITION_NOT_OPEN: HTTPStatus.CONFLICT,
+    Code.EXIT_PRICE_REACHED: HTTPStatus.CONFLICT,
+    Code.INSTRUMENT_NOT_ENABLED: HTTPStatus.CONFLICT,
     Code.CORRECTION_TOO_LARGE: HTTPStatus.CONFLICT,
     Code.ACCOUNT_IN_USE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,

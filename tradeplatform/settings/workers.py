@@ -69,6 +69,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    "watch-exits": {
+        "task": "liquidity.watch_exits",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
+    "revalue-positions": {
+        "task": "liquidity.revalue",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
+    # A few minutes after the day has ended in UTC. What a missed run left out, `manage.py swap` adds.
+    "swap": {
+        "task": "liquidity.swap",
+        "schedule": crontab(minute="5", hour="0"),
+    },
     "ensure-partitions": {
         "task": "django_partition.ensure_partitions",
         "schedule": crontab(minute="17"),

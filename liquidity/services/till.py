@@ -1,0 +1,70 @@
+"""The money of deals, between the client and the house, and what covers a loss that a client cannot pay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from accounts.models import Deal, LedgerKind, TransferKind
+from accounts.services.posting import Cause, Entry, Ledger, LockedAccount
+from instruments.models import Asset
+
+_ZERO = Decimal(0)
+#: The house's ledger accounts that deals move money on.
+SYSTEM = (LedgerKind.DEALING, LedgerKind.FEE, LedgerKind.PROTECTION)
+
+
+@dataclass(slots=True)
+class Till:
+    """Moves the money of deals on locked ledger accounts; nothing is written before the ledger is flushed."""
+
+    ledger: Ledger
+    client: LockedAccount
+    credit: LockedAccount
+    currency: Asset
+    now: datetime
+    cause: Cause
+
+    def move(self, deal: Deal) -> Entry | None:
+        """The transfers of one deal, as one entry; None where nothing moves."""
+        entry: Entry | None = None
+        dealing = self.ledger.system(LedgerKind.DEALING, self.currency.pk)
+        fee = self.ledger.system(LedgerKind.FEE, self.currency.pk)
+        for kind, other, amount in (
+            (TransferKind.DEAL_PNL, dealing, deal.pnl),
+            (TransferKind.SWAP, dealing, deal.swap),
+            (TransferKind.COMMISSION, fee, -deal.commission),
+        ):
+            if amount > 0:
+                entry = self._pay(kind, other, self.client, amount, entry)
+            elif amount < 0:
+                entry = self._cover(-amount, entry)
+                entry = self._pay(kind, self.client, other, -amount, entry)
+        return entry
+
+    def _cover(self, amount: Decimal, entry: Entry | None) -> Entry | None:
+        """Before the client pays what it has not: from what the house lent it, then from protection.
+
+        What open orders hold is not touched: it is promised to others.
+        """
+        missing = amount - (self.client.balance - self.client.held)
+        protection = self.ledger.system(LedgerKind.PROTECTION, self.currency.pk)
+        lent = min(max(missing, _ZERO), self.credit.balance)
+        for payer, part in ((self.credit, lent), (protection, missing - lent)):
+            if part > 0:
+                entry = self._pay(TransferKind.PROTECTION, payer, self.client, part, entry)
+        return entry
+
+    def _pay(
+        self,
+        kind: TransferKind,
+        payer: LockedAccount,
+        payee: LockedAccount,
+        amount: Decimal,
+        entry: Entry | None,
+    ) -> Entry:
+        begun = self.ledger.transfer(
+            at=self.now, kind=kind, debit=payer, credit=payee, amount=amount, cause=self.cause, entry=entry
+        )
+        return begun if entry is None else entry
