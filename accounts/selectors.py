@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from django.db.models import QuerySet
 
-from accounts.models import LedgerAccount, LedgerKind, TradingAccount
+from accounts.models import LedgerAccount, LedgerKind, MoneyRequest, TradingAccount
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
@@ -64,6 +64,19 @@ def chosen_accounts(*, user_id: int, account_id: int | None) -> list[int]:
 def account_not_found(account_id: int) -> Refusal:
     """The one answer for an account that is not there and for one that is another person's."""
     return Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=str(account_id))
+
+
+def money_requests_of(account_id: int) -> QuerySet[MoneyRequest]:
+    """What was asked for about an account's money."""
+    return MoneyRequest.objects.filter(account_id=account_id).select_related("asset")
+
+
+def require_money_request(account_id: int, number: int) -> MoneyRequest:
+    """One of the account's requests. Raises request_not_found."""
+    found = money_requests_of(account_id).filter(id=number).first() if number < 2**63 else None
+    if found is None:
+        raise Refusal(Code.REQUEST_NOT_FOUND, "No such request.", request=str(number))
+    return found
 
 
 def balances_of(account_id: int) -> QuerySet[LedgerAccount]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import auth, views
+from accounts.api import auth, money, views
 
 urlpatterns = [
     path("auth/login", auth.LoginView.as_view(), name="auth-login"),
@@ -15,4 +15,12 @@ urlpatterns = [
     path("accounts/<int:account>/balances", views.BalanceListView.as_view(), name="account-balances"),
     path("accounts/<int:account>/ledger", views.LedgerView.as_view(), name="account-ledger"),
     path("accounts/<int:account>/statement", views.StatementView.as_view(), name="account-statement"),
+    path("accounts/<int:account>/withdrawals", money.WithdrawalsView.as_view(), name="account-withdrawals"),
+    path("accounts/<int:account>/transfers", money.TransfersView.as_view(), name="account-transfers"),
+    path("accounts/<int:account>/requests", money.MoneyRequestsView.as_view(), name="account-requests"),
+    path(
+        "accounts/<int:account>/requests/<int:number>",
+        money.MoneyRequestView.as_view(),
+        name="account-request",
+    ),
 ]

@@ -24,6 +24,7 @@ from accounts.models import (
     User,
 )
 from accounts.models.money import SIGNED
+from accounts.selectors import require_money_request
 from accounts.services.amounts import check_amount, check_positive, find_asset
 from accounts.services.limits import require_within, worth_of
 from accounts.services.moving import TRANSFER_KIND, Movement, Posted, hold, lock_accounts, post, require_may
@@ -126,9 +127,7 @@ def request_money(wish: Wish, *, actor: Actor, now: datetime) -> Asked:
 
 def cancel_money(*, money_id: int, account_id: int, actor: Actor, now: datetime, reason: str) -> MoneyRequest:
     """Take an own request back while it waits. Raises Refusal: request_not_found, request_not_open."""
-    money = MoneyRequest.objects.filter(id=money_id, account_id=account_id).first()
-    if money is None:
-        raise Refusal(Code.REQUEST_NOT_FOUND, "No such request.", request=str(money_id))
+    money = require_money_request(account_id, money_id)
     if money.approval_id is None:
         raise _not_open(money)
     try:
