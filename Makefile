@@ -26,11 +26,13 @@ ENGINE_SOURCES := $(shell find engine \( -path engine/target -o -path engine/ben
 	\( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print 2>/dev/null)
 PACKAGES := $(VENV)/.packages-installed
 ENGINE := $(VENV)/.engine-built
-# Of make soak: a recording to replay, commands for engine and model, seconds for each fuzz target. (Without
+# Of make soak: a recording to replay, commands for engine and model, seconds for each fuzz target, rounds of
+# requests for the same money. (Without
 # sanitizers libFuzzer runs on the stable toolchain; the engine has no unsafe code that they could look at.)
 FILE ?=
 COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
+ROUNDS ?= 500
 
 .PHONY: help setup run ports test lint format bench soak lock clean tools
 
@@ -79,6 +81,7 @@ bench: setup ## Measure engine, orders and feed, as ratios in one run each.
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
 	$(BIN)/python -m tests.simulation.soak
+	$(BIN)/python -m tests.simulation.double_spend --rounds $(ROUNDS)
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	cd engine && DIFFERENTIAL_COMMANDS=$(COMMANDS) cargo test --locked --release --test long_run -- --nocapture
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz

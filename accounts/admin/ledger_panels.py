@@ -23,7 +23,7 @@ def balances(account: TradingAccount) -> Table:
     """All balances of an account, with bars of held and available."""
     return Table(
         "Balances",
-        columns("Asset", "#Balance", "#Held by orders", "#Available", "Held / available"),
+        columns("Asset", "#Balance", "#Held", "#Available", "Held / available"),
         [
             [
                 show.ref(row, row.asset.code),

@@ -92,7 +92,8 @@ class MoneyButton(Button):
             rows += limit_effects(movement, now=now)
         policy = policy_for(action_of(self.kind), amount=data["amount"], asset=asset.code, now=now)
         if policy is not None:
-            waits = f"waits for {policy.approvers} {role_name(policy.role)}: nothing moves before"
+            who = f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
+            waits = f"waits for {who}: nothing moves before"
             rows.append(("Approval", "", waits))
         return [Effect(*row) for row in rows]
 

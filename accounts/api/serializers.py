@@ -76,7 +76,7 @@ class AccountShape(serializers.Serializer[Any]):
 
 
 class BalanceShape(serializers.Serializer[Any]):
-    """balance = held + available; `held` is reserved by open orders."""
+    """balance = held + available; `held` is reserved by open orders and by withdrawals that wait."""
 
     asset = serializers.CharField()
     balance = DecimalText()

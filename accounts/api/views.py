@@ -38,7 +38,7 @@ class BalanceListView(APIView):
 
     @extend_schema(operation_id="accounts_balances", tags=["accounts"], responses=list_of(BalanceShape))
     def get(self, request: Request, account: int) -> Response:
-        """What the account owns of each asset, and what open orders hold of it."""
+        """What the account owns of each asset, and what of it is held."""
         selectors.require_own_account(user_id=caller(request).pk, account_id=account)
         return Response({"results": [balance_json(row) for row in selectors.balances_of(account)]})
 

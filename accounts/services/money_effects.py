@@ -34,7 +34,9 @@ _OTHER_SIDE = {
 def preview(payload: Mapping[str, Any]) -> list[EffectRow]:
     """The effect of what waits, as things stand now. Raises what doing it would raise."""
     own = MoneyRequest.objects.filter(id=payload["money_request"], state=MoneyState.REQUESTED).first()
-    return effects(movement_of(payload), release=own.held if own else Decimal(0))
+    rows = effects(movement_of(payload), release=own.held if own else Decimal(0))
+    evidence = {"Reference": payload["reference"], "Document (SHA-256)": payload["document_hash"]}
+    return rows + [(name, "", value) for name, value in evidence.items() if value]
 
 
 def effects(movement: Movement, *, release: Decimal = Decimal(0)) -> list[EffectRow]:

@@ -237,6 +237,8 @@ def _ask(money: MoneyRequest, *, actor: Actor, now: datetime) -> ApprovalRequest
             "to_account": money.to_account_id,
             "asset": money.asset.code,
             "amount": short_text(money.amount),
+            "reference": money.reference,
+            "document_hash": money.document_hash,
         },
         amount=money.amount,
         asset=money.asset.code,

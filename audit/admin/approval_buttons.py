@@ -130,9 +130,9 @@ def effects_now(obj: ApprovalRequest) -> list[Effect]:
         return [Effect("It cannot be done now", "", refusal.message)]
 
 
-def role_name(role: str) -> str:
-    """A role in words."""
-    return dict(house().roles).get(role, role).lower()
+def role_name(role: str, count: int = 1) -> str:
+    """A role in words, of one person or of several."""
+    return dict(house().roles).get(role, role).lower() + ("s" if count > 1 else "")
 
 
 def _pending(obj: ApprovalRequest) -> bool:

@@ -124,7 +124,7 @@ class ApprovalRequestAdmin(DetailMixin, KeysetList):
     @admin.display(description="Needs")
     def needs(self, row: Any) -> SafeString:
         """How many of whom have agreed."""
-        return show.lines(f"{row.given} of {row.needed}", role_name(row.role))
+        return show.lines(f"{row.given} of {row.needed}", role_name(row.role, row.needed))
 
     @admin.display(description="Age")
     def age(self, row: ApprovalRequest) -> SafeString:
@@ -154,7 +154,7 @@ class ApprovalRequestAdmin(DetailMixin, KeysetList):
         """What it does, its terms, and who said what."""
         yield Table(
             "What it changes, as it was when it was asked for",
-            columns("What", "Now", "Then"),
+            columns("What", "Before", "After"),
             row.effects,
             empty="It changes nothing that can be shown.",
             note="The page of each button shows the effect as things stand at that moment.",

@@ -142,7 +142,7 @@ class ApprovalPolicyAdmin(DetailMixin, BackOfficeList):
     @admin.display(description="Approvers")
     def who(self, policy: ApprovalPolicy) -> str:
         """How many of whom."""
-        return f"{policy.approvers} {role_name(policy.role)}"
+        return f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
 
     @admin.display(description="Within")
     def within(self, policy: ApprovalPolicy) -> str:

@@ -124,10 +124,16 @@ class TestWithoutAPolicy:
         ask_money(CREDIT, account, "-50", "four")
         assert money(account, usd, LedgerKind.CREDIT) == ("0", "0")
 
-    def test_evidence_is_kept(self, account: TradingAccount) -> None:
-        ask_money(DEPOSIT, account, "1", reference=" SWIFT 4711 ", document_hash="ab" * 32)
+    def test_evidence_is_kept_and_shown_to_who_decides(self, account: TradingAccount) -> None:
+        needs_approval(DEPOSIT)
+        asked = ask_money(DEPOSIT, account, "1", reference=" SWIFT 4711 ", document_hash="ab" * 32).request
 
         assert (stored().reference, stored().document_hash) == ("SWIFT 4711", "ab" * 32)
+        assert asked.approval is not None
+        assert asked.approval.effects[-2:] == [
+            ["Reference", "", "SWIFT 4711"],
+            ["Document (SHA-256)", "", "ab" * 32],
+        ]
 
 
 class TestIdempotency:

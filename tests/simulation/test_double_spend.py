@@ -1,0 +1,27 @@
+"""64 requests of 80 at once against 100: by every path, and by all of them together, at most one succeeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.spending import MIXED, PATHS, REQUESTS, spend
+from tradeplatform.common.invariants import check_all
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "readonly"])
+
+ROUNDS = 2
+
+
+@pytest.mark.parametrize("path", [*PATHS, MIXED])
+def test_no_money_is_spent_twice(path: str) -> None:
+    result = spend(iter([path] * ROUNDS))
+
+    assert result.failures == []
+    assert result.successes == {1: ROUNDS}
+    assert sum(result.refusals.values()) == ROUNDS * (REQUESTS - 1)
+    assert result.holds
+    assert result.seen.samples > 0
+    assert result.seen.least is not None
+    assert result.seen.least >= 0
+    codes = ["iM2", "iM4-balance", "iM4-chain", "iM4-held", "iM5", "iA2-money", "iA5", "iA6"]
+    assert [finding.code for finding in check_all(only=codes) if not finding.holds] == []
