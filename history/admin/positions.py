@@ -18,7 +18,7 @@ from history.selectors import points_of
 from history.services.timelines import frozen_until
 from instruments.admin import show as market
 from instruments.models import Instrument
-from instruments.scaling import short_text
+from instruments.scaling import grouped, short_text
 from orders.admin import show as trading
 from orders.admin.filters import AccountFilter, InstrumentFilter
 from tradeplatform.common.admin import show
@@ -181,7 +181,7 @@ def direction(position: Decimal) -> SafeString:
 
 def quantity(value: Decimal, instrument: Instrument) -> SafeString:
     """Units of base; others may trade finer than our lots."""
-    return show.number(market.grouped(short_text(value)), unit=instrument.base.code, muted=not value)
+    return show.number(grouped(short_text(value)), unit=instrument.base.code, muted=not value)
 
 
 def on_account(request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from instruments.admin.show import grouped
-from instruments.scaling import short_text
+from instruments.scaling import grouped, short_text
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Custom
 
