@@ -16,7 +16,8 @@ _FACT_TABLES = """
         'instruments_datedquote', 'accounts_deal', 'accounts_dealrequest', 'accounts_swapcharge',
         'audit_approvaldecision', 'history_externaltrade',
         'history_externaltradeidentity', 'history_refusedtrade', 'history_correction',
-        'history_frozenperiod', 'accounts_closedmonth', 'accounts_closingbalance']::regclass[]) AS fact,
+        'history_frozenperiod', 'accounts_closedmonth', 'accounts_closingbalance',
+        'accounts_proofrun']::regclass[]) AS fact,
     LATERAL (SELECT fact::oid UNION SELECT relid FROM pg_partition_tree(fact)) AS tree(relid)"""
 
 sql_invariant(

@@ -14,13 +14,14 @@ _LOOK = frozenset(
         "accounts.view_tradinggroup", "accounts.view_moneyrequest", "accounts.view_kyclimit",
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
         "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
+        "accounts.view_proofrun",
     }
 )  # fmt: skip
 
 # Deciding also needs the role that the policy of the act asks for.
 _OVERSEE = frozenset(
     {"audit.view_auditrecord", "audit.view_approvalrequest", "audit.decide_approvalrequest",
-     "audit.view_approvalpolicy"}
+     "audit.view_approvalpolicy", "accounts.add_proofrun"}
 )  # fmt: skip
 
 ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {

@@ -8,7 +8,15 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.services.closing import close_months
+from accounts.services.proving import prove
 from accounts.services.sessions import forget_expired
+from audit.actor import Actor
+
+
+@shared_task(name="accounts.prove")
+def prove_nightly(**_extra: Any) -> None:
+    """Check every invariant and store what was found."""
+    prove(actor=Actor.system("beat"), now=timezone.now())
 
 
 @shared_task(name="accounts.forget_expired_tokens")

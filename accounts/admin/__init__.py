@@ -1,5 +1,5 @@
 """People, trading accounts and the ledger in the back office."""
 
-from accounts.admin import accounts, groups, ledger, limits, money_requests, people, transfers
+from accounts.admin import accounts, groups, ledger, limits, money_requests, people, proof, transfers
 
-__all__ = ["accounts", "groups", "ledger", "limits", "money_requests", "people", "transfers"]
+__all__ = ["accounts", "groups", "ledger", "limits", "money_requests", "people", "proof", "transfers"]

@@ -20,6 +20,7 @@ from accounts.models.ledger import (
 )
 from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
+from accounts.models.proof import ProofRun
 from accounts.models.user import KycStatus, Role, User, UserRole
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "MoneyState",
     "Position",
     "PositionMode",
+    "ProofRun",
     "Role",
     "SwapCharge",
     "TradingAccount",

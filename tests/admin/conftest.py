@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import MoneyKind, Role, TradingAccount, User
+from accounts.models import MoneyKind, ProofRun, Role, TradingAccount, User
 from accounts.services.roles import grant_role
 from orders.services.quoting import quote_books
 from tests.accounts.wishing import ask_money, client_account, needs_approval
@@ -63,7 +63,7 @@ class Lived:
     @property
     def rows(self) -> dict[str, Any]:
         """A key of each model that has a page, by model label."""
-        from accounts.models import LedgerAccount, MoneyRequest, Transfer  # noqa: PLC0415
+        from accounts.models import LedgerAccount, MoneyRequest, ProofRun, Transfer  # noqa: PLC0415
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
         from history.models import (  # noqa: PLC0415
             Correction,
@@ -78,7 +78,7 @@ class Lived:
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
             ApprovalRequest, MoneyRequest, Correction, ExternalTrade, FrozenPeriod, LivePosition,
-            Portfolio, RefusedTrade)}  # fmt: skip
+            Portfolio, RefusedTrade, ProofRun)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -113,6 +113,7 @@ def lived(db: None) -> Lived:
     ask_money(MoneyKind.CREDIT, buyer, 5, by_whom=operator(Role.ADMIN), now=timezone.now())
     quote_books(now=NOW)
     make_portfolio(lived_history(market), buyer)
+    ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 
 

@@ -25,9 +25,9 @@ def test_each_table_of_an_operator_has_a_page() -> None:
     labels = {model._meta.label_lower for model in admin.site._registry}
 
     assert labels == {
-        "accounts.kyclimit", "accounts.ledgeraccount", "accounts.moneyrequest", "accounts.tradingaccount",
-        "accounts.tradinggroup", "accounts.transfer", "accounts.user", "audit.approvalpolicy",
-        "audit.approvalrequest", "audit.auditrecord", "django_partition.partitionedtable",
+        "accounts.kyclimit", "accounts.ledgeraccount", "accounts.moneyrequest", "accounts.proofrun",
+        "accounts.tradingaccount", "accounts.tradinggroup", "accounts.transfer", "accounts.user",
+        "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord", "django_partition.partitionedtable",
         "instruments.asset", "instruments.instrument", "instruments.quote", "orders.book",
         "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard", "orders.trade",
         "history.correction", "history.externaltrade", "history.frozenperiod", "history.liveposition",
@@ -137,7 +137,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 29
+    assert len(links) == 30
     assert {boss.get(link).status_code for link in links} == {200}
 
 

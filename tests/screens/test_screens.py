@@ -27,6 +27,7 @@ def lists() -> dict[str, str]:
         "markets": "/admin/market/",
         "partitions": "/admin/django_partition/partitionedtable/",
         "partition": "/admin/django_partition/partitionedtable/orders_order/change/",
+        "proof": "/admin/accounts/proofrun/now/",
         "orders-parked": "/admin/orders/order/?status=parked",
     }
 
@@ -49,9 +50,12 @@ def details(scene: Scene) -> dict[str, str]:
         "instrument-auction": (Instrument, scene.auction.pk),
         "book-auction": (Book, scene.auction.pk),
     }
-    return {f"{model._meta.model_name}-page": address(model, "change", key) for model, key in pages} | {
-        f"{name}-page": address(model, "change", key) for name, (model, key) in named.items()
-    }
+    statement = f"/admin/accounts/tradingaccount/{scene.taker.pk}/statement/"
+    return (
+        {"statement": statement}
+        | {f"{model._meta.model_name}-page": address(model, "change", key) for model, key in pages}
+        | {f"{name}-page": address(model, "change", key) for name, (model, key) in named.items()}
+    )
 
 
 def forms(scene: Scene) -> dict[str, str]:
@@ -152,6 +156,27 @@ class TestByHand:
         page.click("text=Show the effect")
 
         assert "is available" in page.inner_text(".errors")
+
+    def test_a_proof_is_made_while_one_looks(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit("/admin/accounts/proofrun/now/")
+        page.click("text=Check now")
+        page.wait_for_selector("#proof-progress >> text=stored as", timeout=60_000)
+        watch.keep("light-proof-checked")
+
+        assert page.inner_text("#proof-result") == "All hold"
+        assert page.locator("#content-main .bo-bad").count() == 0
+        assert watch.problems == []
+
+    def test_a_statement_is_shown_and_downloaded(self, scene: Scene, page: Page, watch: Watch) -> None:
+        watch.visit(address(TradingAccount, "change", scene.taker.pk))
+        page.click("text=Today")
+        watch.keep("light-statement-today")
+        assert page.locator("svg.bo-steps").count() == 2
+        with page.expect_download() as download:
+            page.click("a:has-text('PDF')")
+
+        assert download.value.suggested_filename.endswith(".pdf")
+        assert watch.problems == []
 
     def test_the_dashboard_keeps_itself_fresh(self, scene: Scene, page: Page, watch: Watch) -> None:
         watch.visit("/admin/")

@@ -15,6 +15,7 @@ from accounts.models import (
     Deal,
     DealRequest,
     FundingRequest,
+    ProofRun,
     Role,
     SwapCharge,
     Transfer,
@@ -43,6 +44,7 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (FundingRequest, "fingerprint = ''"),
     (ClosedMonth, "closed_at = now()"),
     (ClosingBalance, "credited = credited + 1, closing = closing + 1"),
+    (ProofRun, "holds = NOT holds"),
     (DatedQuote, "bid = bid / 2"),
     (Deal, "reason = 'nothing happened'"),
     (DealRequest, "fingerprint = ''"),
@@ -67,6 +69,7 @@ def facts() -> None:
     quote_books(now=NOW)
     halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
     market.drain()
+    ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
     close_months(now=NOW + timedelta(days=40))
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
     lived_history(market)

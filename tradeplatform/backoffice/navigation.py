@@ -71,6 +71,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         (
             ("Approvals", "fact_check", "audit.view_approvalrequest", "audit_approvalrequest_changelist"),
             ("Approval policies", "rule", "audit.view_approvalpolicy", "audit_approvalpolicy_changelist"),
+            ("Proof", "verified", "accounts.view_proofrun", "proof"),
             ("Audit records", "policy", "audit.view_auditrecord", "audit_auditrecord_changelist"),
             ("Partitions", "calendar_view_month", "django_partition.manage_partitions",
              "django_partition_partitionedtable_changelist"),

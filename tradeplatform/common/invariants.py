@@ -6,7 +6,8 @@ under the read-only role, so that a busy platform is seen at one moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -91,19 +92,34 @@ def rows_of(sql: str, params: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 def check_all(*, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Finding]:
     """Run the checks, in one read-only snapshot; unknown codes raise KeyError."""
-    autodiscover_modules("invariants")
+    chosen = [
+        found for found in all_invariants() if (not only or found.code in only) and found.code not in skip
+    ]
     for code in (*only, *skip):
         _registry[code]
-    chosen = [
-        found for code, found in sorted(_registry.items()) if (not only or code in only) and code not in skip
-    ]
+    with one_snapshot():
+        return list(check_each(chosen))
+
+
+def all_invariants() -> list[Invariant]:
+    """Every rule there is, by code."""
+    autodiscover_modules("invariants")
+    return [found for _code, found in sorted(_registry.items())]
+
+
+def check_each(chosen: Iterable[Invariant]) -> Iterator[Finding]:
+    """The findings one after the other, as they are made. Call it within `one_snapshot`."""
+    for found in chosen:
+        examined, breaches = found.check()
+        yield Finding(found.code, found.title, examined, breaches)
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """What is read within sees one moment, on the read-only connection, without a time-out."""
     with transaction.atomic(using=READ_ONLY):
         read_only_snapshot()
-        findings = []
-        for found in chosen:
-            examined, breaches = found.check()
-            findings.append(Finding(found.code, found.title, examined, breaches))
-    return findings
+        yield
 
 
 def read_only_snapshot() -> None:

@@ -93,6 +93,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "accounts.close_months",
         "schedule": crontab(minute="10", hour="1"),
     },
+    "prove": {
+        "task": "accounts.prove",
+        "schedule": crontab(minute="20", hour="2"),
+    },
     "forget-expired-tokens": {
         "task": "accounts.forget_expired_tokens",
         "schedule": crontab(minute="41", hour="3"),
