@@ -11,7 +11,7 @@ class ProofRun(models.Model):
     """All invariants, checked in one snapshot, and the balances they were true of.
 
     `findings`: of each invariant code, title, examined, seconds, and the first rows that break it.
-    `balances`: for each asset the number of ledger accounts, the sum of their balances (0), and the SHA-256 of
+    `balances`: for each asset how many ledger accounts, the sum of their balances (0), and the SHA-256 of
     "id:balance" of all of them in the order of ids, joined by commas.
     """
 

@@ -27,7 +27,8 @@ def test_each_table_of_an_operator_has_a_page() -> None:
     assert labels == {
         "accounts.kyclimit", "accounts.ledgeraccount", "accounts.moneyrequest", "accounts.proofrun",
         "accounts.tradingaccount", "accounts.tradinggroup", "accounts.transfer", "accounts.user",
-        "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord", "django_partition.partitionedtable",
+        "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord",
+        "django_partition.partitionedtable",
         "instruments.asset", "instruments.instrument", "instruments.quote", "orders.book",
         "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard", "orders.trade",
         "history.correction", "history.externaltrade", "history.frozenperiod", "history.liveposition",
