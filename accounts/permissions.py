@@ -33,7 +33,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.set_quote", "accounts.lock_tradingaccount",
        "history.add_portfolio", "history.change_portfolio"},
-    Role.COMPLIANCE_OFFICER: _LOOK | _OVERSEE | {"accounts.lock_tradingaccount"},
+    Role.COMPLIANCE_OFFICER: _LOOK
+    | _OVERSEE
+    | {"accounts.lock_tradingaccount", "accounts.export_transfer"},
     Role.ADMIN: _LOOK
     | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
@@ -41,6 +43,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "instruments.add_asset", "instruments.change_asset", "instruments.set_quote",
        "accounts.add_tradinggroup", "accounts.change_tradinggroup", "accounts.close_tradingaccount",
        "accounts.deposit_tradingaccount", "accounts.withdraw_tradingaccount",
+       "accounts.correct_transfer", "accounts.export_transfer",
        "accounts.adjust_tradingaccount", "accounts.transfer_tradingaccount",
        "accounts.credit_tradingaccount", "accounts.change_kyclimit", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",

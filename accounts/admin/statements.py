@@ -42,7 +42,7 @@ def statement_view(
         "choices": choices(account),
     }
     try:
-        statement = statement_of(account, _period(request))
+        statement = statement_of(account, period_asked(request))
     except Refusal as refusal:
         return TemplateResponse(
             request,
@@ -84,7 +84,8 @@ def address(account: TradingAccount, period: Period, **more: str) -> str:
     return f"{reverse(f'admin:{URL_NAME}', args=[account.pk])}?{query}"
 
 
-def _period(request: HttpRequest) -> Period:
+def period_asked(request: HttpRequest) -> Period:
+    """The days `from` and `to` of the address, those of this month unless told. Raises Refusal."""
     today = timezone.now().date()
     this = Period.of_month(today.year, today.month)
     return Period(_day(request.GET.get("from"), this.first), _day(request.GET.get("to"), this.last))

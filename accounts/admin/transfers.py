@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import path
 from django.utils.safestring import SafeString
 
+from accounts.admin import correcting, exports
 from accounts.admin import show as party
 from accounts.admin.ledger_panels import RELATED, cause, order_link, sides_of, trade_link
 from accounts.models import LedgerAccount, Transfer, TransferKind, User
 from instruments.admin.show import amount
 from instruments.models import Asset
 from tradeplatform.common.admin import show
+from tradeplatform.common.admin.buttons import Button
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.filters import ChoiceFilter, DaysFilter, IdFilter, SourceFilter, as_id
 from tradeplatform.common.admin.lists import KeysetList
@@ -73,10 +77,17 @@ class TransferAdmin(DetailMixin, KeysetList):
     list_display = ("number", "moment", "kind_shown", "moved", "from_side", "to_side", "because")
     list_display_links = ("number",)
     list_filter = (AccountFilter, KindFilter, AssetFilter, TradeFilter, TransferDays)
+    list_before_template = "accounts/ledger_export.html"
+    buttons: ClassVar[list[type[Button]]] = [correcting.Correct]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Transfer]:
         """With both sides."""
         return Transfer.objects.select_related(*RELATED)
+
+    def get_urls(self) -> list[Any]:
+        """The export before the addresses of rows, which match everything."""
+        export = self.admin_site.admin_view(exports.export_view)
+        return [path("export/", export, name="ledger_export"), *super().get_urls()]
 
     def search_rows(self, queryset: QuerySet[Transfer], term: str) -> QuerySet[Transfer]:
         """By id."""
@@ -172,11 +183,33 @@ class TransferAdmin(DetailMixin, KeysetList):
                     trade_link(transfer.trade_id),
                 ),
                 Fact("By", show.ref(actor) if actor else "the drain" if transfer.order_id else show.NOTHING),
+                Fact("Entry", _entry(transfer), "Transfers that belong together share one."),
+                Fact("Corrects", show.ref_to(Transfer, transfer.corrects_id)),
                 Fact("Reason", transfer.reason or show.NOTHING),
                 Fact("Request id", show.mono(transfer.request_id)),
             ],
             wide=True,
         )
+        yield corrections(transfer)
+
+
+def corrections(transfer: Transfer) -> Table:
+    """What was taken back of it."""
+    rows = Transfer.objects.filter(corrects_id=transfer.pk, at__gte=transfer.at).select_related("asset")
+    return Table(
+        "Corrections",
+        columns("Transfer", "When (UTC)", "#Amount", "Reason"),
+        [
+            [show.ref(row, row.pk), show.when(row.at), amount(row.amount, row.asset), row.reason]
+            for row in rows.order_by("id")
+        ],
+        empty="Nothing of it was taken back.",
+    )
+
+
+def _entry(transfer: Transfer) -> SafeString | str:
+    """The transfer that its entry begins with."""
+    return "begins with it" if transfer.entry_id == transfer.pk else show.ref_to(Transfer, transfer.entry_id)
 
 
 def ledgers_named(name: str) -> list[int]:

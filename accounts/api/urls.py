@@ -14,6 +14,11 @@ urlpatterns = [
     path("accounts", views.AccountListView.as_view(), name="accounts"),
     path("accounts/<int:account>/balances", views.BalanceListView.as_view(), name="account-balances"),
     path("accounts/<int:account>/ledger", views.LedgerView.as_view(), name="account-ledger"),
+    path(
+        "accounts/<int:account>/ledger/export",
+        views.LedgerExportView.as_view(),
+        name="account-ledger-export",
+    ),
     path("accounts/<int:account>/statement", views.StatementView.as_view(), name="account-statement"),
     path("accounts/<int:account>/withdrawals", money.WithdrawalsView.as_view(), name="account-withdrawals"),
     path("accounts/<int:account>/transfers", money.TransfersView.as_view(), name="account-transfers"),

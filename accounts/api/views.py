@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +21,7 @@ from accounts.api.serializers import (
     StatementShape,
 )
 from accounts.documents.statement_json import statement_json
+from accounts.exporting import own_ledger
 from accounts.statement_selectors import Period, statement_of
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import list_of, page_of
@@ -77,3 +80,20 @@ class StatementView(APIView):
         own = selectors.accounts_of(caller(request).pk)
         found = own.filter(id=selectors.require_own_account(user_id=caller(request).pk, account_id=account))
         return Response(statement_json(statement_of(found.get(), Period(query["from"], query["to"]))))
+
+
+class LedgerExportView(APIView):
+    """GET /accounts/{account}/ledger/export."""
+
+    @extend_schema(
+        operation_id="accounts_ledger_export",
+        tags=["accounts"],
+        parameters=[StatementQuery],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, account: int) -> StreamingHttpResponse:
+        """Every movement of the account's money in a period as a CSV file, however many; oldest first."""
+        query = parse(StatementQuery, request.query_params)
+        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        pieces = own_ledger(account, Period(query["from"], query["to"]))
+        return StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
