@@ -13,7 +13,7 @@ _api_v1 = [
     path("", include("accounts.api.urls")),
     path("", include("instruments.api.urls")),
     path("", include("orders.api.urls")),
-    path("", include("history.api.urls")),
+    path("", include("orders.history.api.urls")),
 ]
 
 urlpatterns = [

@@ -65,7 +65,7 @@ class Lived:
         """A key of each model that has a page, by model label."""
         from accounts.models import LedgerAccount, MoneyRequest, ProofRun, Transfer  # noqa: PLC0415
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
-        from history.models import (  # noqa: PLC0415
+        from orders.history.models import (  # noqa: PLC0415
             Correction,
             ExternalTrade,
             FrozenPeriod,

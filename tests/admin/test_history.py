@@ -8,8 +8,8 @@ from typing import Any
 from django.test import Client
 
 from accounts.models import Role
-from history.admin.steps import path_of
-from history.models import FrozenPeriod, LivePosition, Portfolio, PositionPoint
+from orders.history.admin.steps import path_of
+from orders.history.models import FrozenPeriod, LivePosition, Portfolio, PositionPoint
 from tests.admin.conftest import Lived, SignIn
 from tests.admin.pressing import errors, press, recorded, said
 from tests.admin.registry import address

@@ -10,15 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 from accounts.models import TradingAccount, User
-from history.models import LivePosition, Portfolio, PositionPoint
-from history.reading import ToldTrade
-from history.selectors import position_at
-from history.services.following import follow_books
-from history.services.freezing import freeze
-from history.services.ingesting import Outcome, Taken, ingest
-from history.services.portfolios import save_portfolio
-from history.services.streaming import take
 from instruments.models import Instrument
+from orders.history.models import LivePosition, Portfolio, PositionPoint
+from orders.history.reading import ToldTrade
+from orders.history.selectors import position_at
+from orders.history.services.following import follow_books
+from orders.history.services.freezing import freeze
+from orders.history.services.ingesting import Outcome, Taken, ingest
+from orders.history.services.portfolios import save_portfolio
+from orders.history.services.streaming import take
 from tests.factories import ACTOR, NOW, Market, make_account, make_instrument, short, tag
 
 #: The times of the scenarios are seconds of the clock: 1650896178 is 2022-04-25T14:16:18Z.

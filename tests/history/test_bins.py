@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from history.selectors import Bin, bins, width_of
+from orders.history.selectors import Bin, bins, width_of
 from tests.factories import make_account, short
 from tests.history.telling import asked, make_position, second, tell, tell_each, told
 from tradeplatform.common.errors import Code, Refusal

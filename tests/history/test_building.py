@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from history.building import FLAT, Execution, InstrumentMismatchError, NotSortedError, PositionBuilder
+from orders.history.building import FLAT, Execution, InstrumentMismatchError, NotSortedError, PositionBuilder
 from tests.factories import NOW, short
 from tests.history.naive import NaivePosition
 

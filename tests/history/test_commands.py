@@ -11,9 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import TradingAccount
-from history.models import ExternalTrade, FrozenPeriod, PositionPoint
-from history.services.streaming import GROUP
 from instruments.models import Instrument
+from orders.history.models import ExternalTrade, FrozenPeriod, PositionPoint
+from orders.history.services.streaming import GROUP
 from tests.history.telling import everything, make_position, second, tell_each, told
 from tests.history.test_streaming import stream
 from tradeplatform.common.times import rfc3339

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from audit.models import AuditRecord
-from history.models import Correction, FrozenPeriod, Origin, PositionPoint
-from history.services.following import follow_books
-from history.services.freezing import freeze
-from history.services.regenerating import Regenerated, regenerate
 from instruments.models import Instrument
+from orders.history.models import Correction, FrozenPeriod, Origin, PositionPoint
+from orders.history.services.following import follow_books
+from orders.history.services.freezing import freeze
+from orders.history.services.regenerating import Regenerated, regenerate
 from tests.factories import ACTOR, NOW, make_account, make_instrument, make_market
 from tests.history.telling import LATER, asked, make_position, points, second, tell_each, told
 from tests.threads import all_at_once

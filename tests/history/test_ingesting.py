@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, transaction
 
-from history.models import ExternalTrade, ExternalTradeIdentity, PositionPoint
-from history.reading import read_trade
-from history.services.files import Ingested, ingest_file
-from history.services.ingesting import Taken
+from orders.history.models import ExternalTrade, ExternalTradeIdentity, PositionPoint
+from orders.history.reading import read_trade
+from orders.history.services.files import Ingested, ingest_file
+from orders.history.services.ingesting import Taken
 from tests.factories import NOW, make_account, short
 from tests.history.telling import LATER, asked, make_position, points, second, tell, told
 from tests.threads import all_at_once

@@ -11,9 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from audit.models import AuditRecord
-from history.models import Portfolio
-from history.selectors import position_at
-from history.services.portfolios import content_of
+from orders.history.models import Portfolio
+from orders.history.selectors import position_at
+from orders.history.services.portfolios import content_of
 from tests.factories import make_account, make_instrument, short
 from tests.history.telling import make_portfolio, make_position, second, tell_each, told
 from tradeplatform.common.errors import Code, Refusal

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from history.models import LivePosition, PositionPoint
-from history.selectors import position_at
-from history.services.following import follow_books
-from history.services.regenerating import Regenerated, regenerate
+from orders.history.models import LivePosition, PositionPoint
+from orders.history.selectors import position_at
+from orders.history.services.following import follow_books
+from orders.history.services.regenerating import Regenerated, regenerate
 from tests.factories import NOW, make_account, make_market, short
 from tests.history.telling import (
     LATER,
@@ -213,7 +213,7 @@ class TestFollowing:
         assert broken() == []
 
     def test_batches_cut_no_trade_and_lose_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from history.services import following  # noqa: PLC0415
+        from orders.history.services import following  # noqa: PLC0415
 
         market = make_market()
         seller, buyer = market.trader(), market.trader()

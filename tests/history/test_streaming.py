@@ -18,10 +18,10 @@ import pytest
 from django.db import connection
 
 from accounts.models import TradingAccount
-from history.models import ExternalTrade, PositionPoint, RefusedTrade
-from history.services import streaming
-from history.services.streaming import GROUP, Consumer, Tally, publish, take
 from instruments.models import Instrument
+from orders.history.models import ExternalTrade, PositionPoint, RefusedTrade
+from orders.history.services import streaming
+from orders.history.services.streaming import GROUP, Consumer, Tally, publish, take
 from tests.history.telling import LATER, asked, everything, make_position, points, second
 from tests.history.test_ingesting import stored
 from tradeplatform.common.times import rfc3339

@@ -25,12 +25,12 @@ from accounts.models import (
 from accounts.services.money_requests import cancel_money, request_money
 from audit.models import ApprovalRequest, ApprovalState
 from audit.services.approving import decide, expire_due
-from history.services.following import follow_books
-from history.services.regenerating import regenerate
 from liquidity.services import dealing
 from liquidity.services.stopping_out import liquidate
 from liquidity.services.swapping import swap_night
 from liquidity.services.watching import watch_exits
+from orders.history.services.following import follow_books
+from orders.history.services.regenerating import regenerate
 from orders.models import Order, Side
 from tests.accounts.wishing import client_account, dollars, needs_approval, wish_for
 from tests.audit.naming import by

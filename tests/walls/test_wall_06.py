@@ -22,8 +22,8 @@ from accounts.models import (
 )
 from accounts.services.closing import close_months
 from audit.models import ApprovalDecision, AuditRecord
-from history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
 from instruments.models import DatedQuote
+from orders.history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
 from orders.models import Event, Fill, OrderIdentity, Trade
 from orders.services.phases import halt_instrument
 from orders.services.quoting import quote_books

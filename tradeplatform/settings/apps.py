@@ -36,7 +36,7 @@ INSTALLED_APPS = [
     "risk",
     "liquidity",
     "orders",
-    "history",
+    "orders.history",
     "tradeplatform",
 ]
 

@@ -1,5 +1,0 @@
-"""Positions over time in the back office."""
-
-from history.admin import frozen, portfolios, positions, trades
-
-__all__ = ["frozen", "portfolios", "positions", "trades"]

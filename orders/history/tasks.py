@@ -1,0 +1,16 @@
+"""Celery's way in. Tasks tolerate unknown arguments, so that old and new workers can coexist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from orders.history.services.following import follow_books
+
+
+@shared_task(name="history.follow_books")
+def follow_books_now(**_extra: Any) -> None:
+    """Bring the fills that the drain has written since into the positions over time."""
+    follow_books(now=timezone.now())
