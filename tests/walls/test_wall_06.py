@@ -116,7 +116,9 @@ def test_wall_06_the_database_refuses_to_change_or_delete_a_fact(
 def test_wall_06_nor_through_the_orm(model: type[models.Model]) -> None:
     before = rows(model)
 
-    with pytest.raises(DatabaseError, match="Cannot update or delete rows"), transaction.atomic():
+    # Where another row refers to it, Django says no before it asks the database.
+    refused = "Cannot (update or delete rows|delete some instances)"
+    with pytest.raises(DatabaseError, match=refused), transaction.atomic():
         model._default_manager.all().delete()
     with pytest.raises(DatabaseError, match="Cannot update or delete rows"), transaction.atomic():
         model._default_manager.all()[0].save()
