@@ -21,7 +21,7 @@ from tradeplatform.common.invariants import all_invariants
 @pytest.fixture
 def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     """A market that has traded, seen through the connection of the test's own transaction."""
-    for module in ("tradeplatform.common", "orders", "history"):
+    for module in ("tradeplatform.common", "orders", "orders.history"):
         monkeypatch.setattr(f"{module}.invariants.READ_ONLY", "default", raising=False)
     market = make_market()
     market.sell(market.trader(), 1, 50_000)

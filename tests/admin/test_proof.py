@@ -19,7 +19,7 @@ from tradeplatform.common.invariants import all_invariants
 @pytest.fixture(autouse=True)
 def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks see the test's own transaction."""
-    for module in ("tradeplatform.common", "orders", "history"):
+    for module in ("tradeplatform.common", "orders", "orders.history"):
         monkeypatch.setattr(f"{module}.invariants.READ_ONLY", "default", raising=False)
 
 

@@ -28,6 +28,7 @@ def lists() -> dict[str, str]:
         "partitions": "/admin/django_partition/partitionedtable/",
         "partition": "/admin/django_partition/partitionedtable/orders_order/change/",
         "proof": "/admin/accounts/proofrun/now/",
+        "report": "/admin/report/",
         "orders-parked": "/admin/orders/order/?status=parked",
     }
 

@@ -49,6 +49,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         (
             ("Positions", "stacked_line_chart", "history.view_liveposition",
              "history_liveposition_changelist"),
+            ("Fees and P&L", "bar_chart", "history.view_liveposition", "report"),
             ("Portfolios", "pie_chart", "history.view_portfolio", "history_portfolio_changelist"),
             ("External trades", "move_to_inbox", "history.view_externaltrade",
              "history_externaltrade_changelist"),

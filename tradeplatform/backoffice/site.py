@@ -79,12 +79,14 @@ class BackOfficeSite(UnfoldAdminSite):
         """The market pages, then everything that is registered."""
         # Pages register with this site when they are loaded, so it must be there before them.
         from orders.admin.market import armed_view, market_view, markets_view, waiting_view  # noqa: PLC0415
+        from orders.history.admin.report import report_view  # noqa: PLC0415
 
         return [
             path("market/", self.admin_view(markets_view), name="markets"),
             path("market/<str:symbol>/", self.admin_view(market_view), name="market"),
             path("market/<str:symbol>/armed/", self.admin_view(armed_view), name="armed"),
             path("waiting/", self.admin_view(waiting_view), name="waiting"),
+            path("report/", self.admin_view(report_view), name="report"),
             *super().get_urls(),
         ]
 

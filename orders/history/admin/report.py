@@ -1,0 +1,93 @@
+"""Fees and P&L of some days: a table with bars, by account, instrument, book or day, and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from accounts.admin.statements import period_asked
+from accounts.statement_selectors import Period
+from instruments.scaling import grouped, short_text
+from orders.history.results import By, Result, as_csv, results
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.panels import Table, columns
+from tradeplatform.common.errors import Refusal
+
+PERMISSION = "history.view_liveposition"
+_AMOUNTS = ("volume", "realised", "swap", "fees", "net")
+_HEADINGS = [f"#{name.capitalize()}" for name in _AMOUNTS]
+_LABELS = {By.ACCOUNT: "Accounts", By.INSTRUMENT: "Instruments", By.BOOK: "Books", By.DAY: "Days"}
+
+
+def report_view(request: HttpRequest) -> HttpResponse:
+    """The report of `from` to `to`, this month unless told, `by` instrument unless told."""
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    by = next((by for by in By if by == request.GET.get("by")), By.INSTRUMENT)
+    context: dict[str, Any] = admin.site.each_context(request) | {"title": "Fees and P&L", "by": by}
+    try:
+        period = period_asked(request)
+    except Refusal as refusal:
+        context |= {"warning": refusal.message}
+        return TemplateResponse(request, "history/report.html", context, status=refusal.status)
+    found = results(period, by)
+    if request.GET.get("format") == "csv":
+        name = f"results-by-{by}-{period}.csv".replace(" ", "-")
+        return HttpResponse(
+            as_csv(found),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+    context |= {
+        "period": period,
+        "tabs": [(label, _address(period, other), other == by) for other, label in _LABELS.items()],
+        "csv": _address(period, by, format="csv"),
+        "panels": [_panel(asset, found, by) for asset in sorted({row.asset for row in found})],
+    }
+    return TemplateResponse(request, "history/report.html", context)
+
+
+def _address(period: Period, by: By, **more: str) -> str:
+    query = urlencode({"by": by.value, "from": str(period.first), "to": str(period.last)} | more)
+    return f"{reverse('admin:report')}?{query}"
+
+
+def _panel(asset: str, found: Sequence[Result], by: By) -> Table:
+    """One asset: amounts of different assets are never added."""
+    rows = [row for row in found if row.asset == asset]
+    most = max((abs(row.net) for row in rows), default=Decimal(0))
+    sums = [sum((getattr(row, name) for row in rows), Decimal(0)) for name in _AMOUNTS]
+    return Table(
+        f"In {asset}",
+        columns(
+            by.capitalize(), "#Executions", "#Volume", "#Realised", "#Swap", "#Fees", "#Net", "Loss / profit"
+        ),
+        [[row.name, row.executions, *_numbers(row), _bar(row.net, most)] for row in rows]
+        + [["Together", sum(row.executions for row in rows), *map(_number, sums), ""]],
+        empty="",
+    )
+
+
+def _numbers(row: Result) -> list[SafeString]:
+    return [_number(value) for value in (getattr(row, name) for name in _AMOUNTS)]
+
+
+def _number(value: Decimal) -> SafeString:
+    return show.number(grouped(short_text(value)))
+
+
+def _bar(net: Decimal, most: Decimal) -> SafeString:
+    """A loss to the left of the middle, a profit to the right, in proportion to the largest."""
+    loss, profit = max(-net, Decimal(0)), max(net, Decimal(0))
+    return show.bar(
+        (most - loss, "none"), (loss, "bad"), (profit, "good"), (most - profit, "none"), title=short_text(net)
+    )
