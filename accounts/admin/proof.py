@@ -165,7 +165,7 @@ def _findings_panel(rows: list[dict[str, Any]]) -> Custom:
 
 def _history_panel(runs: list[ProofRun]) -> Table:
     return Table(
-        "Runs before",
+        "Runs",
         columns("Proof", "When (UTC)", "Result", "By", "#Invariants", "#Seconds"),
         [
             [

@@ -24,7 +24,7 @@ form?.addEventListener("submit", async (event) => {
       }
     }
     if (!run) throw new Error("the answer ended before the proof did");
-    finish(run);
+    await finish(run);
   } catch (error) {
     say(0, 1, `Not proved: ${error.message}. Nothing was stored.`);
   } finally {
@@ -39,11 +39,12 @@ function say(done, of, words) {
   bar.querySelector("span").textContent = words;
 }
 
-function finish(run) {
-  const badge = document.createElement("span");
-  badge.className = `bo-badge bo-${run.holds ? "good" : "bad"}`;
-  badge.textContent = run.holds ? "All hold" : "Broken";
-  document.getElementById("proof-result").replaceChildren(badge);
+async function finish(run) {
+  // The page as it is now knows the new run: its heading and its list of runs.
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  for (const id of ["proof-heading", "proof-history"]) {
+    document.getElementById(id).replaceWith(page.getElementById(id));
+  }
   const link = document.createElement("a");
   link.className = "bo-link";
   link.href = run.url;

@@ -165,6 +165,7 @@ class TestByHand:
         watch.keep("light-proof-checked")
 
         assert page.inner_text("#proof-result") == "All hold"
+        assert page.locator("#proof-history tbody tr").count() >= 1
         assert page.locator("#content-main .bo-bad").count() == 0
         assert watch.problems == []
 
