@@ -8,12 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orders.history.models import LivePosition, PositionPoint
 from orders.history.selectors import position_at
 from orders.history.services.following import follow_books
+from orders.history.services.ingesting import Taken
 from orders.history.services.regenerating import Regenerated, regenerate
 from tests.factories import NOW, make_account, make_market, short
 from tests.history.telling import (
@@ -27,6 +29,7 @@ from tests.history.telling import (
     tell_each,
     told,
 )
+from tests.threads import PATIENCE, elsewhere, start_elsewhere
 
 pytestmark = pytest.mark.django_db
 
@@ -283,3 +286,35 @@ def test_random_trading_and_telling_equals_its_rebuild(broken: Broken) -> None:
 
     assert made_again(market.instrument.pk).removed == 0
     assert broken() == []
+
+
+@pytest.mark.django_db(transaction=True)
+class TestMeanwhile:
+    def test_who_asks_while_it_is_regenerated_sees_the_old_or_the_new(self) -> None:
+        account, instrument = make_position()
+        tell_each([told(account, instrument, at, 10) for at in (1, 2, 3)])
+        PositionPoint.objects.filter(at__gte=second(2)).update(position=Decimal(99))
+        old = [(second(1), "10"), (second(2), "99"), (second(3), "99")]
+
+        with transaction.atomic():
+            assert made_again(instrument.pk) == Regenerated(points=3, removed=2, added=2)
+            assert elsewhere(lambda: points(account, instrument)) == old
+            assert elsewhere(lambda: asked(account, instrument)) == "99"
+
+        assert elsewhere(lambda: points(account, instrument)) == [
+            (second(1), "10"), (second(2), "20"), (second(3), "30"),
+        ]  # fmt: skip
+
+    def test_a_trade_that_is_told_meanwhile_waits_and_is_not_lost(self) -> None:
+        account, instrument = make_position()
+        tell_each([told(account, instrument, at, 10) for at in (1, 3)])
+
+        with transaction.atomic():
+            made_again(instrument.pk)
+            telling = start_elsewhere(lambda: tell(told(account, instrument, 2, 5)))
+            with pytest.raises(TimeoutError):
+                telling.result(timeout=0.3)
+        assert telling.result(timeout=PATIENCE) == [Taken.NEW]
+
+        assert points(account, instrument) == [(second(1), "10"), (second(2), "15"), (second(3), "25")]
+        assert made_again(instrument.pk) == Regenerated(points=3, removed=0, added=0)

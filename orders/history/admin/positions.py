@@ -121,11 +121,11 @@ class LivePositionAdmin(DetailMixin, KeysetList):
         )
         oldest_first = points[::-1]
         yield steps_panel(
-            "Position over time", instrument.base.code, [(point.at, point.position) for point in oldest_first]
+            "Position over time", instrument.base, [(point.at, point.position) for point in oldest_first]
         )
         yield steps_panel(
             "Realised P&L over time",
-            instrument.quote.code,
+            instrument.quote,
             [(point.at, point.realised) for point in oldest_first],
         )
         yield points_table(points[:_LISTED], instrument)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from instruments.scaling import grouped, short_text
+from instruments.models import Asset
+from instruments.scaling import grouped, short_text, text
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Custom
 
-# The viewBox of panels/steps.html, with room for the line above and below.
+# The viewBox of panels/course.html, with room for the line above and below.
 _WIDTH, _HEIGHT, _ROOM = 1000, 200, 10
 
 
-def steps_panel(title: str, unit: str, points: Sequence[tuple[datetime, Decimal]]) -> Custom:
-    """The chart of (since when, value), oldest first; zero is drawn as a line where it is in sight."""
-    template = "backoffice/panels/steps.html"
+def steps_panel(title: str, asset: Asset, points: Sequence[tuple[datetime, Decimal]]) -> Custom:
+    """The chart of (since when, amount of the asset), oldest first; zero is a line where it is in sight."""
+    template = "backoffice/panels/course.html"
     if not points:
         return Custom(title, template)
     values = [value for _at, value in points]
@@ -27,10 +28,10 @@ def steps_panel(title: str, unit: str, points: Sequence[tuple[datetime, Decimal]
         {
             "path": path_of(points),
             "zero": _height(Decimal(0), low, high) if low <= 0 <= high else "",
-            "low": grouped(short_text(low)),
-            "high": grouped(short_text(high)),
-            "last": grouped(short_text(values[-1])),
-            "unit": unit,
+            "low": _said(low, asset),
+            "high": _said(high, asset),
+            "last": _said(values[-1], asset),
+            "unit": asset.code,
             "first_at": show.when(points[0][0]),
             "last_at": show.when(points[-1][0]),
         },
@@ -54,3 +55,7 @@ def path_of(points: Sequence[tuple[datetime, Decimal]]) -> str:
 def _height(value: Decimal, low: Decimal, high: Decimal) -> str:
     share = (value - low) / (high - low) if high > low else Decimal("0.5")
     return f"{_HEIGHT - _ROOM - share * (_HEIGHT - 2 * _ROOM):.1f}"
+
+
+def _said(value: Decimal, asset: Asset) -> str:
+    return grouped(short_text(Decimal(text(value, asset.decimals))))
