@@ -17,6 +17,14 @@ from orders.history.building import Execution
 from orders.history.models import Origin
 from orders.models import SEQ_BITS
 
+# Looked up by the unique key of points; inside a frozen period the correction names the deal.
+_DEAL_IS_A_POINT = f"""(
+    EXISTS (SELECT 1 FROM history_positionpoint p WHERE p.account_id = d.account_id
+            AND p.instrument_id = d.instrument_id AND p.at = d.at AND p.origin = {int(Origin.DEAL)}
+            AND p.execution_id = d.id)
+    OR EXISTS (SELECT 1 FROM history_correction c
+               WHERE c.origin = {int(Origin.DEAL)} AND c.execution_id = d.id))"""
+
 _SOURCES = {
     # Of our own books, as far as the timeline has followed them; a trade's id is instrument << 40 | seq.
     Origin.FILL: f"""
@@ -24,6 +32,13 @@ _SOURCES = {
                CASE f.side WHEN 'buy' THEN f.quantity ELSE -f.quantity END AS quantity, f.price, f.fee
         FROM history_timeline t JOIN orders_fill f ON f.trade_id > t.instrument_id::bigint << {SEQ_BITS}
             AND f.trade_id <= (t.instrument_id::bigint << {SEQ_BITS}) + t.book_seq""",
+    # Of leveraged positions, as far as they are followed. Commission is in the account's currency: no fee.
+    Origin.DEAL: f"""
+        SELECT d.id, d.at, d.account_id, d.instrument_id,
+               CASE WHEN d.buys THEN 1 ELSE -1 END * d.volume * d.contract_size AS quantity, d.price,
+               0::numeric
+        FROM accounts_deal d WHERE d.price IS NOT NULL AND (
+            d.id <= (SELECT coalesce(max(settled), 0) FROM history_dealsfollowed) OR {_DEAL_IS_A_POINT})""",
     Origin.EXTERNAL: """
         SELECT id, at, account_id, instrument_id, quantity, price, coalesce(fee, 0)
         FROM history_externaltrade""",
@@ -53,6 +68,15 @@ FILLS_AFTER = f"""
     FROM orders_fill f WHERE f.trade_id > %(after)s AND f.trade_id <= %(until)s
         AND (%(since)s::timestamptz IS NULL OR f.at >= %(since)s)
     ORDER BY f.trade_id, f.id LIMIT %(rows)s"""
+
+
+#: Deals behind the id `settled` that are no points yet.
+DEALS_AFTER = f"""
+    SELECT d.at, {int(Origin.DEAL)}, d.id, d.account_id, d.instrument_id,
+           CASE WHEN d.buys THEN 1 ELSE -1 END * d.volume * d.contract_size, d.price, 0::numeric, NULL
+    FROM accounts_deal d
+    WHERE d.id > %(settled)s AND d.price IS NOT NULL AND d.instrument_id = ANY(%(instruments)s)
+      AND NOT {_DEAL_IS_A_POINT}"""
 
 
 def executions_from(rows: Iterable[Sequence[Any]]) -> list[Execution]:

@@ -7,10 +7,10 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from orders.history.services.following import follow_books
+from orders.history.services.following import follow
 
 
-@shared_task(name="history.follow_books")
-def follow_books_now(**_extra: Any) -> None:
-    """Bring the fills that the drain has written since into the positions over time."""
-    follow_books(now=timezone.now())
+@shared_task(name="history.follow")
+def follow_now(**_extra: Any) -> None:
+    """Bring the fills and deals that were written since into the positions over time."""
+    follow(now=timezone.now())

@@ -9,8 +9,15 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import TradingAccount
-from orders.history.models import Correction, ExternalTrade, FrozenPeriod, LivePosition, Portfolio, RefusedTrade
 from instruments.models import Instrument
+from orders.history.models import (
+    Correction,
+    ExternalTrade,
+    FrozenPeriod,
+    LivePosition,
+    Portfolio,
+    RefusedTrade,
+)
 from tests.admin.registry import address
 from tests.factories import Market
 from tests.history.telling import lived_history, make_portfolio, tell, told

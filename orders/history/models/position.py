@@ -43,6 +43,23 @@ class Timeline(models.Model):
         return f"timeline {self.pk}"
 
 
+class DealsFollowed(models.Model):
+    """One row: every deal up to the id `settled` is in the points; later ones are looked for one by one.
+
+    Deals of different accounts commit in any order, so the highest id seen says nothing of those below it.
+    But whoever had drawn an id up to `reached` when that was noted has a transaction older than
+    `reached_xid`: once no such transaction runs, all of them are there or never will be.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    settled = models.BigIntegerField(default=0)
+    reached = models.BigIntegerField(default=0)
+    reached_xid = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"deals settled up to {self.settled}"
+
+
 class _Standing(models.Model):
     """The columns of a position: see history.building.Standing."""
 

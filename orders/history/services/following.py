@@ -1,7 +1,8 @@
-"""Bring the fills of our own books into the history, behind the drain, which does nothing for it.
+"""Bring fills and deals into the history, behind the drain and the desk, which do nothing for it.
 
-What waits is found by state: a book's seq against how far its timeline has come. Both have one writer each
-and are moved in the transaction that writes what they count: no fill is passed over, none is taken twice.
+What waits is found by state. Of fills: a book's seq against how far its timeline has come. Both have one
+writer each and are moved in the transaction that writes what they count: no fill is passed over, none is
+taken twice. Of deals: those that are no points yet.
 """
 
 from __future__ import annotations
@@ -10,14 +11,50 @@ from datetime import datetime
 
 from django.db import transaction
 
-from orders.history.executions import FILLS_AFTER, executions_from
-from orders.history.models import Timeline
+from orders.history.building import Execution
+from orders.history.executions import DEALS_AFTER, FILLS_AFTER, executions_from
+from orders.history.models import DealsFollowed, Timeline
 from orders.history.services.appending import append
 from orders.history.services.timelines import lock_timelines
 from orders.models import Book, event_id
 from tradeplatform.common.db import fetch
 
 BATCH = 5_000  # trades
+
+
+def follow(*, now: datetime) -> int:
+    """Follow every book and the deals; how many executions that were."""
+    return follow_books(now=now) + follow_deals(now=now)
+
+
+def follow_deals(*, now: datetime) -> int:
+    """Bring in the deals that are no points yet; how many. DealsFollowed says which are settled."""
+    with transaction.atomic():
+        DealsFollowed.objects.bulk_create([DealsFollowed(id=1)], ignore_conflicts=True)
+        followed = DealsFollowed.objects.select_for_update(no_key=True).get(id=1)
+        # First the ids that were drawn, then, in a statement of its own, the transactions that may have.
+        (drawn,) = fetch("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM accounts_deal_id_seq")[0]
+        if followed.settled == drawn:
+            return 0
+        oldest, next_xid = fetch(
+            "SELECT pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint"
+            " FROM pg_current_snapshot() AS now"
+        )[0]
+        deals = _new_deals(followed.settled)
+        append(deals, now=now)
+        if followed.reached_xid <= oldest:
+            followed.settled, followed.reached, followed.reached_xid = followed.reached, drawn, next_xid
+            followed.save()
+    return len(deals)
+
+
+def _new_deals(settled: int) -> list[Execution]:
+    """Deals that are no points yet, of instruments whose timelines are locked with this."""
+    rows = fetch("SELECT DISTINCT instrument_id FROM accounts_deal WHERE id > %s", [settled])
+    instruments = [row[0] for row in rows]
+    lock_timelines(instruments)
+    # What another instrument was dealt meanwhile is for the next time.
+    return executions_from(fetch(DEALS_AFTER, {"settled": settled, "instruments": instruments}))
 
 
 def follow_books(*, now: datetime) -> int:

@@ -12,7 +12,7 @@ from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Instrument
 from orders.history.models import FrozenPeriod
-from orders.history.services.following import follow_book, follow_books
+from orders.history.services.following import follow_book, follow_books, follow_deals
 from orders.history.services.timelines import frozen_until, lock_freezing
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
@@ -43,7 +43,8 @@ def freeze(
     reason = require_reason(reason)
     if until > now:
         raise Refusal(Code.INVALID_FIELD, "until lies in the future: only the past is frozen.", field="until")
-    # What our own books traded until then belongs into the period.
+    # What our own books and desk traded until then belongs into the period.
+    follow_deals(now=now)
     if instrument_id is None:
         follow_books(now=now)
     else:

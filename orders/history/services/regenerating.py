@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from orders.history.building import Execution, build
 from orders.history.executions import OF_INSTRUMENT
 from orders.history.services.appending import POINT_COLUMNS, point_row
-from orders.history.services.following import catch_up
+from orders.history.services.following import catch_up, follow_deals
 from orders.history.services.timelines import lock_timelines
 from tradeplatform.common.db import copy_rows, execute, fetch
 
@@ -47,6 +47,7 @@ def regenerate(
     """Replay the trade store of an instrument, of one account or of all."""
     scope = {"instrument": instrument_id, "account": account_id}
     with transaction.atomic():
+        follow_deals(now=now)
         catch_up(lock_timelines([instrument_id])[instrument_id], now=now)
         execute("CREATE TEMPORARY TABLE regenerated (LIKE history_positionpoint) ON COMMIT DROP")
         execute("ALTER TABLE regenerated DROP COLUMN id")
