@@ -11,7 +11,8 @@ _LOOK = frozenset(
         "orders.view_command", "orders.view_shard", "orders.view_book", "accounts.view_tradingaccount",
         "accounts.view_ledgeraccount", "accounts.view_transfer", "accounts.view_user",
         "instruments.view_instrument", "instruments.view_asset", "instruments.view_quote",
-        "accounts.view_tradinggroup", "accounts.view_moneyrequest", "accounts.view_kyclimit",
+        "accounts.view_tradinggroup", "accounts.view_position",
+        "accounts.view_moneyrequest", "accounts.view_kyclimit",
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
         "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
         "accounts.view_proofrun",
@@ -31,8 +32,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.RISK_MANAGER: _LOOK
     | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
-       "instruments.resume_instrument", "instruments.set_quote", "accounts.lock_tradingaccount",
-       "history.add_portfolio", "history.change_portfolio"},
+       "instruments.resume_instrument", "instruments.set_quote", "accounts.deal_position",
+       "accounts.lock_tradingaccount", "history.add_portfolio", "history.change_portfolio"},
     Role.COMPLIANCE_OFFICER: _LOOK
     | _OVERSEE
     | {"accounts.lock_tradingaccount", "accounts.export_transfer"},
@@ -41,9 +42,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
        "instruments.add_asset", "instruments.change_asset", "instruments.set_quote",
-       "accounts.add_tradinggroup", "accounts.change_tradinggroup", "accounts.close_tradingaccount",
-       "accounts.deposit_tradingaccount", "accounts.withdraw_tradingaccount",
-       "accounts.correct_transfer", "accounts.export_transfer",
+       "accounts.deal_position", "accounts.add_tradinggroup", "accounts.change_tradinggroup",
+       "accounts.close_tradingaccount", "accounts.deposit_tradingaccount",
+       "accounts.withdraw_tradingaccount", "accounts.correct_transfer", "accounts.export_transfer",
        "accounts.adjust_tradingaccount", "accounts.transfer_tradingaccount",
        "accounts.credit_tradingaccount", "accounts.change_kyclimit", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,8 +12,10 @@ from decimal import Decimal
 from django.db.models import QuerySet
 
 from accounts.models import Deal, Position, TradingAccount, TradingGroup
+from instruments.services.converting import load_rates
 from liquidity.services.desk import Desk
-from liquidity.services.valuing import Valuation
+from liquidity.services.terms import terms_of
+from liquidity.services.valuing import Valuation, Worth, worth_of
 from risk.services.margin import Standing
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
@@ -48,6 +53,50 @@ def margin_of(account_id: int, *, now: datetime) -> MarginState:
     )
 
 
+def account_of(account_id: int) -> TradingAccount:
+    """An account with its currency and group."""
+    return TradingAccount.objects.select_related("currency", "group").get(id=account_id)
+
+
+def open_positions(account: TradingAccount, *, now: datetime) -> list[tuple[Position, Worth | None]]:
+    """An account's open positions, the oldest first, with their worth where the quotes of now tell it."""
+    desk = Desk.of(account, now=now)
+    for position in desk.positions.values():
+        position.instrument = desk.terms[position.instrument_id].instrument
+    try:
+        worths = {worth.position.pk: worth for worth in desk.value().worths}
+    except Refusal:
+        worths = {}
+    return [(position, worths.get(position.pk)) for position in desk.positions.values()]
+
+
+def valued_position(account_id: int, position_id: int, *, now: datetime) -> tuple[Position, Worth | None]:
+    """One position, open or closed, and what it is worth now if it is open. Raises position_not_found."""
+    position = position_of(account_id, position_id)
+    if not position.is_open:
+        return position, None
+    return position, worths_of([position], now=now).get(position_id)
+
+
+def worths_of(positions: Iterable[Position], *, now: datetime) -> dict[int, Worth]:
+    """What open positions of any accounts are worth now, where quotes and rates tell; three statements."""
+    held: dict[int, list[Position]] = defaultdict(list)
+    for position in positions:
+        if position.is_open:
+            held[position.account_id].append(position)
+    accounts = {number: rows[0].account for number, rows in held.items()}
+    terms = terms_of((accounts[number], {row.instrument_id for row in rows}) for number, rows in held.items())
+    rates = load_rates(now=now)
+    found: dict[int, Worth] = {}
+    for number, rows in held.items():
+        for row in rows:
+            with suppress(Refusal):
+                found[row.pk] = worth_of(
+                    row, terms[number][row.instrument_id], rates, accounts[number].currency
+                )
+    return found
+
+
 def closed_positions(account_id: int, *, cursor: int | None, limit: int) -> Page[Position]:
     """An account's closed positions, the newest first."""
     rows = Position.objects.filter(account_id=account_id, closed_at__isnull=False)
@@ -56,10 +105,10 @@ def closed_positions(account_id: int, *, cursor: int | None, limit: int) -> Page
 
 def position_of(account_id: int, position_id: int) -> Position:
     """One position of an account, open or closed. Raises position_not_found."""
-    found = Position.objects.select_related("instrument__quote", "instrument__base").filter(
-        account_id=account_id, id=position_id
+    rows = Position.objects.select_related(
+        "instrument__base", "instrument__quote", "account__currency", "account__group"
     )
-    position = found.first()
+    position = rows.filter(account_id=account_id, id=position_id).first()
     if position is None:
         raise Refusal(Code.POSITION_NOT_FOUND, "No such position.", position=str(position_id))
     return position

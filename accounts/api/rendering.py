@@ -53,6 +53,7 @@ def balance_json(row: LedgerAccount) -> dict[str, Any]:
         "asset": row.asset.code,
         "balance": text(row.balance, decimals),
         "held": text(row.held, decimals),
+        "reserved": text(row.reserved, decimals),
         "available": text(row.available, decimals),
     }
 

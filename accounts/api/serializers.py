@@ -76,11 +76,12 @@ class AccountShape(serializers.Serializer[Any]):
 
 
 class BalanceShape(serializers.Serializer[Any]):
-    """balance = held + available; `held` is reserved by open orders and by withdrawals that wait."""
+    """balance = held + reserved + available."""
 
     asset = serializers.CharField()
     balance = DecimalText()
-    held = DecimalText()
+    held = DecimalText(help_text="Promised by open orders and requests.")
+    reserved = DecimalText(help_text="What open leveraged positions need, as last valued.")
     available = DecimalText()
 
 

@@ -7,12 +7,12 @@ second effect and gives the same deals; with another payload it is a conflict.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import models, transaction
 
 from accounts.models import (
     AccountType,
@@ -37,6 +37,13 @@ from tradeplatform.common.valkey import tell_balances_moved
 
 _LEVERAGED = frozenset({AccountType.MARGIN, AccountType.ISLAMIC, AccountType.DEMO})
 _MAX_REQUEST_ID = 64
+
+
+class DealSide(models.TextChoices):
+    """What the client does."""
+
+    BUY = "buy", "Buy"
+    SELL = "sell", "Sell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +180,23 @@ def close_all(ask: Ask, *, symbol: str | None = None) -> list[Deal]:
     return _act(ask, ("close_all", symbol), work)
 
 
-def amend_exits(ask: Ask, *, position_id: int, exits: Exits) -> None:
-    """Replace stop loss and take profit; None takes one away.
+def amend_exits(ask: Ask, *, position_id: int, changes: Mapping[str, Decimal | None]) -> None:
+    """Set `stop_loss` and `take_profit`; None takes one away, and what is not named stays.
 
     Raises Refusal: position_not_found, position_not_open, price_not_on_tick, exit_price_reached, no_price,
-    request_id_conflict.
+    no_change, request_id_conflict.
     """
 
     def work(desk: Desk) -> bool:
-        _set_exits(desk, desk.find(position_id), exits)
+        position = desk.find(position_id)
+        now = Exits(position.stop_loss, position.take_profit)
+        wanted = replace(now, **changes)
+        if wanted == now:
+            raise Refusal(Code.NO_CHANGE, "Both exits are as asked already.")
+        _set_exits(desk, position, wanted)
         return False
 
-    _act(ask, ("exits", position_id, exits.stop_loss, exits.take_profit), work)
+    _act(ask, ("exits", position_id, *(part for change in sorted(changes.items()) for part in change)), work)
 
 
 def break_even(ask: Ask, *, position_id: int) -> None:

@@ -84,8 +84,9 @@ class Desk:
             account=account,
             now=now,
             positions={position.pk: position for position in held},
-            terms=load_terms(account, wanted),
-            rates=load_rates(now=now),
+            terms=load_terms(account, wanted) if wanted else {},
+            # Without a position there is nothing to convert.
+            rates=load_rates(now=now) if wanted else Rates(now, (), {}),
         )
 
     @property

@@ -59,7 +59,7 @@ def value(
 ) -> Valuation:
     """Value open positions at the prices they could be closed at. Raises Refusal: no_price, no_rate."""
     held = list(positions)
-    worths = tuple(_worth(position, terms[position.instrument_id], rates, currency) for position in held)
+    worths = tuple(worth_of(position, terms[position.instrument_id], rates, currency) for position in held)
     margin = initial_margin(method, exposures(held, terms, rates, currency), decimals=currency.decimals)
     return Valuation(
         worths=worths,
@@ -99,7 +99,8 @@ def gain(position: Position, *, proceeds: Decimal, cost: Decimal) -> Decimal:
     return product(change, position.contract_size)
 
 
-def _worth(position: Position, terms: Terms, rates: Rates, currency: Asset) -> Worth:
+def worth_of(position: Position, terms: Terms, rates: Rates, currency: Asset) -> Worth:
+    """One open position at what it could be closed at by the last quote. Raises no_price, no_rate."""
     price = terms.value_price(Direction(position.direction))
     if price is None:
         raise Refusal(Code.NO_PRICE, f"{terms.symbol} was never quoted.", symbol=terms.symbol)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import MoneyKind, ProofRun, Role, TradingAccount, User
 from accounts.services.roles import grant_role
+from liquidity.services.dealing import Ask, open_position
 from orders.services.quoting import quote_books
 from tests.accounts.wishing import ask_money, client_account, needs_approval
 from tests.factories import ACTOR, NOW, Market, fund, make_asset, make_group, make_market, make_user
@@ -63,7 +65,13 @@ class Lived:
     @property
     def rows(self) -> dict[str, Any]:
         """A key of each model that has a page, by model label."""
-        from accounts.models import LedgerAccount, MoneyRequest, ProofRun, Transfer  # noqa: PLC0415
+        from accounts.models import (  # noqa: PLC0415
+            LedgerAccount,
+            MoneyRequest,
+            Position,
+            ProofRun,
+            Transfer,
+        )
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
         from orders.history.models import (  # noqa: PLC0415
             Correction,
@@ -78,7 +86,7 @@ class Lived:
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
             ApprovalRequest, MoneyRequest, Correction, ExternalTrade, FrozenPeriod, LivePosition,
-            Portfolio, RefusedTrade, ProofRun)}  # fmt: skip
+            Portfolio, RefusedTrade, ProofRun, Position)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -112,6 +120,12 @@ def lived(db: None) -> Lived:
     client_account(asset=market.instrument.quote)
     ask_money(MoneyKind.CREDIT, buyer, 5, by_whom=operator(Role.ADMIN), now=timezone.now())
     quote_books(now=NOW)
+    open_position(
+        Ask(market.trader(type="margin").pk, "lived", ACTOR, NOW),
+        symbol=market.symbol,
+        buys=True,
+        volume=Decimal(1),
+    )
     make_portfolio(lived_history(market), buyer)
     ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
     return Lived(market, seller, buyer, resting, part_filled, cancelled)

@@ -25,14 +25,13 @@ def test_each_table_of_an_operator_has_a_page() -> None:
     labels = {model._meta.label_lower for model in admin.site._registry}
 
     assert labels == {
-        "accounts.kyclimit", "accounts.ledgeraccount", "accounts.moneyrequest", "accounts.proofrun",
-        "accounts.tradingaccount", "accounts.tradinggroup", "accounts.transfer", "accounts.user",
-        "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord",
-        "django_partition.partitionedtable",
-        "instruments.asset", "instruments.instrument", "instruments.quote", "orders.book",
-        "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard", "orders.trade",
-        "history.correction", "history.externaltrade", "history.frozenperiod", "history.liveposition",
-        "history.portfolio", "history.refusedtrade",
+        "accounts.kyclimit", "accounts.ledgeraccount", "accounts.moneyrequest", "accounts.position",
+        "accounts.proofrun", "accounts.tradingaccount", "accounts.tradinggroup", "accounts.transfer",
+        "accounts.user", "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord",
+        "django_partition.partitionedtable", "history.correction", "history.externaltrade",
+        "history.frozenperiod", "history.liveposition", "history.portfolio", "history.refusedtrade",
+        "instruments.asset", "instruments.instrument", "instruments.quote", "orders.book", "orders.command",
+        "orders.event", "orders.fill", "orders.order", "orders.shard", "orders.trade",
     }  # fmt: skip
     assert len(all_sites) == 1
 

@@ -47,11 +47,13 @@ class TestBalances:
             market.instrument.base.code: {
                 "balance": "100.00000000",
                 "held": "0.00000000",
+                "reserved": "0.00000000",
                 "available": "100.00000000",
             },
             market.instrument.quote.code: {
                 "balance": "10000000.00000000",
                 "held": "25025.00000000",
+                "reserved": "0.00000000",
                 "available": "9974975.00000000",
             },
         }

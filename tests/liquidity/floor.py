@@ -106,6 +106,14 @@ class Floor:
         part = None if volume is None else Decimal(volume)
         return dealing.close_position(self.ask(position.account, **how), position_id=position.pk, volume=part)
 
+    def amend(self, account: TradingAccount, request_id: str | None = None, **changes: str | None) -> None:
+        """Change exits of the account's only open position."""
+        dealing.amend_exits(
+            self.ask(account, request_id),
+            position_id=only_open(account).pk,
+            changes={name: None if price is None else Decimal(price) for name, price in changes.items()},
+        )
+
     def margin(self, account: TradingAccount) -> MarginState:
         """How it stands now."""
         return margin_of(account.pk, now=self.now)

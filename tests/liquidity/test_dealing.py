@@ -19,7 +19,6 @@ from tests.liquidity.floor import (
     Floor,
     all_dealt,
     balance,
-    exits,
     figures,
     house,
     money_lines,
@@ -326,7 +325,7 @@ class TestExits:
         floor.buy(net, "0.1", stop_loss="1.09")
         position = only_open(net)
 
-        dealing.amend_exits(floor.ask(net), position_id=position.pk, exits=exits(None, "1.2"))
+        floor.amend(net, stop_loss=None, take_profit="1.2")
 
         position.refresh_from_db()
         assert (position.stop_loss, position.take_profit) == (None, Decimal("1.2"))
@@ -356,11 +355,10 @@ class TestOnce:
 
     def test_of_exits_too(self, floor: Floor, net: TradingAccount) -> None:
         floor.buy(net, "0.1")
-        ask = floor.ask(net, "exits")
-        dealing.amend_exits(ask, position_id=only_open(net).pk, exits=exits("1.05"))
-        dealing.amend_exits(floor.ask(net), position_id=only_open(net).pk, exits=exits("1.06"))
+        floor.amend(net, "exits", stop_loss="1.05")
+        floor.amend(net, stop_loss="1.06")
 
-        dealing.amend_exits(ask, position_id=only_open(net).pk, exits=exits("1.05"))
+        floor.amend(net, "exits", stop_loss="1.05")
 
         assert only_open(net).stop_loss == Decimal("1.06")
 

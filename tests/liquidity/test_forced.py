@@ -12,7 +12,6 @@ from accounts.models import Deal, LedgerKind, Position, SwapCharge, TradingAccou
 from audit.actor import Actor
 from instruments.models import Instrument, Quote
 from liquidity.models import PriceWatch
-from liquidity.services import dealing
 from liquidity.services.revaluing import revalue
 from liquidity.services.stopping_out import liquidate
 from liquidity.services.swapping import swap_night
@@ -22,7 +21,6 @@ from tests.liquidity.floor import (
     Floor,
     all_dealt,
     balance,
-    exits,
     figures,
     house,
     make_floor,
@@ -60,7 +58,7 @@ class TestWatching:
         floor.buy(account, "0.1")
         floor.quote("EURUSD", "1.0900", "1.0902")
         floor.quote("EURUSD", "1.1000", "1.1002")
-        dealing.amend_exits(floor.ask(account), position_id=only_open(account).pk, exits=exits("1.095"))
+        floor.amend(account, stop_loss="1.095")
 
         assert watch_exits(now=floor.now) == 0
         assert only_open(account).is_open

@@ -203,7 +203,8 @@ class Storm:
         if position := self._position():
             low, high = self._around(position.instrument.symbol)
             chosen = exits(low, high) if position.direction == "long" else exits(high, low)
-            dealing.amend_exits(self.floor.ask(position.account), position_id=position.pk, exits=chosen)
+            changes = {"stop_loss": chosen.stop_loss, "take_profit": chosen.take_profit}
+            dealing.amend_exits(self.floor.ask(position.account), position_id=position.pk, changes=changes)
 
     def move_price(self) -> None:
         """By up to 3 %, so that exits are touched and accounts run out of equity."""

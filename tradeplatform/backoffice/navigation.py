@@ -34,6 +34,8 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         (
             ("Trading accounts", "account_balance_wallet", "accounts.view_tradingaccount",
              "accounts_tradingaccount_changelist"),
+            ("Leveraged positions", "trending_up", "accounts.view_position",
+             "accounts_position_changelist"),
             ("Groups", "workspaces", "accounts.view_tradinggroup", "accounts_tradinggroup_changelist"),
             ("Ledger accounts", "account_balance", "accounts.view_ledgeraccount",
              "accounts_ledgeraccount_changelist"),

@@ -1,0 +1,154 @@
+"""Positions in the back office: margin as a gauge, and buttons that show the real effect before they act."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Position, Role, TradingAccount
+from tests.admin.conftest import SignIn
+from tests.admin.pressing import errors, press, recorded, said
+from tests.admin.registry import act, address
+from tests.liquidity.floor import Floor, all_dealt, balance, make_floor, only_open
+
+REASON = "client called"
+
+
+@pytest.fixture
+def floor(db: None) -> Floor:
+    """Pages have the real clock."""
+    floor = make_floor()
+    floor.now = timezone.now()
+    floor.quote("EURUSD", "1.1000", "1.1002", at=timezone.now())
+    return floor
+
+
+@pytest.fixture
+def account(floor: Floor) -> TradingAccount:
+    """Long a tenth of EURUSD."""
+    account = floor.account()
+    floor.buy(account, "0.1")
+    return account
+
+
+def effects(answer: Any) -> list[tuple[str, str]]:
+    return [(each.label, str(each.after)) for each in answer.context["effects"]]
+
+
+def test_close_shows_the_real_effect_and_then_has_it(
+    sign_in: SignIn, floor: Floor, account: TradingAccount
+) -> None:
+    client, position = sign_in(Role.RISK_MANAGER), only_open(account)
+    button, before = act(Position, position.pk, "close"), all_dealt()
+
+    shown = press(client, button, reason=REASON)
+    after_looking = all_dealt()
+    done = press(client, button, confirm=True, reason=REASON)
+
+    labels = dict(effects(shown))
+    assert "closed at 1.1" in labels["Sell 0.1 EURUSD"]
+    assert "9\u2009998.00" in labels["Balance"]
+    assert after_looking == before
+    assert (done.status_code, balance(account)) == (302, "9998")
+    assert recorded("liquidity.dealing.close")[0].reason == REASON
+
+
+def test_pressed_twice_closes_once(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    button = act(Position, only_open(account).pk, "close")
+    data = {"reason": REASON, "request_id": "one", "volume": "0.05", "confirm": "1"}
+
+    boss.post(button, data)
+    boss.post(button, data)
+
+    assert only_open(account).volume == Decimal("0.05")
+
+
+def test_a_part_too_large_says_so(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    answer = press(boss, act(Position, only_open(account).pk, "close"), volume="0.2", reason=REASON)
+
+    assert "Only 0.1 contracts are open." in str(errors(answer))
+
+
+def test_reverse(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    button = act(Position, only_open(account).pk, "reverse")
+
+    shown = press(boss, button, reason=REASON)
+    press(boss, button, confirm=True, reason=REASON)
+
+    assert [label for label, _after in effects(shown)][:2] == ["Sell 0.1 EURUSD", "Sell 0.1 EURUSD"]
+    assert only_open(account).direction == "short"
+
+
+def test_exits(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    button = act(Position, only_open(account).pk, "exits")
+
+    press(boss, button, confirm=True, stop_loss="1.09", reason=REASON)
+
+    assert only_open(account).stop_loss == Decimal("1.09")
+
+
+def test_close_all_from_the_accounts_page(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    button = act(TradingAccount, account.pk, "close-positions")
+
+    press(boss, button, confirm=True, reason=REASON)
+    again = boss.get(button)
+
+    assert balance(account) == "9998"
+    assert f"{account} has no open position." in said(again)
+
+
+def test_stop_out_above_the_level_closes_nothing(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    answer = press(boss, act(TradingAccount, account.pk, "stop-out"), confirm=True, reason=REASON)
+
+    assert "nothing was closed" in said(answer)
+    assert only_open(account).is_open
+
+
+def test_stop_out_below_it_does(boss: Client, floor: Floor) -> None:
+    account = floor.account(150)
+    floor.buy(account, "0.1")
+    floor.quote("EURUSD", "1.0900", "1.0902", at=timezone.now())
+
+    answer = press(boss, act(TradingAccount, account.pk, "stop-out"), confirm=True, reason=REASON)
+
+    assert f"Closed 1 positions of {account}." in said(answer)
+
+
+@pytest.mark.parametrize("name", ["close", "reverse", "exits"])
+def test_is_forbidden_without_the_right(
+    sign_in: SignIn, floor: Floor, account: TradingAccount, name: str
+) -> None:
+    before = all_dealt()
+
+    answer = sign_in(Role.SUPPORT).post(
+        act(Position, only_open(account).pk, name), {"reason": REASON, "request_id": "x", "confirm": "1"}
+    )
+
+    assert (answer.status_code, all_dealt()) == (403, before)
+
+
+def test_the_accounts_page_shows_margin_and_positions(
+    boss: Client, floor: Floor, account: TradingAccount
+) -> None:
+    floor.quote("EURUSD", "1.1050", "1.1052", at=timezone.now())
+
+    page = boss.get(address(TradingAccount, "change", account.pk)).content.decode()
+
+    for figure in ("10\u2009048.00", "110.02", "9\u2009937.98", "9132.88 %", "1.10500", "48.00", "bo-gauge"):
+        assert figure in page, figure
+
+
+def test_the_list_values_all_positions_in_a_fixed_number_of_questions(
+    boss: Client, floor: Floor, account: TradingAccount, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(5):
+        floor.buy(floor.account(), "0.1")
+
+    with django_assert_max_num_queries(14):
+        page = boss.get(address(Position, "changelist")).content.decode()
+
+    assert page.count("-2.00") == 6
