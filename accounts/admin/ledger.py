@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from accounts.admin import ledger_panels
 from accounts.admin import show as party
 from accounts.admin.ledger_panels import latest_of_ledger
 from accounts.admin.transfers import AssetFilter
@@ -72,12 +73,10 @@ class LedgerAccountAdmin(DetailMixin, KeysetList):
         """What is free."""
         return amount(ledger.available, ledger.asset, unit=False)
 
-    @admin.display(description="Held / available")
+    @admin.display(description="Held / reserved / available")
     def parts(self, ledger: LedgerAccount) -> SafeString | str:
-        """The two as a bar."""
-        if ledger.kind != LedgerKind.CLIENT:
-            return show.NOTHING
-        return show.bar((ledger.held, "warn"), (ledger.available, "good"), title="held, available")
+        """The three as a bar."""
+        return ledger_panels.parts(ledger) if ledger.kind == LedgerKind.CLIENT else show.NOTHING
 
     def heading(self, ledger: LedgerAccount) -> str:
         """Whose, and of what."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from accounts.admin import show as party
 from accounts.models import LedgerAccount, TradingAccount, Transfer
@@ -20,21 +21,32 @@ RELATED = ("asset", "debit__asset", "credit__asset", "debit__account", "credit__
 
 
 def balances(account: TradingAccount) -> Table:
-    """All balances of an account, with bars of held and available."""
+    """All balances of an account, with bars of what is held, what positions need, and what is available."""
     return Table(
         "Balances",
-        columns("Asset", "#Balance", "#Held", "#Available", "Held / available"),
+        columns("Asset", "#Balance", "#Held", "#Reserved", "#Available", "Held / reserved / available"),
         [
             [
                 show.ref(row, row.asset.code),
                 amount(row.balance, row.asset, unit=False),
                 amount(row.held, row.asset, unit=False),
+                amount(row.reserved, row.asset, unit=False),
                 amount(row.available, row.asset, unit=False),
-                show.bar((row.held, "warn"), (row.available, "good"), title="held, available"),
+                parts(row),
             ]
             for row in balances_of(account.pk)
         ],
         empty="No money yet. Press Deposit to bring some in.",
+    )
+
+
+def parts(row: LedgerAccount) -> SafeString:
+    """What orders and requests hold, what open positions need, and what is free, as a bar."""
+    return show.bar(
+        (row.held, "warn"),
+        (row.reserved, "info"),
+        (row.available, "good"),
+        title="held, reserved for positions, available",
     )
 
 

@@ -55,6 +55,7 @@ class Position(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "leveraged position"
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "instrument"],

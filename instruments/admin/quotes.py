@@ -148,6 +148,7 @@ class QuoteAdmin(DetailMixin, BackOfficeList):
                 Fact("Since (UTC)", show.when(quote.at)),
                 Fact("Source", quote.source),
             ],
+            wide=True,
         )
         yield price_chart(latest[::-1])
         yield Table(

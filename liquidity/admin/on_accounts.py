@@ -70,7 +70,6 @@ def _margin(account: TradingAccount) -> Iterable[Panel]:
             Fact("Margin used", market.amount(standing.margin, currency)),
             Fact("Maintenance", market.amount(state.valuation.maintenance, currency)),
             Fact("Free margin", market.amount(standing.free, currency), "Equity - margin - held"),
-            Fact("Oldest rate (UTC)", show.when(state.valuation.rated_at)),
         ],
     )
     yield gauge(state)
@@ -91,6 +90,7 @@ def gauge(state: MarginState) -> Custom:
             "level": "no margin used" if level is None else f"{level:f} %",
             "tone": tone,
             "filled": _share(filled),
+            "rated": show.when(state.valuation.rated_at),
             "marks": [
                 ("Stop-out", f"{state.stop_out_level.normalize():f} %", _share(state.stop_out_level)),
                 ("Margin call", f"{state.call_level.normalize():f} %", _share(state.call_level)),

@@ -148,6 +148,7 @@ class PositionAdmin(DetailMixin, KeysetList):
                 Fact("Opened (UTC)", show.when(position.opened_at)),
                 Fact("Closed (UTC)", show.when(position.closed_at)),
             ],
+            wide=True,
         )
         yield Facts(
             "Worth",
@@ -159,6 +160,7 @@ class PositionAdmin(DetailMixin, KeysetList):
                 Fact("Swap", market.amount(position.swap, currency)),
                 Fact("Commission", market.amount(position.commission, currency)),
             ],
+            wide=True,
         )
         yield deals_table(position)
 

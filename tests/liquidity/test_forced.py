@@ -156,6 +156,15 @@ class TestSwap:
         assert swap_night(TODAY, now=MIDNIGHT).positions == 1
         assert (balance(first), balance(second)) == ("9992.5", "9992.5")
 
+    def test_again_adds_what_was_missing_of_one_account(self, floor: Floor) -> None:
+        account = floor.account(hedging=True)
+        floor.buy(account, "1")
+        swap_night(TODAY, now=MIDNIGHT)
+        floor.buy(account, "0.5")
+
+        assert swap_night(TODAY, now=MIDNIGHT).positions == 1
+        assert balance(account) == "9988.75"
+
     def test_the_triple_day_counts_three_nights(self, floor: Floor) -> None:
         account = floor.account()
         floor.buy(account, "1")
