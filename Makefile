@@ -77,6 +77,7 @@ bench: setup ## Measure engine, orders and feed, as ratios in one run each.
 	$(BIN)/python -m tests.bench.bench_orders
 	$(BIN)/python -m tests.bench.bench_settlement
 	$(BIN)/python -m tests.bench.bench_feed
+	$(BIN)/python -m tests.bench.bench_ledger
 	$(BIN)/python -m tests.bench.bench_engine
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
