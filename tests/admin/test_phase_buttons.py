@@ -56,7 +56,7 @@ def test_a_page_shows_the_phases_that_may_follow(
         market.phase(status)
         market.drain()
 
-    assert shown(boss, market) - {"edit", "mass-cancel"} == names
+    assert shown(boss, market) - {"edit", "mass-cancel", "tiers"} == names
 
 
 class TestClose:

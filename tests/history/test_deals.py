@@ -95,8 +95,8 @@ def test_a_deal_that_commits_after_a_later_one_is_not_passed_over() -> None:
 
     assert follow_deals(now=floor.now) == 1
     assert (asked(slow, euro), asked(quick, euro)) == ("10000", "20000")
+    # How far it is settled depends on every transaction of the server, those of other tests too.
     for _ in range(3):
         assert follow_deals(now=floor.now) == 0
-    assert DealsFollowed.objects.get().settled >= second.pk
     assert regenerate(instrument_id=euro.pk, account_id=None, now=floor.now) == Regenerated(2, 0, 0)
     assert Deal.objects.count() == 2

@@ -72,8 +72,10 @@ def test_wall_09_no_float_where_money_is_computed() -> None:
         divided = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
         return literal or called or divided
 
-    # Waiting times, and the average price: a quotient that nothing is computed from.
+    # Seconds, pixels of a chart, and the average price: a quotient that nothing is computed from.
     assert places(is_float) <= {
+        "accounts/services/proving.py",
+        "instruments/admin/spark.py",
         "orders/api/inputs.py",
         "orders/api/answers.py",
         "orders/services/awaiting.py",

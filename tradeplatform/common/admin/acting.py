@@ -114,7 +114,7 @@ def _answer(form: ReasonForm, bound: BoundField) -> Any:
     if isinstance(bound.field, ChoiceField) and not isinstance(value, Model):
         labels: Any = bound.field.choices
         return dict(labels).get(value, value)
-    if value in {None, ""} and bound.name in form.when_empty:
+    if (value is None or value == "") and bound.name in form.when_empty:
         return form.when_empty[bound.name]
     if isinstance(value, bool):
         return "Yes" if value else "No"
