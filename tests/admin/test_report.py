@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Role, TradingAccount
 from orders.history.results import By
+from orders.history.services.following import follow_books
+from orders.models import Side
 from tests.admin.conftest import SignIn
-from tests.factories import Market, make_market
+from tests.factories import NOW, Market, make_asset, make_market
 from tests.history.test_results import TODAY, TOMORROW, buys_low_and_sells_high
 
 pytestmark = pytest.mark.django_db
@@ -36,6 +41,26 @@ def test_shows_each_cut(boss: Client, market: Market, buyer: TradingAccount, by:
 
     assert "202\u2009000" in page
     assert "151.5" in page
+
+
+def test_shows_no_more_digits_than_the_asset_has(boss: Client) -> None:
+    """Two thirds of a tick: what was sold at 50,000 had cost 50,000.666... on average."""
+    market = make_market(quote=make_asset(decimals=6))
+    buyer, seller = market.trader(), market.trader()
+    for side, account, quantity, price in (
+        (Side.SELL, seller, 1, 50_000), (Side.BUY, buyer, 1, 50_000),
+        (Side.SELL, seller, 2, 50_001), (Side.BUY, buyer, 2, 50_001),
+        (Side.BUY, seller, 1, 50_000), (Side.SELL, buyer, 1, 50_000),
+    ):  # fmt: skip
+        market.send(market.request(account, side, quantity, price))
+    market.drain()
+    follow_books(now=NOW)
+
+    page = boss.get(url(by="account")).content.decode()
+
+    shown = unescape(re.sub(r"<[^>]*>", " ", page))
+    assert "-0.666667" in shown.replace("\N{MINUS SIGN}", "-")
+    assert not re.search(r"\d\.\d{7,}", shown)
 
 
 def test_downloads_it(boss: Client, market: Market, buyer: TradingAccount) -> None:

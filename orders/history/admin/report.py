@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.statements import period_asked
 from accounts.statement_selectors import Period
-from instruments.scaling import grouped, short_text
+from instruments.models import Asset
+from instruments.scaling import grouped, short_text, text
 from orders.history.results import By, Result, as_csv, results
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Table, columns
@@ -51,7 +52,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
         "period": period,
         "tabs": [(label, _address(period, other), other == by) for other, label in _LABELS.items()],
         "csv": _address(period, by, format="csv"),
-        "panels": [_panel(asset, found, by) for asset in sorted({row.asset for row in found})],
+        "panels": _panels(found, by),
     }
     return TemplateResponse(request, "history/report.html", context)
 
@@ -61,8 +62,14 @@ def _address(period: Period, by: By, **more: str) -> str:
     return f"{reverse('admin:report')}?{query}"
 
 
-def _panel(asset: str, found: Sequence[Result], by: By) -> Table:
-    """One asset: amounts of different assets are never added."""
+def _panels(found: Sequence[Result], by: By) -> list[Table]:
+    """One for each asset: amounts of different assets are never added."""
+    codes = {row.asset for row in found}
+    decimals = dict(Asset.objects.filter(code__in=codes).values_list("code", "decimals"))
+    return [_panel(code, decimals[code], found, by) for code in sorted(codes)]
+
+
+def _panel(asset: str, decimals: int, found: Sequence[Result], by: By) -> Table:
     rows = [row for row in found if row.asset == asset]
     most = max((abs(row.net) for row in rows), default=Decimal(0))
     sums = [sum((getattr(row, name) for row in rows), Decimal(0)) for name in _AMOUNTS]
@@ -71,18 +78,19 @@ def _panel(asset: str, found: Sequence[Result], by: By) -> Table:
         columns(
             by.capitalize(), "#Executions", "#Volume", "#Realised", "#Swap", "#Fees", "#Net", "Loss / profit"
         ),
-        [[row.name, row.executions, *_numbers(row), _bar(row.net, most)] for row in rows]
-        + [["Together", sum(row.executions for row in rows), *map(_number, sums), ""]],
+        [[row.name, row.executions, *_numbers(row, decimals), _bar(row.net, most)] for row in rows]
+        + [["Together", sum(row.executions for row in rows), *(_number(s, decimals) for s in sums), ""]],
         empty="",
     )
 
 
-def _numbers(row: Result) -> list[SafeString]:
-    return [_number(value) for value in (getattr(row, name) for name in _AMOUNTS)]
+def _numbers(row: Result, decimals: int) -> list[SafeString]:
+    return [_number(getattr(row, name), decimals) for name in _AMOUNTS]
 
 
-def _number(value: Decimal) -> SafeString:
-    return show.number(grouped(short_text(value)))
+def _number(value: Decimal, decimals: int) -> SafeString:
+    """To the asset's unit: a profit by average cost may have no last digit. The file has all of them."""
+    return show.number(grouped(short_text(Decimal(text(value, decimals)))))
 
 
 def _bar(net: Decimal, most: Decimal) -> SafeString:
