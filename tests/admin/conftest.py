@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import MoneyKind, ProofRun, Role, TradingAccount, User
 from accounts.services.roles import grant_role
@@ -104,6 +106,26 @@ class Lived:
 
 @pytest.fixture
 def lived(db: None) -> Lived:
+    """A market that has lived a little, made for this test."""
+    return _live()
+
+
+@pytest.fixture(scope="module")
+def lived_once(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Lived]:
+    """The same, made once for a module whose tests all stand on it: making it costs more than most of them.
+
+    Each test undoes only what it did itself. A module's own `lived` hands out copies, for rows in memory
+    are not undone.
+    """
+    with django_db_blocker.unblock():
+        outer = transaction.atomic()
+        outer._from_testcase = True  # type: ignore[attr-defined]  # as in Django's own: durable blocks may open inside
+        with outer:
+            yield _live()
+            transaction.set_rollback(True)
+
+
+def _live() -> Lived:
     """Sell 2 at 50000, buy 0.5 of it; a bid of 1 rests at 49000, another was amended and cancelled."""
     market = make_market()
     seller, buyer = market.trader(), market.trader(group=make_group())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,12 @@ from tests.factories import ACTOR, make_user
 from tradeplatform.common.admin.buttons import Button
 
 STAFF = sorted(STAFF_ROLES)
+
+
+@pytest.fixture
+def lived(db: None, lived_once: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return deepcopy(lived_once)
 
 
 def may(role: Role, permission: str) -> bool:

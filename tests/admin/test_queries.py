@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -20,6 +21,12 @@ PARTITIONED = [model._meta.db_table for model in MODELS if hasattr(model, "parti
 COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
 # Session, person, roles, and how many acts wait for the person's approval.
 SIGNED_IN = 4
+
+
+@pytest.fixture
+def lived(db: None, lived_once: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return deepcopy(lived_once)
 
 
 def questions(client: Client, url: str) -> list[str]:
