@@ -1,4 +1,4 @@
-"""Every address of the HTTP side but health, which is a middleware: API v1 with its document, admin."""
+"""Every address of the HTTP side but health, a middleware: API v1 with its document, gateways, admin."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from tradeplatform.gateways.binance import urls as binance
 
 admin.autodiscover()
 
@@ -20,6 +22,8 @@ _api_v1 = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("api/v1/", include(_api_v1)),
+    path("api/v3/", include(binance.api)),
+    path("sapi/v1/", include(binance.sapi)),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     # Split: its script comes as a file of ours, which the content security policy allows.
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

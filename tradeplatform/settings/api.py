@@ -29,6 +29,9 @@ REST_FRAMEWORK: dict[str, Any] = {
 #: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)
 
+#: What the Binance dialect allows, and says so: weight an address and minute, unfilled orders an account.
+BINANCE_LIMITS: dict[str, int] = {"weight_1m": 6_000, "orders_10s": 100, "orders_1d": 200_000}
+
 SIMPLE_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),

@@ -1,0 +1,169 @@
+"""From a request to an answer: a plain view, because this is the path of every order.
+
+An endpoint says which parameters it takes, what it weighs, and what a key must be allowed to; it is a
+function from a `Call` to what is sent as JSON. What can be refused is refused in this order: weight, shape,
+key, scope, time, signature; then the endpoint's own checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from psycopg_pool import PoolTimeout
+
+from orders.services.journal import moment
+from tradeplatform.common.addresses import client_address
+from tradeplatform.common.errors import Refusal
+from tradeplatform.gateways.binance import errors, limits
+from tradeplatform.gateways.binance.errors import BinanceError
+from tradeplatform.gateways.binance.parameters import Parameters, read_pairs
+from tradeplatform.gateways.binance.refusals import Asked, translated
+from tradeplatform.gateways.binance.shapes import Clock
+from tradeplatform.gateways.binance.signing import Validity, microseconds_now
+
+logger = structlog.get_logger(__name__)
+
+_WEIGHT = "X-MBX-USED-WEIGHT-1M"
+_SIGNED = frozenset({"timestamp", "recvWindow", "signature"})
+
+
+class Security(Enum):
+    """What a key must be allowed to; NONE needs no key."""
+
+    NONE = "none"
+    TRADE = "trade"
+    USER_DATA = "user_data"
+    USER_STREAM = "user_stream"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, as far as an endpoint has to do with it. `now` is in microseconds since 1970."""
+
+    request: HttpRequest
+    parameters: Parameters
+    clock: Clock
+    now: int
+    headers: dict[str, str] = field(default_factory=dict)
+    validity: Validity | None = None
+
+    @property
+    def at(self) -> datetime:
+        """When it came."""
+        return moment(self.now)
+
+    def check_fresh(self) -> None:
+        """Refuse what has become too old while it was looked at. Raises -1021."""
+        if self.validity is not None:
+            self.validity.check_fresh(microseconds_now())
+
+
+Handler = Callable[[Call], Any]
+Weight = int | Callable[[Parameters], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A function with what must be known before it is called."""
+
+    handler: Handler
+    accepts: frozenset[str]
+    weight: Weight
+    security: Security
+    asked: Asked
+
+
+def endpoint(
+    *names: str,
+    weight: Weight = 1,
+    security: Security = Security.NONE,
+    asked: Asked = Asked.LOOK,
+    more: Iterable[str] = (),
+) -> Callable[[Handler], Endpoint]:
+    """Make a function an endpoint that takes the parameters `names` and `more`."""
+    accepts = frozenset((*names, *more))
+    if security is not Security.NONE:
+        accepts |= _SIGNED
+
+    def make(handler: Handler) -> Endpoint:
+        return Endpoint(handler, accepts, weight, security, asked)
+
+    return make
+
+
+def serve(**methods: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
+    """A view that answers these methods."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        found = methods.get(request.method or "")
+        headers: dict[str, str] = {}
+        try:
+            body = orjson.dumps(_answer(request, found, headers))
+            status = int(HTTPStatus.OK)
+        except Exception as error:  # noqa: BLE001 - each has an answer
+            failed = _failure(error, found.asked if found else Asked.LOOK)
+            logger.info("refused", code=failed.code, msg=failed.msg, status=failed.status)
+            headers |= failed.headers
+            body, status = orjson.dumps(failed.body()), failed.status
+        return HttpResponse(body, status=status, headers=headers, content_type="application/json")
+
+    return csrf_exempt(view)
+
+
+def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str]) -> Any:
+    now = microseconds_now()
+    address = client_address(request) or ""
+    query = request.META.get("QUERY_STRING", "")
+    try:
+        body = b"" if request.method == "GET" else request.body
+        parameters = Parameters(read_pairs(query, body))
+        weight = _weight(found, parameters)
+    except BinanceError:
+        headers[_WEIGHT] = str(limits.use_weight(address, 1, now=now // 1_000_000))
+        raise
+    headers[_WEIGHT] = str(limits.use_weight(address, weight, now=now // 1_000_000))
+    if found is None:
+        raise errors.not_supported()
+    parameters.check_known(found.accepts)
+    call = Call(request, parameters, _clock(request), now, headers)
+    return found.handler(call)
+
+
+def _weight(found: Endpoint | None, parameters: Parameters) -> int:
+    if found is None:
+        return 1
+    return found.weight if isinstance(found.weight, int) else found.weight(parameters)
+
+
+def _clock(request: HttpRequest) -> Clock:
+    unit = request.META.get("HTTP_X_MBX_TIME_UNIT", "MILLISECOND").upper()
+    if unit not in {"MILLISECOND", "MICROSECOND"}:
+        raise errors.bad_time_unit()
+    return Clock(in_microseconds=unit == "MICROSECOND")
+
+
+def _failure(error: Exception, asked: Asked) -> BinanceError:
+    """Whatever was raised, as an answer."""
+    if isinstance(error, BinanceError):
+        return error
+    if isinstance(error, Refusal):
+        return translated(error, asked)
+    if isinstance(error, RequestDataTooBig):
+        return errors.too_many_parameters()
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("database unavailable", error=str(error).strip())
+        # Without a connection nothing was begun; a lost one says nothing about a commit under way.
+        return errors.overloaded() if isinstance(error.__cause__, PoolTimeout) else errors.timed_out()
+    logger.error("gateway failed", exc_info=error)
+    return errors.unknown_error()

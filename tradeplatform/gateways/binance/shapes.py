@@ -1,0 +1,51 @@
+"""How numbers and moments look in this dialect: decimal strings with at least eight digits, integer times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from instruments.scaling import text
+from instruments.selectors import Rules
+from orders.services.journal import microseconds
+
+#: What every client of this dialect is used to; more where an asset has more.
+DIGITS = 8
+ZERO = text(Decimal(0), DIGITS)
+
+
+def price(value: Decimal | None, rules: Rules) -> str:
+    """A price; zero where there is none."""
+    return ZERO if value is None else text(value, max(DIGITS, rules.price_decimals))
+
+
+def quantity(value: Decimal | None, rules: Rules) -> str:
+    """An amount of the base asset; zero where there is none."""
+    return ZERO if value is None else text(value, max(DIGITS, rules.quantity_decimals))
+
+
+def quote(value: Decimal | None, rules: Rules) -> str:
+    """An amount of the quote asset; zero where there is none."""
+    return ZERO if value is None else text(value, max(DIGITS, rules.quote_decimals))
+
+
+def amount(value: Decimal, decimals: int) -> str:
+    """An amount of an asset with so many decimals."""
+    return text(value, max(DIGITS, decimals))
+
+
+class Clock:
+    """Moments in the unit that the caller wants: milliseconds, or microseconds."""
+
+    __slots__ = ("_per_unit",)
+
+    def __init__(self, *, in_microseconds: bool) -> None:
+        self._per_unit = 1 if in_microseconds else 1_000
+
+    def time(self, moment: datetime) -> int:
+        """A moment as a number."""
+        return microseconds(moment) // self._per_unit
+
+    def of(self, count: int) -> int:
+        """A moment in microseconds as a number."""
+        return count // self._per_unit
