@@ -202,3 +202,18 @@ sql_invariant(
         WHERE (a.id IS NOT NULL AND m.state <> CASE a.state WHEN 'pending' THEN 'requested' ELSE a.state END)
            OR (m.state = 'done') <> (t.id IS NOT NULL)""",
 )
+
+sql_invariant(
+    "iK1",
+    "Every living HMAC key has one living secret of its owner's, and no other key has one",
+    examined="SELECT count(*) FROM accounts_apikey",
+    breaches="""
+        SELECT coalesce(k.key_id, s.name) AS api_key, s.id AS secret
+        FROM (SELECT k.key_id, 'accounts.user:' || a.user_id AS owner FROM accounts_apikey k
+              JOIN accounts_tradingaccount a ON a.id = k.account_id
+              WHERE k.kind = 'hmac' AND k.revoked_at IS NULL) k
+        FULL JOIN (SELECT id, name, owner FROM accounts_secret
+                   WHERE purpose = 'api_key' AND destroyed_at IS NULL) s
+            ON s.name = k.key_id AND s.owner = k.owner
+        WHERE k.key_id IS NULL OR s.id IS NULL""",
+)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -51,6 +54,9 @@ class Config(BaseSettings):
     debug: bool = False
 
     secret_key: SecretStr | None = None
+    #: Keys that encrypt the vault's data keys: "id:key, id:key", each 32 random bytes in base64, the current
+    #: one last. Without it they are in the file `vault_keys` of the var folder.
+    vault_keys: SecretStr | None = None
     allowed_hosts: CommaList = Field(default_factory=list)
     #: Origins of other sites that may call the API or open a socket ("https://desk.example.com").
     allowed_origins: CommaList = Field(default_factory=list)
@@ -131,6 +137,10 @@ def _refuse_danger(config: Config) -> None:
             len(key) < _KEY_LENGTH or len(set(key)) < _KEY_VARIETY or key.startswith("django-insecure-"),
             "TRADEPLATFORM_SECRET_KEY is weak: set it to 50 or more random characters.",
         ),
+        (
+            not config.vault_keys and not vault_keys_file(config).is_file(),
+            "TRADEPLATFORM_VAULT_KEYS is missing: set it to id:key, a name and 32 random bytes in base64.",
+        ),
         (not hosts, "TRADEPLATFORM_ALLOWED_HOSTS is empty: set it to this site's host names."),
         ("*" in hosts, "TRADEPLATFORM_ALLOWED_HOSTS contains '*': name this site's hosts."),
         (
@@ -184,13 +194,38 @@ def secret_key(config: Config) -> str:
     """The configured key; outside production one that is generated once and kept in the var folder."""
     if config.secret_key:
         return config.secret_key.get_secret_value()
-    path = config.var_dir / "secret_key"
+    return _generated_once(config.var_dir / "secret_key", lambda: secrets.token_urlsafe(64))
+
+
+def vault_keys_file(config: Config) -> Path:
+    """Where the vault's key-encryption keys are when they are not set: one "id:key" a line."""
+    return config.var_dir / "vault_keys"
+
+
+def vault_keys(config: Config) -> str:
+    """The vault's key-encryption keys as they are now; outside production a first one is generated.
+
+    Read anew at each call: a key that was added to the file is known to all processes at once.
+    """
+    if config.vault_keys:
+        return config.vault_keys.get_secret_value()
+    return _generated_once(vault_keys_file(config), new_vault_key)
+
+
+def new_vault_key() -> str:
+    """A fresh key-encryption key under a fresh name, as the file and the setting have it."""
+    name = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(3)}"
+    return f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def _generated_once(path: Path, make: Callable[[], str]) -> str:
+    """What the file holds, which only its owner reads; made first where it is not there."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"secret_key.{os.getpid()}")
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(64))
-        # link() never replaces: of two processes starting together both read the key that came first.
+        fresh.write_text(make())
+        # link() never replaces: of two processes starting together both read the one that came first.
         try:
             path.hardlink_to(fresh)
         except FileExistsError:

@@ -1,6 +1,7 @@
-"""People, trading accounts and the ledger."""
+"""People, trading accounts, their keys and secrets, and the ledger."""
 
 from accounts.models.account import AccountType, TradingAccount
+from accounts.models.api_key import ApiKey, KeyKind, Scope
 from accounts.models.closing import ClosedMonth, ClosingBalance
 from accounts.models.group import (
     Execution,
@@ -21,11 +22,13 @@ from accounts.models.ledger import (
 from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
 from accounts.models.proof import ProofRun
+from accounts.models.secret import Purpose, Secret
 from accounts.models.user import KycStatus, Role, User, UserRole
 
 __all__ = [
     "CLIENTS",
     "AccountType",
+    "ApiKey",
     "ClosedMonth",
     "ClosingBalance",
     "Deal",
@@ -35,6 +38,7 @@ __all__ = [
     "Execution",
     "FundingRequest",
     "GroupInstrument",
+    "KeyKind",
     "KycLimit",
     "KycStatus",
     "LedgerAccount",
@@ -47,7 +51,10 @@ __all__ = [
     "Position",
     "PositionMode",
     "ProofRun",
+    "Purpose",
     "Role",
+    "Scope",
+    "Secret",
     "SwapCharge",
     "TradingAccount",
     "TradingGroup",

@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import AccountType, TradingAccount, TradingGroup, User
+from accounts.services import api_keys
 from accounts.services.authority import lock_user, require_authority
 from accounts.services.sessions import end_all_sessions
 from audit.actor import Actor
@@ -77,6 +78,7 @@ def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reaso
         user.save(update_fields=["is_active"])
         if not active:
             end_all_sessions(user)
+        api_keys.forget(user_id=user.pk)
         verb = "user.activate" if active else "user.deactivate"
         change = {"is_active": not active}, {"is_active": active}
         _record(user, verb, user.username, *change, actor=actor, now=now, reason=reason)

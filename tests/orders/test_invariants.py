@@ -22,6 +22,7 @@ from instruments.models import InstrumentStatus
 from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
+from tests.accounts.keys import make_key
 from tests.accounts.wishing import ask_money, client_account, decided, needs_approval
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_market, make_user
@@ -60,6 +61,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     asked_for_money()
     lived_history(market)
     lived_dealing()
+    make_key(third)
     close_months(now=NOW + timedelta(days=40))
     return market
 
@@ -203,6 +205,8 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iP5", f"{CLIENTS} reserved = 1 WHERE kind = 'client' AND reserved = 0", []),
     ("iP6", "DELETE FROM accounts_dealrequest", []),
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
+    ("iK1", "UPDATE accounts_apikey SET revoked_at = now() WHERE kind = 'hmac'", []),
+    ("iK1", "DELETE FROM accounts_secret", []),
     ("iA6", "UPDATE accounts_moneyrequest SET transfer_id = transfer_id + 1 WHERE state = 'done'", []),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tradeplatform.config import BASE_DIR, ConfigurationError, load_config, secret_key
+from tradeplatform.config import BASE_DIR, ConfigurationError, load_config, secret_key, vault_keys
 
+GOOD_VAULT_KEYS = "one:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 GOOD_KEY = "k9f2LmQ8xT4vB7nR1wZ6yC3hJ5pD0sGaEuXoViKtMbNqWrYcHd"
 
 
@@ -32,6 +34,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     fine = {
         "TRADEPLATFORM_ENVIRONMENT": "production",
         "TRADEPLATFORM_SECRET_KEY": GOOD_KEY,
+        "TRADEPLATFORM_VAULT_KEYS": GOOD_VAULT_KEYS,
         "TRADEPLATFORM_ALLOWED_HOSTS": "desk.example.com, api.example.com",
         "TRADEPLATFORM_ALLOWED_ORIGINS": "https://desk.example.com",
         "DATABASE_URL": "postgresql://u:p@db/trade",
@@ -59,6 +62,7 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
         ("TRADEPLATFORM_SECRET_KEY", "short", "TRADEPLATFORM_SECRET_KEY is weak: set it to 50 or more"),
         ("TRADEPLATFORM_SECRET_KEY", "ab" * 40, "TRADEPLATFORM_SECRET_KEY is weak"),
         ("TRADEPLATFORM_SECRET_KEY", "django-insecure-" + GOOD_KEY, "TRADEPLATFORM_SECRET_KEY is weak"),
+        ("TRADEPLATFORM_VAULT_KEYS", "", "TRADEPLATFORM_VAULT_KEYS is missing: set it to id:key"),
         ("TRADEPLATFORM_ALLOWED_HOSTS", "", "TRADEPLATFORM_ALLOWED_HOSTS is empty: set it to"),
         ("TRADEPLATFORM_ALLOWED_HOSTS", "*", "TRADEPLATFORM_ALLOWED_HOSTS contains '*': name"),
         ("TRADEPLATFORM_ALLOWED_ORIGINS", "https://*.example.com", "contains a wildcard: name each origin"),
@@ -68,9 +72,9 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_production_refuses_what_is_missing_or_dangerous(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, sentence: str
 ) -> None:
-    set_all(monkeypatch, **{name: value})
+    set_all(monkeypatch, **{"TRADEPLATFORM_VAR_DIR": str(tmp_path), name: value})
     with pytest.raises(ConfigurationError) as refused:
         load_config()
     assert sentence in str(refused.value)
@@ -144,3 +148,15 @@ def test_a_key_is_generated_once_outside_production(monkeypatch: pytest.MonkeyPa
     assert secret_key(load_config()) == first
     assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_a_vault_key_is_generated_once_outside_production(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRADEPLATFORM_VAR_DIR", str(tmp_path))
+    first = vault_keys(load_config())
+    name, _, key = first.partition(":")
+    assert name
+    assert len(base64.b64decode(key)) == 32
+    assert vault_keys(load_config()) == first
+    assert (tmp_path / "vault_keys").stat().st_mode & 0o777 == 0o600

@@ -102,6 +102,7 @@ def test_production_passes_djangos_own_deployment_checks() -> None:
     production = {
         "TRADEPLATFORM_ENVIRONMENT": "production",
         "TRADEPLATFORM_SECRET_KEY": "k9f2LmQ8xT4vB7nR1wZ6yC3hJ5pD0sGaEuXoViKtMbNqWrYcHd",
+        "TRADEPLATFORM_VAULT_KEYS": "one:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         "TRADEPLATFORM_ALLOWED_HOSTS": "desk.example.com",
         "TRADEPLATFORM_ALLOWED_ORIGINS": "https://desk.example.com",
         "TRADEPLATFORM_BEHIND_TLS_PROXY": "true",

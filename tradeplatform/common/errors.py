@@ -42,6 +42,16 @@ class Code(StrEnum):
     NOT_AUTHENTICATED = "not_authenticated"
     PERMISSION_DENIED = "permission_denied"
     THROTTLED = "throttled"
+    API_KEY_UNKNOWN = "api_key_unknown"
+    API_KEY_REVOKED = "api_key_revoked"
+    API_KEY_EXPIRED = "api_key_expired"
+    API_KEY_OWNER_DISABLED = "api_key_owner_disabled"
+    API_KEY_WRONG_IP = "api_key_wrong_ip"
+    API_KEY_WRONG_SCOPE = "api_key_wrong_scope"
+    BAD_SIGNATURE = "bad_signature"
+    TIMESTAMP_TOO_OLD = "timestamp_too_old"
+    TIMESTAMP_AHEAD = "timestamp_ahead"
+    REPLAYED = "replayed"
     MAKER_IS_CHECKER = "maker_is_checker"
     MAKER_LOST_RIGHT = "maker_lost_right"
     ACCOUNT_INACTIVE = "account_inactive"
@@ -56,6 +66,7 @@ class Code(StrEnum):
     LIST_NOT_FOUND = "list_not_found"
     REQUEST_NOT_FOUND = "request_not_found"
     POSITION_NOT_FOUND = "position_not_found"
+    API_KEY_NOT_FOUND = "api_key_not_found"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ASSET = "unknown_asset"
 
@@ -92,6 +103,8 @@ class Code(StrEnum):
     CORRECTION_TOO_LARGE = "correction_too_large"
     ACCOUNT_IN_USE = "account_in_use"
     FIELD_IS_FIXED = "field_is_fixed"
+    API_KEY_LABEL_TAKEN = "api_key_label_taken"
+    TOO_MANY_API_KEYS = "too_many_api_keys"
 
     # An instrument's filters.
     PRICE_REQUIRED = "price_required"
@@ -118,6 +131,16 @@ _STATUS = {
     Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
     Code.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.API_KEY_UNKNOWN: HTTPStatus.UNAUTHORIZED,
+    Code.API_KEY_REVOKED: HTTPStatus.UNAUTHORIZED,
+    Code.API_KEY_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    Code.API_KEY_OWNER_DISABLED: HTTPStatus.UNAUTHORIZED,
+    Code.BAD_SIGNATURE: HTTPStatus.UNAUTHORIZED,
+    Code.TIMESTAMP_TOO_OLD: HTTPStatus.UNAUTHORIZED,
+    Code.TIMESTAMP_AHEAD: HTTPStatus.UNAUTHORIZED,
+    Code.REPLAYED: HTTPStatus.UNAUTHORIZED,
+    Code.API_KEY_WRONG_IP: HTTPStatus.FORBIDDEN,
+    Code.API_KEY_WRONG_SCOPE: HTTPStatus.FORBIDDEN,
     Code.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
     Code.MAKER_IS_CHECKER: HTTPStatus.FORBIDDEN,
     Code.MAKER_LOST_RIGHT: HTTPStatus.CONFLICT,
@@ -131,6 +154,7 @@ _STATUS = {
     Code.LIST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.REQUEST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.POSITION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.API_KEY_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_SYMBOL: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_ASSET: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -163,6 +187,8 @@ _STATUS = {
     Code.CORRECTION_TOO_LARGE: HTTPStatus.CONFLICT,
     Code.ACCOUNT_IN_USE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
+    Code.API_KEY_LABEL_TAKEN: HTTPStatus.CONFLICT,
+    Code.TOO_MANY_API_KEYS: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

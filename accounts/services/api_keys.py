@@ -1,0 +1,224 @@
+"""Who calls with an API key, whether they signed it, and whether the key allows what they ask.
+
+What is known of a key is kept in the process for a second at most: a revoked key, an expired one, or one
+whose owner was shut out is refused at once by the process where that was done, and no later than
+FRESH_SECONDS after its commit by all others. Within that time a check costs no query.
+
+Reads the database when it has to: call it from a thread, never on an event loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import ApiKey, KeyKind, Purpose, Scope
+from accounts.services import vault
+from accounts.services.envelope import NoSecretError
+from accounts.services.signatures import Check, checker
+from audit.actor import Actor
+from tradeplatform.common.errors import Code, Refusal
+
+FRESH_SECONDS = 1.0
+_USE_IS_NOTED_EVERY = timedelta(minutes=1)
+_REVOKED = "This API key was revoked: create another one."
+# Beyond so many keys in use at once all is read again, rather than kept for ever.
+_MOST_KEPT = 10_000
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyCaller:
+    """A program that named a living key, from an address the key allows. `verify` says whether it is real."""
+
+    id: int
+    key_id: str
+    kind: KeyKind
+    user_id: int
+    username: str
+    account_id: int
+    scopes: frozenset[Scope]
+    ip: str
+    expires_at: datetime | None
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    is_signed: Check = field(repr=False, compare=False)
+
+    @property
+    def actor(self) -> Actor:
+        """The key's owner, with the address and the key as what the act is done with."""
+        return Actor.user(user_id=self.user_id, label=self.username, ip=self.ip, credential=f"key:{self.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    caller: ApiKeyCaller
+    until: float
+
+
+# Counts `forget`: what was read before one must not be kept after it.
+_forgotten = itertools.count(1)
+_last_forgotten = 0
+
+# By key id; and by key and generation the checks, whose secrets are read from the vault once a process.
+_kept: dict[str, _Kept] = {}
+_checks: dict[tuple[int, int], Check] = {}
+_noted: dict[int, datetime] = {}
+
+
+def authenticate(key_id: str, *, ip: str | None) -> ApiKeyCaller:
+    """The caller behind a key. Their request is not theirs until `verify` says so.
+
+    Raises Refusal: api_key_unknown, api_key_revoked, api_key_expired, api_key_owner_disabled,
+    api_key_wrong_ip.
+    """
+    kept = _kept.get(key_id)
+    if kept is None or kept.until <= time.monotonic():
+        kept = _read(key_id)
+    caller = kept.caller
+    if caller.expires_at is not None and caller.expires_at <= timezone.now():
+        raise _refused(Code.API_KEY_EXPIRED, "This API key has expired: create another one.", key_id)
+    if caller.networks and not _is_among(ip, caller.networks):
+        sentence = "This API key may not be used from this address."
+        raise _refused(Code.API_KEY_WRONG_IP, sentence, key_id, ip=ip)
+    return replace(caller, ip=ip or "")
+
+
+def verify(caller: ApiKeyCaller, payload: bytes, signature: str) -> None:
+    """Check that the key signed these bytes, and note its use. Raises Refusal bad_signature.
+
+    HMAC: hex in either case. RSA (PKCS#1 v1.5 with SHA-256) and Ed25519: base64.
+    """
+    if not caller.is_signed(payload, signature):
+        sentence = "The signature does not fit what was sent: look at what it has to cover, byte by byte."
+        raise _refused(Code.BAD_SIGNATURE, sentence, caller.key_id)
+    _note_use(caller)
+
+
+def require(caller: ApiKeyCaller, scope: Scope) -> None:
+    """Refuse with api_key_wrong_scope unless the key may be used for this."""
+    if scope not in caller.scopes:
+        held = sorted(scope.value for scope in caller.scopes)
+        raise _refused(
+            Code.API_KEY_WRONG_SCOPE,
+            f"This API key may not {scope.value}: it has {', '.join(held)}.",
+            caller.key_id,
+            scope=scope.value,
+        )
+
+
+def forget(*, key_id: str | None = None, user_id: int | None = None) -> None:
+    """Read a key, or all keys of a person, anew at the next call in this process, once this is committed."""
+
+    def drop() -> None:
+        global _last_forgotten  # noqa: PLW0603 - the process has one memory of keys
+        _last_forgotten = next(_forgotten)
+        for name, kept in list(_kept.items()):
+            if name == key_id or kept.caller.user_id == user_id:
+                _kept.pop(name, None)
+
+    transaction.on_commit(drop)
+
+
+def _read(key_id: str) -> _Kept:
+    """The key as it stands, kept from now on. Raises as authenticate."""
+    # Before the query: what it answers is true of that moment, not of a later one.
+    until, forgotten = time.monotonic() + FRESH_SECONDS, _last_forgotten
+    _kept.pop(key_id, None)
+    key = _find(key_id)
+    if key is None:
+        raise _refused(Code.API_KEY_UNKNOWN, "There is no such API key.", key_id)
+    if key.revoked_at is not None:
+        for known in [known for known in _checks if known[0] == key.pk]:
+            _checks.pop(known, None)
+        raise _refused(Code.API_KEY_REVOKED, _REVOKED, key_id)
+    if not key.account.user.is_active:
+        sentence = "The login of this API key's owner is closed."
+        raise _refused(Code.API_KEY_OWNER_DISABLED, sentence, key_id)
+    try:
+        check = _check_of(key)
+    except NoSecretError:
+        # Destroyed with the key, since the key was read.
+        raise _refused(Code.API_KEY_REVOKED, _REVOKED, key_id) from None
+    caller = ApiKeyCaller(
+        id=key.pk,
+        key_id=key.key_id,
+        kind=KeyKind(key.kind),
+        user_id=key.account.user_id,
+        username=key.account.user.username,
+        account_id=key.account_id,
+        scopes=frozenset(Scope(scope) for scope in key.scopes),
+        ip="",
+        expires_at=key.expires_at,
+        networks=tuple(ip_network(network) for network in key.allowed_ips),
+        is_signed=check,
+    )
+    kept = _Kept(caller, until)
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    if forgotten == _last_forgotten:
+        _kept[key_id] = kept
+    return kept
+
+
+def _find(key_id: str) -> ApiKey | None:
+    if "\0" in key_id:
+        return None
+    return ApiKey.objects.select_related("account__user").filter(key_id=key_id).first()
+
+
+def _check_of(key: ApiKey) -> Check:
+    found = _checks.get((key.pk, key.generation))
+    if found is None:
+        if len(_checks) >= _MOST_KEPT:
+            _checks.clear()
+        found = _checks[key.pk, key.generation] = checker(key.kind, _material(key))
+    return found
+
+
+def _material(key: ApiKey) -> bytes:
+    if key.kind != KeyKind.HMAC:
+        return key.public_key.encode()
+    return vault.read(secret_place(key), actor=Actor.system("api keys"), now=timezone.now())
+
+
+def secret_place(key: ApiKey) -> vault.Place:
+    """Where the secret of an HMAC key lies."""
+    return vault.Place.of_user(key.account.user_id, Purpose.API_KEY, key.key_id)
+
+
+def _note_use(caller: ApiKeyCaller) -> None:
+    now = timezone.now()
+    due = now - _USE_IS_NOTED_EVERY
+    noted = _noted.get(caller.id)
+    if noted is not None and noted > due:
+        return
+    if len(_noted) >= _MOST_KEPT:
+        _noted.clear()
+    _noted[caller.id] = now
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=due)
+    ApiKey.objects.filter(stale, id=caller.id, revoked_at__isnull=True).update(last_used_at=now)
+
+
+def _is_among(ip: str | None, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return False
+    # A socket open to both families says ::ffff:192.0.2.1 of a caller who has 192.0.2.1.
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
+
+
+def _refused(code: Code, sentence: str, key_id: str, **context: object) -> Refusal:
+    _log.info("api_key_refused", code=code.value, key=ascii(key_id[:8]))
+    return Refusal(code, sentence, **context)
