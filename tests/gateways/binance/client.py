@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponse
 from django.test import Client
 
 FORM = "application/x-www-form-urlencoded"
@@ -18,14 +17,14 @@ class Venue(Client):
         """GET; the body of an answer that must be 200."""
         response = self.look(path, **parameters)
         assert response.status_code == 200, response.content
-        return response.json()  # type: ignore[attr-defined]
+        return response.json()
 
-    def look(self, path: str, /, **parameters: Any) -> HttpResponse:
+    def look(self, path: str, /, **parameters: Any) -> Any:
         """GET."""
         return self.get(f"/api/v3/{path}?{urlencode(parameters)}")
 
 
-def refused(response: HttpResponse, code: int, msg: str, status: int = 400) -> None:
+def refused(response: Any, code: int, msg: str, status: int = 400) -> None:
     """Fail unless the answer is this error, letter by letter."""
-    body = response.json()  # type: ignore[attr-defined]
+    body = response.json()
     assert (body["code"], body["msg"], response.status_code) == (code, msg, status), body
