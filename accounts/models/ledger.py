@@ -18,6 +18,7 @@ from django_partition import PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Asset
 from tradeplatform.common.fields import AmountField
+from tradeplatform.common.references import Reference, references
 
 # What no NUMERIC(38, 18) reaches, except NaN.
 TOO_MUCH = Decimal(10) ** 20
@@ -40,6 +41,14 @@ class LedgerKind(models.TextChoices):
 
 #: The kinds that exist once for each trading account and asset; the others, once for each asset.
 CLIENTS = (LedgerKind.CLIENT, LedgerKind.CREDIT)
+
+
+# What transfers name is an account and its asset, and nobody looks again whether it is that.
+_IDENTITY_IS_FIXED = """
+    RAISE EXCEPTION 'ledger account % keeps its kind, account and asset:'
+        ' transfer_debit_of_asset and transfer_credit_of_asset rest on it', OLD.id
+        USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'ledger_identity_is_fixed';
+"""
 
 
 class LedgerAccount(models.Model):
@@ -73,7 +82,6 @@ class LedgerAccount(models.Model):
                 condition=Q(account__isnull=True),
                 name="ledger_one_per_kind_and_asset",
             ),
-            models.UniqueConstraint(fields=["id", "asset"], name="ledger_id_and_asset"),
             models.CheckConstraint(
                 condition=Q(kind__in=CLIENTS, account__isnull=False)
                 | (~Q(kind__in=CLIENTS) & Q(account__isnull=True)),
@@ -96,7 +104,16 @@ class LedgerAccount(models.Model):
                 condition=Q(kind=LedgerKind.CLIENT) | Q(held=0), name="ledger_only_clients_hold"
             ),
         ]
-        triggers = [pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="identity_is_fixed",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("kind", "account", "asset"),
+                func=_IDENTITY_IS_FIXED,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} ledger account {self.pk}"
@@ -214,6 +231,16 @@ class Transfer(PartitionedModel):
                 operation=pgtrigger.Insert,
                 condition=pgtrigger.Q(new__corrects_id__isnull=False),
                 func=_CORRECTION_FITS,
+            ),
+            references(
+                *(
+                    Reference(
+                        f"transfer_{side}_of_asset",
+                        "accounts_ledgeraccount",
+                        {f"{side}_id": "id", "asset_id": "asset_id"},
+                    )
+                    for side in ("debit", "credit")
+                )
             ),
         ]
 

@@ -12,6 +12,7 @@ from django_partition.models import PartitionedModel
 from instruments.models import Asset, Instrument
 from orders.models.order import Side
 from tradeplatform.common.fields import AmountField, PriceField, QuantityField, RateField
+from tradeplatform.common.references import Reference, references
 
 
 class Liquidity(models.TextChoices):
@@ -28,7 +29,9 @@ class Trade(PartitionedModel):
 
     id = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+", db_index=False)
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     seq = models.BigIntegerField()
     price = PriceField()
     quantity = QuantityField()
@@ -36,8 +39,12 @@ class Trade(PartitionedModel):
     taker_side = models.CharField(max_length=4, choices=Side)
     buy_order_id = models.BigIntegerField()
     sell_order_id = models.BigIntegerField()
-    buyer = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
-    seller = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
+    buyer = models.ForeignKey(
+        TradingAccount, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    seller = models.ForeignKey(
+        TradingAccount, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
 
     class Meta:
         constraints = [
@@ -51,7 +58,14 @@ class Trade(PartitionedModel):
             models.Index(fields=["instrument", "-id"], name="trade_by_instrument"),
             models.Index(fields=["instrument", "at"], name="trade_by_instrument_time"),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            references(
+                Reference("trade_of_instrument", "instruments_instrument", {"instrument_id": "id"}),
+                Reference("trade_of_buyer", "accounts_tradingaccount", {"buyer_id": "id"}),
+                Reference("trade_of_seller", "accounts_tradingaccount", {"seller_id": "id"}),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"trade {self.pk}"
@@ -66,15 +80,21 @@ class Fill(PartitionedModel):
     at = models.DateTimeField()
     trade_id = models.BigIntegerField()
     order_id = models.BigIntegerField()
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+", db_index=False)
+    account = models.ForeignKey(
+        TradingAccount, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     side = models.CharField(max_length=4, choices=Side)
     liquidity = models.CharField(max_length=5, choices=Liquidity)
     price = PriceField()
     quantity = QuantityField()
     fee_rate = RateField()
     fee = AmountField()
-    fee_asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", db_index=False)
+    fee_asset = models.ForeignKey(
+        Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
 
     class Meta:
         constraints = [
@@ -85,7 +105,14 @@ class Fill(PartitionedModel):
             models.Index(fields=["account", "-id"], name="fill_by_account"),
             models.Index(fields=["trade_id"], name="fill_by_trade"),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            references(
+                Reference("fill_of_account", "accounts_tradingaccount", {"account_id": "id"}),
+                Reference("fill_of_instrument", "instruments_instrument", {"instrument_id": "id"}),
+                Reference("fill_of_fee_asset", "instruments_asset", {"fee_asset_id": "id"}),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"fill {self.pk}"

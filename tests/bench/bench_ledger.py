@@ -2,7 +2,7 @@
 
 Traffic, in words: one asset, 12 months up to now in a partition each, 1,000 accounts that deposit all the
 time, and one busy account that has every hundredth transfer. The rows are those the ledger's own writer would
-have written (both balances chain), but they are made by the database itself; foreign keys are left out while
+have written (both balances chain), but they are made by the database itself; references are not checked while
 it does. Times are of one process with warm caches: median and worst of many rounds.
 """
 
@@ -98,8 +98,7 @@ class _Filled:
                 f" FOR VALUES FROM ('{start_of(month)}') TO ('{start_of(month_after(month))}')"
             )
             month = month_after(month)
-        for side in ("debit", "credit"):
-            execute(f"ALTER TABLE accounts_transfer DROP CONSTRAINT transfer_{side}_of_asset")
+        execute("ALTER TABLE accounts_transfer DISABLE TRIGGER USER")
         start = start_of(self.first_month)
         step = (self.now - start) / self.transfers
         outside = LedgerAccount.objects.create(
