@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0011_references_by_statement'),
+        ('accounts', '0012_references_by_statement'),
         ('instruments', '0005_halt_policy_words'),
         ('orders', '0005_state_hash_is_computed_anew'),
     ]

@@ -22,7 +22,7 @@ ALTER TABLE accounts_transfer
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0010_position_names'),
+        ('accounts', '0011_vault_and_api_keys'),
     ]
 
     operations = [
