@@ -29,7 +29,7 @@ _STATUS = {
 _STATUSES = frozenset(_STATUS.values())
 PERMISSIONS = ["SPOT"]
 #: In 1/100 of a percent, as instruments take it.
-_TRAILING_DELTA = (1, 9_999)
+TRAILING_DELTA = (1, 9_999)
 
 
 @endpoint("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus", weight=20)
@@ -96,7 +96,7 @@ def symbol_filters(rules: Rules) -> list[dict[str, Any]]:
         "maxQty": shapes.quantity(rules.max_quantity, rules),
         "stepSize": shapes.quantity(rules.lot_size, rules),
     }
-    least, most = _TRAILING_DELTA
+    least, most = TRAILING_DELTA
     return [
         {
             "filterType": "PRICE_FILTER",

@@ -14,7 +14,7 @@ from orders.models import Side, Trade
 from orders.selectors import depth as read_depth
 from orders.trade_selectors import Span, aggregates_of, trades_of
 from tradeplatform.gateways.binance import errors, shapes
-from tradeplatform.gateways.binance.parameters import Parameters, window
+from tradeplatform.gateways.binance.parameters import Parameters, must, window
 from tradeplatform.gateways.binance.serving import Call, endpoint
 
 _MOST_ROWS, _ROWS = 1_000, 500
@@ -111,9 +111,7 @@ def klines(call: Call) -> list[list[Any]]:
     """GET /klines: twelve values a candle, oldest first."""
     parameters = call.parameters
     rules = require_rules(parameters.symbol())
-    interval = parameters.word("interval", Interval, errors.bad_interval())
-    if interval is None:
-        raise errors.mandatory("interval")
+    interval = must(parameters.word("interval", Interval, errors.bad_interval()), "interval")
     _start, end = window(parameters)
     found = candles(rules, interval=interval, before=end or call.at, limit=_rows(call))
     return [

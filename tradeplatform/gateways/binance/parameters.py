@@ -30,6 +30,7 @@ _MICROSECONDS_FROM = 10**14
 _LATEST = 4 * 10**15
 
 Word = TypeVar("Word", bound=StrEnum)
+Value = TypeVar("Value")
 
 
 def read_pairs(query: str, body: bytes) -> dict[str, str]:
@@ -81,7 +82,7 @@ class Parameters:
 
     def symbol(self, name: str = "symbol") -> str:
         """One instrument's name. Raises -1102, -1100."""
-        return self.required(self.matching(name, _SYMBOL), name)
+        return must(self.matching(name, _SYMBOL), name)
 
     def symbols(self) -> list[str] | None:
         """The instruments asked for by `symbol`, or by `symbols` as a JSON list; None for all."""
@@ -172,12 +173,12 @@ class Parameters:
             raise errors.invalid(name)
         return number
 
-    @staticmethod
-    def required(value: Word | str | None, name: str) -> str:
-        """What must be there. Raises -1102."""
-        if value is None:
-            raise errors.mandatory(name)
-        return value
+
+def must(value: Value | None, name: str) -> Value:
+    """What was read, which must be there. Raises -1102."""
+    if value is None:
+        raise errors.mandatory(name)
+    return value
 
 
 def window(

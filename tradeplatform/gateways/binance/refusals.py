@@ -96,6 +96,13 @@ _ANY: dict[Code, Said] = {
     Code.TRIGGER_PRICE_NOT_ALLOWED: _named(errors.not_required, "stopPrice"),
     Code.UNKNOWN_SYMBOL: _simply(errors.bad_symbol),
     # Who asks.
+    Code.API_KEY_UNKNOWN: _simply(errors.key_refused),
+    Code.API_KEY_REVOKED: _simply(errors.key_refused),
+    Code.API_KEY_EXPIRED: _simply(errors.key_refused),
+    Code.API_KEY_OWNER_DISABLED: _simply(errors.key_refused),
+    Code.API_KEY_WRONG_IP: _simply(errors.key_refused),
+    Code.API_KEY_WRONG_SCOPE: _simply(errors.key_refused),
+    Code.BAD_SIGNATURE: _simply(errors.bad_signature),
     Code.NOT_AUTHENTICATED: _simply(errors.key_refused),
     Code.PERMISSION_DENIED: _simply(errors.key_refused),
     Code.ACCOUNT_NOT_FOUND: _simply(errors.key_refused),
@@ -167,6 +174,11 @@ def translated(refusal: Refusal, asked: Asked = Asked.LOOK) -> BinanceError:
     """What this dialect says; of what it has no word for, that the request was rejected, in our sentence."""
     said = _WHERE[asked].get(refusal.code) or _ANY.get(refusal.code)
     return said(refusal) if said else BinanceError(-1013, refusal.message)
+
+
+def known() -> frozenset[Code]:
+    """The refusals that this dialect has words for."""
+    return frozenset(_ANY)
 
 
 def book_refused(reason: str) -> BinanceError:

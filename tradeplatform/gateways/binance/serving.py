@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
@@ -22,29 +21,23 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 
+from accounts.services.api_keys import ApiKeyCaller
+from audit.actor import Actor
 from orders.services.journal import moment
 from tradeplatform.common.addresses import client_address
 from tradeplatform.common.errors import Refusal
 from tradeplatform.gateways.binance import errors, limits
 from tradeplatform.gateways.binance.errors import BinanceError
+from tradeplatform.gateways.binance.keys import Security, let_in
 from tradeplatform.gateways.binance.parameters import Parameters, read_pairs
 from tradeplatform.gateways.binance.refusals import Asked, translated
 from tradeplatform.gateways.binance.shapes import Clock
-from tradeplatform.gateways.binance.signing import Validity, microseconds_now
+from tradeplatform.gateways.binance.signing import Validity, microseconds_now, signed
 
 logger = structlog.get_logger(__name__)
 
 _WEIGHT = "X-MBX-USED-WEIGHT-1M"
 _SIGNED = frozenset({"timestamp", "recvWindow", "signature"})
-
-
-class Security(Enum):
-    """What a key must be allowed to; NONE needs no key."""
-
-    NONE = "none"
-    TRADE = "trade"
-    USER_DATA = "user_data"
-    USER_STREAM = "user_stream"
 
 
 @dataclass(slots=True)
@@ -56,12 +49,29 @@ class Call:
     clock: Clock
     now: int
     headers: dict[str, str] = field(default_factory=dict)
+    caller: ApiKeyCaller | None = None
     validity: Validity | None = None
 
     @property
     def at(self) -> datetime:
         """When it came."""
         return moment(self.now)
+
+    @property
+    def account_id(self) -> int:
+        """Whose key it came with."""
+        return self._known.account_id
+
+    @property
+    def actor(self) -> Actor:
+        """The key's owner."""
+        return self._known.actor
+
+    @property
+    def _known(self) -> ApiKeyCaller:
+        if self.caller is None:
+            raise errors.key_refused()
+        return self.caller
 
     def check_fresh(self) -> None:
         """Refuse what has become too old while it was looked at. Raises -1021."""
@@ -137,6 +147,16 @@ def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str
         raise errors.not_supported()
     parameters.check_known(found.accepts)
     call = Call(request, parameters, _clock(request), now, headers)
+    if found.security is not Security.NONE:
+        call.validity = Validity.of(parameters)
+        call.caller = let_in(
+            request.META.get("HTTP_X_MBX_APIKEY", ""),
+            address=address or None,
+            security=found.security,
+            signed=signed(query.encode("latin-1"), body),
+            validity=call.validity,
+            now=now,
+        )
     return found.handler(call)
 
 

@@ -29,6 +29,11 @@ def quote(value: Decimal | None, rules: Rules) -> str:
     return ZERO if value is None else text(value, max(DIGITS, rules.quote_decimals))
 
 
+def rate(value: Decimal) -> str:
+    """A share, such as a fee."""
+    return text(value, DIGITS)
+
+
 def amount(value: Decimal, decimals: int) -> str:
     """An amount of an asset with so many decimals."""
     return text(value, max(DIGITS, decimals))

@@ -65,6 +65,9 @@ TYPE = {
 ORDER_TYPES = tuple(word.value for word in TypeWord)
 #: Types that say how long they wait; the others do not take the word.
 TIMED = frozenset({TypeWord.LIMIT, TypeWord.STOP_LOSS_LIMIT, TypeWord.TAKE_PROFIT_LIMIT})
+#: Types that have a limit.
+PRICED = TIMED | {TypeWord.LIMIT_MAKER}
+#: Types that wait for a trigger.
 TRIGGERED = frozenset(
     {TypeWord.STOP_LOSS, TypeWord.STOP_LOSS_LIMIT, TypeWord.TAKE_PROFIT, TypeWord.TAKE_PROFIT_LIMIT}
 )

@@ -1,0 +1,45 @@
+"""Who calls: the key in the header, what it may be used for, when the request was made, and who signed it."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from accounts.models import Scope
+from accounts.services.api_keys import ApiKeyCaller, authenticate, require, verify
+from tradeplatform.gateways.binance import errors
+from tradeplatform.gateways.binance.signing import Signed, Validity
+
+_KEY = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
+
+
+class Security(Enum):
+    """What a key must be allowed to; NONE needs no key."""
+
+    NONE = "NONE"
+    TRADE = "TRADE"
+    USER_DATA = "USER_DATA"
+    USER_STREAM = "USER_STREAM"
+
+
+_SCOPE = {
+    Security.TRADE: Scope.TRADE,
+    Security.USER_DATA: Scope.READ,
+    Security.USER_STREAM: Scope.READ,
+}
+
+
+def let_in(
+    key_id: str, *, address: str | None, security: Security, signed: Signed, validity: Validity, now: int
+) -> ApiKeyCaller:
+    """The caller, if the key is theirs, allows this, and signed it in time.
+
+    Raises -2014, -1021, and Refusals of the key, which become -2015 and -1022.
+    """
+    if not _KEY.fullmatch(key_id):
+        raise errors.bad_key_format()
+    caller = authenticate(key_id, ip=address)
+    require(caller, _SCOPE[security])
+    validity.check(now)
+    verify(caller, signed.payload, signed.signature)
+    return caller
