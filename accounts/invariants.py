@@ -17,7 +17,9 @@ _FACT_TABLES = """
         'audit_approvaldecision', 'history_externaltrade',
         'history_externaltradeidentity', 'history_refusedtrade', 'history_correction',
         'history_frozenperiod', 'accounts_closedmonth', 'accounts_closingbalance',
-        'accounts_proofrun']::regclass[]) AS fact,
+        'accounts_proofrun', 'reconciliation_importedstatement', 'reconciliation_statementbalance',
+        'reconciliation_statementline', 'reconciliation_match', 'reconciliation_undoing',
+        'reconciliation_reconciliationrun']::regclass[]) AS fact,
     LATERAL (SELECT fact::oid UNION SELECT relid FROM pg_partition_tree(fact)) AS tree(relid)"""
 
 sql_invariant(
@@ -42,7 +44,7 @@ sql_invariant(
 
 sql_invariant(
     "iM3",
-    "All that is not the outside world's = deposits - withdrawals, less what was corrected of them",
+    "All that is not the outside world's = deposits - withdrawals, less what was corrected or written off",
     examined="SELECT count(DISTINCT asset_id) FROM accounts_ledgeraccount",
     breaches="""
         SELECT a.code AS asset, inside.sum AS inside, coalesce(outside.sum, 0) AS outside
@@ -54,7 +56,7 @@ sql_invariant(
                    FROM accounts_transfer t
                    JOIN accounts_ledgeraccount f ON f.kind = 'funding' AND f.asset_id = t.asset_id
                    WHERE t.kind IN ('deposit', 'withdrawal')
-                      OR (t.kind = 'correction' AND f.id IN (t.debit_id, t.credit_id))
+                      OR (t.kind IN ('correction', 'write_off') AND f.id IN (t.debit_id, t.credit_id))
                    GROUP BY t.asset_id) outside ON outside.asset_id = inside.asset_id
         WHERE inside.sum <> coalesce(outside.sum, 0)""",
 )
@@ -172,7 +174,8 @@ sql_invariant(
             AND t.tgenabled IN ('O', 'A') AND t.tgname LIKE 'pgtrigger_append_only%%')""",
 )
 
-_BY_REQUEST = "('deposit', 'withdrawal', 'adjustment', 'correction', 'credit', 'bonus', 'internal')"
+_BY_REQUEST = """('deposit', 'withdrawal', 'adjustment', 'correction', 'credit', 'bonus', 'internal',
+    'write_off')"""
 
 sql_invariant(
     "iA2-money",

@@ -16,6 +16,9 @@ _LOOK = frozenset(
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
         "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
         "accounts.view_proofrun",
+        "reconciliation.view_break", "reconciliation.view_match", "reconciliation.view_statementline",
+        "reconciliation.view_importedstatement", "reconciliation.view_statementsource",
+        "reconciliation.view_statementupload", "reconciliation.view_reconciliationrun",
     }
 )  # fmt: skip
 
@@ -23,6 +26,12 @@ _LOOK = frozenset(
 _OVERSEE = frozenset(
     {"audit.view_auditrecord", "audit.view_approvalrequest", "audit.decide_approvalrequest",
      "audit.view_approvalpolicy", "accounts.add_proofrun"}
+)  # fmt: skip
+
+# A write-off also needs another person's approval.
+_RECONCILE = frozenset(
+    {"reconciliation.import_statement", "reconciliation.match_break", "reconciliation.assign_break",
+     "reconciliation.write_off_break", "reconciliation.run_reconciliation"}
 )  # fmt: skip
 
 ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
@@ -36,10 +45,13 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "accounts.lock_tradingaccount", "history.add_portfolio", "history.change_portfolio"},
     Role.COMPLIANCE_OFFICER: _LOOK
     | _OVERSEE
+    | _RECONCILE
     | {"accounts.lock_tradingaccount", "accounts.export_transfer"},
     Role.ADMIN: _LOOK
     | _OVERSEE
-    | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
+    | _RECONCILE
+    | {"reconciliation.add_statementsource", "reconciliation.change_statementsource",
+       "orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
        "instruments.add_asset", "instruments.change_asset", "instruments.set_quote",
        "accounts.deal_position", "accounts.add_tradinggroup", "accounts.change_tradinggroup",

@@ -20,6 +20,14 @@ from accounts.models import (
     SwapCharge,
     Transfer,
 )
+from accounts.reconciliation.models import (
+    ImportedStatement,
+    Match,
+    ReconciliationRun,
+    StatementBalance,
+    StatementLine,
+    Undoing,
+)
 from accounts.services.closing import close_months
 from audit.models import ApprovalDecision, AuditRecord
 from instruments.models import DatedQuote
@@ -31,6 +39,7 @@ from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, make_market, make_user
 from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
+from tests.reconciliation.banking import lived_bank
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +64,12 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (RefusedTrade, "code = ''"),
     (Correction, "quantity = quantity + 1"),
     (FrozenPeriod, "until = until - interval '1 second'"),
+    (ImportedStatement, "sha256 = ''"),
+    (StatementBalance, "theirs = theirs + 1"),
+    (StatementLine, "amount = amount + 1"),
+    (Match, "reason = 'nothing happened'"),
+    (Undoing, "reason = 'nothing happened'"),
+    (ReconciliationRun, "breaks = breaks + 1"),
 ]
 
 
@@ -74,6 +89,7 @@ def facts() -> None:
     approved_by(make_user(Role.COMPLIANCE_OFFICER))
     lived_history(market)
     lived_dealing()
+    lived_bank()
 
 
 def rows(model: type[models.Model]) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ class Code(StrEnum):
     INVALID_FILE = "invalid_file"
     WRONG_COLUMNS = "wrong_columns"
     FORMULA_CELL = "formula_cell"
+    DUPLICATE_LINE = "duplicate_line"
+    SIDES_DIFFER = "sides_differ"
     REASON_REQUIRED = "reason_required"
     NO_CHANGE = "no_change"
     STATEMENT_TOO_LONG = "statement_too_long"
@@ -77,6 +79,12 @@ class Code(StrEnum):
     ALREADY_DECIDED = "already_decided"
     EXTERNAL_ID_CONFLICT = "external_id_conflict"
     ALREADY_FROZEN = "already_frozen"
+    LINE_CONFLICT = "line_conflict"
+    ALREADY_MATCHED = "already_matched"
+    ALREADY_UNDONE = "already_undone"
+    BREAK_NOT_OPEN = "break_not_open"
+    WRITE_OFF_WAITS = "write_off_waits"
+    NO_APPROVAL_POLICY = "no_approval_policy"
     REQUEST_NOT_OPEN = "request_not_open"
     DEMO_MONEY = "demo_money"
     KYC_LIMIT_EXCEEDED = "kyc_limit_exceeded"
@@ -164,6 +172,12 @@ _STATUS = {
     Code.ALREADY_DECIDED: HTTPStatus.CONFLICT,
     Code.EXTERNAL_ID_CONFLICT: HTTPStatus.CONFLICT,
     Code.ALREADY_FROZEN: HTTPStatus.CONFLICT,
+    Code.LINE_CONFLICT: HTTPStatus.CONFLICT,
+    Code.ALREADY_MATCHED: HTTPStatus.CONFLICT,
+    Code.ALREADY_UNDONE: HTTPStatus.CONFLICT,
+    Code.BREAK_NOT_OPEN: HTTPStatus.CONFLICT,
+    Code.WRITE_OFF_WAITS: HTTPStatus.CONFLICT,
+    Code.NO_APPROVAL_POLICY: HTTPStatus.CONFLICT,
     Code.REQUEST_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.DEMO_MONEY: HTTPStatus.CONFLICT,
     Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,

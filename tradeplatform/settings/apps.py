@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "audit",
     "instruments",
     "accounts",
+    "accounts.reconciliation",
     "risk",
     "liquidity",
     "orders",

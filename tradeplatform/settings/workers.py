@@ -93,6 +93,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "accounts.close_months",
         "schedule": crontab(minute="10", hour="1"),
     },
+    # Before the proof, which then speaks of what it has left.
+    "rematch": {
+        "task": "reconciliation.rematch",
+        "schedule": crontab(minute="50", hour="1"),
+    },
     "prove": {
         "task": "accounts.prove",
         "schedule": crontab(minute="20", hour="2"),
