@@ -75,7 +75,7 @@ def open_accounts(
         ).values_list("account_number", "id")
     )
     wanted = {
-        _request_id(opening.account_number, asset): (ids[opening.account_number], asset, amount)
+        opening_request_id(opening.account_number, asset): (ids[opening.account_number], asset, amount)
         for opening in openings
         for asset, amount in opening.deposits
     }
@@ -96,7 +96,9 @@ def open_accounts(
 
 def opening_amounts(accounts: Sequence[str], assets: Sequence[str]) -> dict[tuple[str, str], Decimal]:
     """What each of these accounts was opened with of each of these assets; absent where with nothing."""
-    wanted = {_request_id(account, asset): (account, asset) for account in accounts for asset in assets}
+    wanted = {
+        opening_request_id(account, asset): (account, asset) for account in accounts for asset in assets
+    }
     rows = fetch(
         "SELECT r.request_id, t.amount FROM accounts_fundingrequest r"
         " JOIN accounts_transfer t ON t.id = r.transfer_id AND t.at = r.at WHERE r.request_id = ANY(%s)",
@@ -105,7 +107,8 @@ def opening_amounts(accounts: Sequence[str], assets: Sequence[str]) -> dict[tupl
     return {wanted[request_id]: amount for request_id, amount in rows}
 
 
-def _request_id(account_number: str, asset: str) -> str:
+def opening_request_id(account_number: str, asset: str) -> str:
+    """What an account's first deposit of an asset is known by, for ever."""
     return f"opening:{account_number}:{asset}"
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from django.db import transaction
 
 from accounts.models import KycLimit, TradingAccount, TradingGroup, User, UserRole
+from accounts.reconciliation.models import StatementSource
+from accounts.reconciliation.services.seeding import seed_bank
 from accounts.services.limits import seed_limits
 from accounts.services.seeding import Login, PeopleSeeded, remember_logins, seed_groups, seed_people
 from audit.actor import Actor
@@ -42,6 +44,7 @@ class Counts:
     roles: int = 0
     accounts: int = 0
     deposits: int = 0
+    sources: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def seed(*, now: datetime, logins_file: Path, with_people: bool, dry_run: bool =
         policies, limits = seed_policies(), seed_limits()
         groups, quotes = seed_groups(), seed_quotes(now=now) if with_people else 0
         people = seed_people(actor=ACTOR, now=now) if with_people else PeopleSeeded([], 0, 0, 0)
+        sources = seed_bank(actor=ACTOR, now=now) if with_people else 0
         added = Counts(
             shards=shards,
             assets=assets,
@@ -79,6 +83,7 @@ def seed(*, now: datetime, logins_file: Path, with_people: bool, dry_run: bool =
             roles=people.roles,
             accounts=people.accounts,
             deposits=people.deposits,
+            sources=sources,
         )
         if added != Counts():
             record(
@@ -129,4 +134,5 @@ def _total() -> Counts:
         users=User.objects.count(),
         roles=UserRole.objects.count(),
         accounts=TradingAccount.objects.count(),
+        sources=StatementSource.objects.count(),
     )

@@ -24,6 +24,7 @@ from accounts.models import (
     User,
     UserRole,
 )
+from accounts.reconciliation.models import Break, Match
 from accounts.services.seeding import read_logins
 from audit.models import ApprovalPolicy, AuditRecord
 from instruments.models import Asset, Instrument, Quote
@@ -193,12 +194,13 @@ class TestSecondRun:
             "instruments": 25,
             "books": 25,
             "groups": 3,
-            "policies": 6,
+            "policies": 7,
             "limits": 4,
             "quotes": 25,
             "users": 5,
             "roles": 7,
             "accounts": 4,
+            "sources": 1,
         }
         assert (counts(), balances(), (var_dir / "operator.json").read_text()) == (before, money, file)
 
@@ -241,6 +243,7 @@ class TestSecondRun:
         assert report["added"] == {
             "shards": 0, "assets": 0, "instruments": 0, "books": 0, "groups": 0, "policies": 0,
             "limits": 0, "quotes": 0, "users": 0, "roles": 0, "accounts": 1, "deposits": 0,
+            "sources": 0,
         }  # fmt: skip
 
 
@@ -252,8 +255,9 @@ class TestDryRun:
         report = run(dry_run=True)
 
         assert report["added"] == {
-            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "policies": 6,
+            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "policies": 7,
             "limits": 4, "quotes": 25, "users": 5, "roles": 7, "accounts": 4, "deposits": 8,
+            "sources": 1,
         }  # fmt: skip
         assert counts() == before
         assert list(var_dir.iterdir()) == []
@@ -268,3 +272,15 @@ def test_without_people_there_is_a_market_and_no_money(var_dir: Path) -> None:
     assert (seeded.total.instruments, seeded.total.books) == (25, 25)
     assert (User.objects.count(), LedgerAccount.objects.count(), path.exists()) == (0, 0, False)
     assert (TradingGroup.objects.count(), Quote.objects.count()) == (3, 0)
+
+
+@pytest.mark.django_db
+def test_the_demo_bank_knows_two_deposits_and_of_the_third_a_fee_less(seeded: Seeded) -> None:
+    found = Break.objects.get()
+
+    assert (found.kind, found.amount, found.state) == ("differs", Decimal(-25), "open")
+    assert found.line is not None
+    assert found.line.reference == "DB-0003"
+    assert list(Match.objects.values_list("rule", flat=True)) == ["reference", "reference"]
+    policy = ApprovalPolicy.objects.get(action="reconciliation.break.write_off")
+    assert (policy.role, policy.above, policy.approvers) == ("compliance_officer", None, 1)
