@@ -12,13 +12,13 @@ from accounts.services import locking, people
 from audit.admin.acting import actor_of
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, edit_form
 from tradeplatform.common.admin.fields import model_fields, text_field
+from tradeplatform.common.changes import Seen
 from tradeplatform.common.errors import Code, Refusal
 
 _OPENED = ("account_number", "currency", "type", "group", "leverage", "max_leverage", "trade_group")
 _OpenFields = type("_OpenFields", (ReasonForm,), model_fields(TradingAccount, _OPENED))
-EditForm = type("EditForm", (ReasonForm,), model_fields(TradingAccount, people.ACCOUNT_FIELDS))
 
 
 class OpenForm(_OpenFields):  # type: ignore[misc, valid-type]  # a form made from the model's columns
@@ -58,27 +58,19 @@ class OpenAccount(Button):
         return Done(f"{account} is open. Deposit money next.", show.page_of(account, account.pk))
 
 
-class EditAccount(Button):
+class EditAccount(Edit):
     """Type, leverage and trade group."""
 
-    name, label, icon = "edit", "Edit", "edit"
     permission = "accounts.change_tradingaccount"
-    form_class = EditForm
-    previews = True
+    fields = people.ACCOUNT_FIELDS
+    form_class = edit_form(TradingAccount, fields)
 
-    def initial(self, obj: TradingAccount) -> Mapping[str, Any]:
-        """What it is now."""
-        return {name: getattr(obj, name) for name in people.ACCOUNT_FIELDS}
-
-    def effects(self, obj: TradingAccount, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, data, people.ACCOUNT_FIELDS)
-
-    def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: TradingAccount, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change it."""
         people.change_account(
             account_id=obj.pk,
-            changes={name: data[name] for name in people.ACCOUNT_FIELDS},
+            changes=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],

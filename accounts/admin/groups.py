@@ -19,13 +19,13 @@ from instruments.selectors import find_instrument
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, differences, edit_form
 from tradeplatform.common.admin.fields import model_fields, text_field
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
+from tradeplatform.common.changes import Seen
 
 AddForm = type("AddForm", (ReasonForm,), model_fields(TradingGroup, ("name", *groups.GROUP_FIELDS)))
-EditForm = type("EditForm", (ReasonForm,), model_fields(TradingGroup, groups.GROUP_FIELDS))
 _ExceptionFields = type(
     "_ExceptionFields", (ReasonForm,), model_fields(GroupInstrument, groups.EXCEPTION_FIELDS)
 )
@@ -68,13 +68,13 @@ class AddGroup(Button):
         return Done(f"{group} was added. Put accounts into it on their pages.", show.page_of(group, group.pk))
 
 
-class EditGroup(Button):
+class EditGroup(Edit):
     """Terms of all its accounts at once."""
 
-    name, label, icon = "edit", "Edit terms", "tune"
+    label, icon = "Edit terms", "tune"
     permission = "accounts.change_tradinggroup"
-    form_class = EditForm
-    previews = True
+    fields = groups.GROUP_FIELDS
+    form_class = edit_form(TradingGroup, fields)
 
     def intro(self, obj: TradingGroup) -> str:
         """When edits count."""
@@ -83,19 +83,12 @@ class EditGroup(Button):
             "once, for the positions that are open too."
         )
 
-    def initial(self, obj: TradingGroup) -> Mapping[str, Any]:
-        """What they are now."""
-        return {name: getattr(obj, name) for name in groups.GROUP_FIELDS}
-
-    def effects(self, obj: TradingGroup, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, data, groups.GROUP_FIELDS)
-
-    def act(self, obj: TradingGroup, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: TradingGroup, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change them."""
         groups.change_group_terms(
             group_id=obj.pk,
-            changes={name: data[name] for name in groups.GROUP_FIELDS},
+            changes=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],

@@ -13,7 +13,7 @@ from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.selectors import find_instrument
-from tradeplatform.common.changes import apply_changes, only, plain, validate
+from tradeplatform.common.changes import Seen, apply_changes, only, plain, validate
 from tradeplatform.common.errors import Code, Refusal
 
 GROUP_FIELDS = (
@@ -42,16 +42,22 @@ def create_group(
 
 
 def change_group_terms(
-    *, group_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    group_id: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> TradingGroup:
     """Change terms for all accounts of the group at once, open positions' margin included.
 
-    Raises Refusal: reason_required, not_found, field_is_fixed, invalid_field, no_change.
+    Raises Refusal: reason_required, not_found, field_is_fixed, row_changed, invalid_field, no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         group = _locked(group_id)
-        before, after = apply_changes(group, changes, GROUP_FIELDS)
+        before, after = apply_changes(group, changes, GROUP_FIELDS, seen=seen)
         group.save(update_fields=list(after))
         _record(group, "change", before, after, actor=actor, now=now, reason=reason)
     return group

@@ -19,14 +19,14 @@ from instruments.services import editing
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, edit_form
 from tradeplatform.common.admin.fields import model_fields
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.admin.show import Tone
+from tradeplatform.common.changes import Seen
 
 AddForm = type("AddForm", (ReasonForm,), model_fields(Asset, [*editing.ASSET_FIXED, *editing.ASSET_FIELDS]))
-EditForm = type("EditForm", (ReasonForm,), model_fields(Asset, editing.ASSET_FIELDS))
 
 
 class AddAsset(Button):
@@ -50,27 +50,19 @@ class AddAsset(Button):
         return Done(f"{asset.code} was added.", show.page_of(asset, asset.pk))
 
 
-class EditAsset(Button):
+class EditAsset(Edit):
     """Rename it, or close it for deposits and withdrawals."""
 
-    name, label, icon = "edit", "Edit", "edit"
     permission = "instruments.change_asset"
-    form_class = EditForm
-    previews = True
+    fields = editing.ASSET_FIELDS
+    form_class = edit_form(Asset, fields)
 
-    def initial(self, obj: Asset) -> Mapping[str, Any]:
-        """What it is now."""
-        return {name: getattr(obj, name) for name in editing.ASSET_FIELDS}
-
-    def effects(self, obj: Asset, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, data, editing.ASSET_FIELDS)
-
-    def act(self, obj: Asset, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: Asset, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change it."""
         editing.change_asset(
             asset_id=obj.pk,
-            changes={name: data[name] for name in editing.ASSET_FIELDS},
+            changes=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],

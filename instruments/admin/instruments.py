@@ -22,15 +22,15 @@ from instruments.services import editing
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin, PanelMaker
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, EditForm, edit_form, noted
 from tradeplatform.common.admin.fields import model_fields
 from tradeplatform.common.admin.filters import ChoiceFilter
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
+from tradeplatform.common.changes import Seen
 
 _ALL = (*editing.INSTRUMENT_FIXED, *editing.INSTRUMENT_FIELDS)
 AddForm = type("AddForm", (ReasonForm,), model_fields(Instrument, _ALL))
-EditForm = type("EditForm", (ReasonForm,), model_fields(Instrument, editing.INSTRUMENT_FIELDS))
 
 
 class AddInstrument(Button):
@@ -62,13 +62,13 @@ class AddInstrument(Button):
         return Done(f"{instrument.symbol} was added and takes orders now.", page)
 
 
-class EditInstrument(Button):
+class EditInstrument(Edit):
     """Limits, fees and names. Steps cannot be edited: resting orders are counted in them."""
 
-    name, label, icon = "edit", "Edit limits and fees", "tune"
+    label, icon = "Edit limits and fees", "tune"
     permission = "instruments.change_instrument"
-    form_class = EditForm
-    previews = True
+    fields = editing.INSTRUMENT_FIELDS
+    form_class = edit_form(Instrument, fields)
 
     def intro(self, obj: Instrument) -> str:
         """What cannot be edited, and when edits count."""
@@ -77,19 +77,12 @@ class EditInstrument(Button):
             "A limit of 0 means no limit. Price and quantity steps are fixed for life."
         )
 
-    def initial(self, obj: Instrument) -> Mapping[str, Any]:
-        """What it is now."""
-        return {name: getattr(obj, name) for name in editing.INSTRUMENT_FIELDS}
-
-    def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, data, editing.INSTRUMENT_FIELDS)
-
-    def act(self, obj: Instrument, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: Instrument, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change it."""
         editing.change_instrument(
             instrument_id=obj.pk,
-            changes={name: data[name] for name in editing.INSTRUMENT_FIELDS},
+            changes=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
@@ -97,7 +90,7 @@ class EditInstrument(Button):
         return Done(f"{obj.symbol} was changed. The next order is checked against the new limits.")
 
 
-class TiersForm(ReasonForm):
+class TiersForm(EditForm):
     """A tier in each line."""
 
     tiers = forms.CharField(
@@ -107,14 +100,21 @@ class TiersForm(ReasonForm):
         help_text="In each line: from which notional of the quote asset, and the rate (0.02 = 2 %).",
     )
 
+    def clean_seen(self) -> dict[Any, Any]:
+        """The rates as they were when the form was opened."""
+        try:
+            return _tiers_of(super().clean_seen().get("tiers", ()))
+        except (AttributeError, TypeError, ValueError, InvalidOperation):
+            raise forms.ValidationError("Open the form again.") from None
+
     def clean_tiers(self) -> dict[Decimal, Decimal]:
         """The rates by where they begin."""
-        pairs = [line.split() for line in str(self.cleaned_data["tiers"]).splitlines() if line.strip()]
+        lines = [line for line in str(self.cleaned_data["tiers"]).splitlines() if line.strip()]
         try:
-            found = {Decimal(begin): Decimal(rate) for begin, rate in pairs}
+            found = _tiers_of(lines)
         except (ValueError, InvalidOperation):
             raise forms.ValidationError("Two numbers in each line: notional and rate.") from None
-        if len(found) < len(pairs):
+        if len(found) < len(lines):
             raise forms.ValidationError("Two tiers begin at the same notional.")
         return found
 
@@ -129,7 +129,8 @@ class SetMarginTiers(Button):
 
     def initial(self, obj: Instrument) -> Mapping[str, Any]:
         """What they are now."""
-        return {"tiers": "\n".join(_tier_lines(_tiers(obj)))}
+        lines = _tier_lines(_tiers(obj))
+        return {"tiers": "\n".join(lines), "seen": noted({"tiers": lines})}
 
     def effects(self, obj: Instrument, data: Mapping[str, Any]) -> Sequence[Effect]:
         """All tiers, before and after."""
@@ -143,6 +144,7 @@ class SetMarginTiers(Button):
         editing.set_margin_tiers(
             instrument_id=obj.pk,
             tiers=data["tiers"],
+            seen=data["seen"],
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
@@ -152,6 +154,10 @@ class SetMarginTiers(Button):
 
 def _tiers(instrument: Instrument) -> dict[Decimal, Decimal]:
     return dict(instrument.margin_tiers.values_list("from_notional", "rate"))
+
+
+def _tiers_of(lines: Iterable[str]) -> dict[Decimal, Decimal]:
+    return {Decimal(begin): Decimal(rate) for begin, rate in (line.split() for line in lines)}
 
 
 def _tier_lines(tiers: Mapping[Decimal, Decimal]) -> list[str]:

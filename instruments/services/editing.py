@@ -14,7 +14,7 @@ from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Asset, Instrument, MarginTier
 from instruments.scaling import short_text
-from tradeplatform.common.changes import apply_changes, plain, validate
+from tradeplatform.common.changes import Seen, apply_changes, plain, validate
 from tradeplatform.common.errors import Code, Refusal
 
 # Fixed once chosen: symbol, assets and steps (resting orders and the journal are counted in them).
@@ -33,18 +33,24 @@ _Row = TypeVar("_Row", Asset, Instrument)
 
 
 def change_instrument(
-    *, instrument_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    instrument_id: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> Instrument:
     """Set limits, fees and names of an instrument; orders taken before keep the fees they were taken with.
 
-    Raises Refusal: reason_required, unknown_symbol, field_is_fixed, invalid_field, no_change.
+    Raises Refusal: reason_required, unknown_symbol, field_is_fixed, row_changed, invalid_field, no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         instrument = Instrument.objects.select_for_update(no_key=True).filter(id=instrument_id).first()
         if instrument is None:
             raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument.", instrument=instrument_id)
-        before, after = apply_changes(instrument, changes, INSTRUMENT_FIELDS)
+        before, after = apply_changes(instrument, changes, INSTRUMENT_FIELDS, seen=seen)
         instrument.save(update_fields=[*after, "updated_at"])
         _record(instrument, "change", instrument.symbol, before, after, actor=actor, now=now, reason=reason)
     return instrument
@@ -62,13 +68,15 @@ def set_margin_tiers(
     *,
     instrument_id: int,
     tiers: Mapping[Decimal, Decimal],
+    seen: Mapping[Decimal, Decimal] | None = None,
     actor: Actor,
     now: datetime,
     reason: str,
 ) -> Instrument:
     """Replace an instrument's margin tiers: rates by the notional they begin at, rising with it.
 
-    Raises Refusal: reason_required, unknown_symbol, invalid_number, no_change.
+    Raises Refusal: reason_required, unknown_symbol, invalid_number, row_changed (they are not as they were
+    `seen`), no_change.
     """
     reason = require_reason(reason)
     finite = all(number.is_finite() for tier in tiers.items() for number in tier)
@@ -86,6 +94,12 @@ def set_margin_tiers(
             raise Refusal(Code.UNKNOWN_SYMBOL, "No such instrument.", instrument=instrument_id)
         stored = instrument.margin_tiers.order_by("from_notional")
         before = dict(stored.values_list("from_notional", "rate"))
+        if seen is not None and before != seen:
+            raise Refusal(
+                Code.ROW_CHANGED,
+                "Somebody else has changed the tiers meanwhile: nothing was saved. Open the form again.",
+                fields={"tiers": {"seen": _texts(seen), "now": _texts(before)}},
+            )
         if before == dict(ordered):
             raise Refusal(Code.NO_CHANGE, "Nothing is different: there is nothing to save.")
         stored.delete()
@@ -106,18 +120,24 @@ def set_margin_tiers(
 
 
 def change_asset(
-    *, asset_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    asset_id: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> Asset:
     """Rename an asset, or open or close it for deposits and withdrawals.
 
-    Raises Refusal: reason_required, unknown_asset, field_is_fixed, invalid_field, no_change.
+    Raises Refusal: reason_required, unknown_asset, field_is_fixed, row_changed, invalid_field, no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         asset = Asset.objects.select_for_update(no_key=True).filter(id=asset_id).first()
         if asset is None:
             raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=asset_id)
-        before, after = apply_changes(asset, changes, ASSET_FIELDS)
+        before, after = apply_changes(asset, changes, ASSET_FIELDS, seen=seen)
         asset.save(update_fields=list(after))
         _record(asset, "change", asset.code, before, after, actor=actor, now=now, reason=reason)
     return asset

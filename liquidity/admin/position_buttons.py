@@ -13,8 +13,9 @@ from liquidity.admin.rehearsing import ask_of, rehearse
 from liquidity.services import dealing
 from liquidity.services.stopping_out import liquidate
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, EditForm
 from tradeplatform.common.admin.fields import amount_field
+from tradeplatform.common.changes import Seen
 
 _PERMISSION = "accounts.deal_position"
 
@@ -82,33 +83,24 @@ class ReversePosition(OnPosition):
         return Done(f"Reversed: position {deals[-1].position_id} is open the other way.")
 
 
-class ExitsForm(ReasonForm):
+class ExitsForm(EditForm):
     """Where it closes by itself."""
 
     stop_loss = amount_field("Stop loss", required=False, help_text="Empty takes it away.")
     take_profit = amount_field("Take profit", required=False, help_text="Empty takes it away.")
 
 
-class SetExits(OnPosition):
+class SetExits(OnPosition, Edit):
     """Stop loss and take profit."""
 
     name, label, icon = "exits", "Stop loss, take profit", "flag"
+    fields = ("stop_loss", "take_profit")
     form_class = ExitsForm
 
-    def initial(self, obj: Position) -> Mapping[str, Any]:
-        """What they are now."""
-        return {"stop_loss": obj.stop_loss, "take_profit": obj.take_profit}
-
-    def effects(self, obj: Position, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """Which differ."""
-        return differences(obj, data, ("stop_loss", "take_profit"))
-
-    def act(self, obj: Position, data: Mapping[str, Any]) -> Done:
-        """Set them."""
-        changes = {name: data[name] for name in ("stop_loss", "take_profit")}
-        dealing.amend_exits(
-            ask_of(self.request, obj.account_id, dict(data)), position_id=obj.pk, changes=changes
-        )
+    def save(self, obj: Position, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
+        """Set what differs."""
+        ask = ask_of(self.request, obj.account_id, dict(data))
+        dealing.amend_exits(ask, position_id=obj.pk, changes=changes, seen=seen)
         return Done("The exits were changed.")
 
 

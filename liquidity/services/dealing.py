@@ -32,6 +32,7 @@ from instruments.selectors import require_rules
 from liquidity.services.desk import Desk
 from liquidity.services.valuing import average_price
 from risk.services.pretrade import check_open
+from tradeplatform.common.changes import Seen, require_unmoved
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.valkey import tell_balances_moved
 
@@ -180,15 +181,19 @@ def close_all(ask: Ask, *, symbol: str | None = None) -> list[Deal]:
     return _act(ask, ("close_all", symbol), work)
 
 
-def amend_exits(ask: Ask, *, position_id: int, changes: Mapping[str, Decimal | None]) -> None:
+def amend_exits(
+    ask: Ask, *, position_id: int, changes: Mapping[str, Decimal | None], seen: Seen | None = None
+) -> None:
     """Set `stop_loss` and `take_profit`; None takes one away, and what is not named stays.
 
-    Raises Refusal: position_not_found, position_not_open, price_not_on_tick, exit_price_reached, no_price,
-    no_change, request_id_conflict.
+    Raises Refusal: position_not_found, position_not_open, row_changed (they are not as they were `seen`),
+    price_not_on_tick, exit_price_reached, no_price, no_change, request_id_conflict.
     """
 
     def work(desk: Desk) -> bool:
         position = desk.find(position_id)
+        if seen is not None:
+            require_unmoved(position, seen)
         now = Exits(position.stop_loss, position.take_profit)
         wanted = replace(now, **changes)
         if wanted == now:

@@ -113,6 +113,7 @@ class Code(StrEnum):
     FIELD_IS_FIXED = "field_is_fixed"
     API_KEY_LABEL_TAKEN = "api_key_label_taken"
     TOO_MANY_API_KEYS = "too_many_api_keys"
+    ROW_CHANGED = "row_changed"
 
     # An instrument's filters.
     PRICE_REQUIRED = "price_required"
@@ -203,6 +204,7 @@ _STATUS = {
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
     Code.API_KEY_LABEL_TAKEN: HTTPStatus.CONFLICT,
     Code.TOO_MANY_API_KEYS: HTTPStatus.CONFLICT,
+    Code.ROW_CHANGED: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

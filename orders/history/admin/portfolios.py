@@ -18,10 +18,11 @@ from instruments.models import Asset, Instrument
 from orders.admin import show as trading
 from orders.history.admin.positions import quantity
 from orders.history.models import Portfolio
-from orders.history.services.portfolios import content_of, save_portfolio
+from orders.history.services.portfolios import content_of, said_of, save_portfolio
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
+from tradeplatform.common.admin.editing import EditForm, noted
 from tradeplatform.common.admin.fields import text_field
 from tradeplatform.common.admin.lists import KeysetList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
@@ -36,6 +37,10 @@ class PortfolioForm(ReasonForm):
     instruments = text_field(
         "Instruments", max_length=1_000, required=False, help_text="Symbols with blanks between; empty: all."
     )
+
+
+class EditPortfolioForm(EditForm, PortfolioForm):
+    """The same, of one that is there."""
 
 
 class NewPortfolioForm(PortfolioForm):
@@ -68,6 +73,7 @@ class _Save(Button):
             owner_id=_owner(data.get("owner", "")),
             account_ids=_accounts(data["accounts"]).values(),
             instrument_ids=_instruments(data["instruments"]).values(),
+            seen=data.get("seen"),
             reason=data["reason"],
             actor=actor_of(self.request),
             now=timezone.now(),
@@ -88,13 +94,14 @@ class EditPortfolio(_Save):
 
     name, label, icon = "edit", "Edit", "edit"
     permission = "history.change_portfolio"
-    form_class = PortfolioForm
+    form_class = EditPortfolioForm
 
     def initial(self, obj: Portfolio) -> Mapping[str, Any]:
         """As it is."""
         name, accounts, instruments = PortfolioAdmin.names_of(obj)
         return {
             "name": name, "accounts": accounts, "instruments": "" if instruments == "all" else instruments,
+            "seen": noted(said_of(obj)),
         }  # fmt: skip
 
 

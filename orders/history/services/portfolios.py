@@ -16,7 +16,7 @@ from audit.services.recording import record
 from instruments.models import Instrument
 from orders.history.models import Portfolio
 from orders.history.selectors import PositionAt, positions_at
-from tradeplatform.common.changes import validate
+from tradeplatform.common.changes import Seen, validate
 from tradeplatform.common.errors import Code, Refusal
 
 
@@ -58,13 +58,15 @@ def save_portfolio(
     owner_id: int | None,
     account_ids: Collection[int],
     instrument_ids: Collection[int],
+    seen: Seen | None = None,
     reason: str,
     actor: Actor,
     now: datetime,
 ) -> Portfolio:
     """Make a portfolio (no id), or give one another name and content; its owner stays.
 
-    Raises Refusal: reason_required, invalid_field, not_found, account_not_found, no_change.
+    Raises Refusal: reason_required, invalid_field, not_found, account_not_found, row_changed (it is not as it
+    was `seen`, see `said_of`), no_change.
     """
     reason = require_reason(reason)
     if not account_ids:
@@ -72,7 +74,13 @@ def save_portfolio(
     with transaction.atomic():
         portfolio = _find(portfolio_id) if portfolio_id else Portfolio(owner_id=owner_id)
         _require_own(portfolio.owner_id, account_ids)
-        before = _said(portfolio) if portfolio.pk else {}
+        before = said_of(portfolio) if portfolio.pk else {}
+        if seen is not None and before != seen:
+            raise Refusal(
+                Code.ROW_CHANGED,
+                "Somebody else has changed it meanwhile: nothing was saved. Open the form again.",
+                fields={"seen": seen, "now": before},
+            )
         portfolio.name = name.strip()
         validate(portfolio)
         try:
@@ -81,7 +89,7 @@ def save_portfolio(
             raise Refusal(Code.INVALID_FIELD, "Another portfolio has this name.", field="name") from error
         portfolio.accounts.set(account_ids)
         portfolio.instruments.set(instrument_ids)
-        after = _said(portfolio)
+        after = said_of(portfolio)
         if before == after:
             raise Refusal(Code.NO_CHANGE, "Nothing is different: there is nothing to save.")
         record(
@@ -129,7 +137,8 @@ def _require_own(owner_id: int | None, account_ids: Collection[int]) -> None:
         raise Refusal(Code.ACCOUNT_NOT_FOUND, "An account is not the owner's.", field="accounts")
 
 
-def _said(portfolio: Portfolio) -> dict[str, object]:
+def said_of(portfolio: Portfolio) -> dict[str, object]:
+    """Name and content, as records and forms hold them."""
     return {
         "name": portfolio.name,
         "owner": portfolio.owner_id,
