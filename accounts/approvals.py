@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from accounts.backends import roles_held
 from accounts.models import MoneyKind, Role, TradingAccount, User
 from accounts.permissions import STAFF_ROLES
+from accounts.services import correction_requests, identity, limit_requests
 from accounts.services.money_effects import preview
 from accounts.services.money_requests import action_of, ended, execute
-from audit.approvable import Act, DefaultPolicy, House, approvable, register_house
+from audit.approvable import Act, DefaultPolicy, House, approvable, nothing_held, register_house
 from audit.models import ApprovalRequest
 from instruments.services.converting import Purpose, convert
 from tradeplatform.common.errors import Refusal
@@ -61,6 +63,16 @@ def _worth(amount: Decimal, asset: str, target: str, now: datetime) -> Decimal |
         return None
 
 
+def _may(user_id: int, permission: str) -> bool:
+    """Nobody who was deactivated."""
+    user = User.objects.filter(id=user_id, is_active=True).first()
+    return user is not None and user.has_perm(permission)
+
+
+def _has_right(right: str, approval: ApprovalRequest) -> bool:
+    return _may(approval.maker_id, right)
+
+
 for kind in MoneyKind:
     approvable(
         Act(
@@ -73,10 +85,28 @@ for kind in MoneyKind:
             policies=_POLICIES[kind],
         )
     )
+for name, title, module in (
+    (correction_requests.ACTION, "Correction", correction_requests),
+    (limit_requests.ACTION, "Change withdrawal limits", limit_requests),
+    (identity.ACTION, "Change identity check", identity),
+):
+    approvable(
+        Act(
+            name=name,
+            title=title,
+            maker_may=partial(_has_right, module.RIGHT),
+            preview=module.preview,
+            execute=module.execute,
+            ended=nothing_held,
+            policies=(DefaultPolicy(_OFFICER),),
+            always=True,
+        )
+    )
 register_house(
     House(
         roles=[(role.value, role.label) for role in Role if role in STAFF_ROLES],
         roles_of=_roles,
+        may=_may,
         worth=_worth,
     )
 )

@@ -39,7 +39,8 @@ class Act:
     `preview` says what the payload would change as things stand now, and raises Refusal where it could not
     be done. `execute` does it, in the transaction of the last approval, for the approver; a Refusal leaves
     the request pending. `ended` undoes what the waiting request held, when it was not done. `maker_may`
-    says whether who asked for it may still do it.
+    says whether who asked for it may still do it. An act that `always` waits cannot be freed by any policy:
+    where none covers it, its first default one does.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Act:
     execute: Callable[[ApprovalRequest, Actor, datetime], None]
     ended: Callable[[ApprovalRequest, ApprovalState, datetime], None]
     policies: tuple[DefaultPolicy, ...] = ()
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,13 @@ class House:
     """Who people are and what things are worth: answered by the floors above.
 
     `roles` are all there are, as (word, name); `roles_of` those a person holds now, all for a super admin
-    and none for somebody inactive; `worth` an amount of one asset in another, None without a rate.
+    and none for somebody inactive; `may` whether they have a permission; `worth` an amount of one asset in
+    another, None without a rate.
     """
 
     roles: Sequence[tuple[str, str]]
     roles_of: Callable[[int], frozenset[str]]
+    may: Callable[[int, str], bool]
     worth: Callable[[Decimal, str, str, datetime], Decimal | None]
 
 
@@ -68,8 +72,14 @@ _acts: dict[str, Act] = {}
 _houses: list[House] = []
 
 
+def nothing_held(_approval: ApprovalRequest, _state: ApprovalState, _now: datetime) -> None:
+    """The `ended` of acts that hold nothing while they wait."""
+
+
 def approvable(act: Act) -> Act:
     """Register an act under its stable name."""
+    if act.always and not act.policies:
+        raise ValueError(f"act {act.name} always waits, and nothing says for whom")
     if act.name in _acts:
         raise ValueError(f"act {act.name} is declared twice")
     _acts[act.name] = act

@@ -11,45 +11,41 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.models import KycLimit
-from accounts.services import limits
+from accounts.services import limit_requests, limits
 from audit.admin.acting import actor_of
+from audit.admin.asking import sent, waits_for
 from tradeplatform.common.admin import show
-from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.buttons import Button, Done, Effect
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import differences
-from tradeplatform.common.admin.fields import model_fields
+from tradeplatform.common.admin.editing import Edit, edit_form
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel
+from tradeplatform.common.changes import Seen
 
-LimitForm = type("LimitForm", (ReasonForm,), model_fields(KycLimit, limits.LIMIT_FIELDS))
 
+class EditLimit(Edit):
+    """Other limits, for what is asked for or approved once another person has agreed."""
 
-class EditLimit(Button):
-    """Other limits, for what is asked for or approved from now on."""
-
-    name, label, icon = "edit", "Edit", "edit"
-    permission = "accounts.change_kyclimit"
-    form_class = LimitForm
-    previews = True
-
-    def initial(self, obj: KycLimit) -> Mapping[str, Any]:
-        """What they are now."""
-        return {name: getattr(obj, name) for name in limits.LIMIT_FIELDS}
+    permission = limit_requests.RIGHT
+    fields = limits.LIMIT_FIELDS
+    form_class = edit_form(KycLimit, fields)
 
     def effects(self, obj: KycLimit, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """What differs."""
-        return differences(obj, data, limits.LIMIT_FIELDS)
+        """What differs, and whom it waits for."""
+        return [*super().effects(obj, data), *waits_for(limit_requests.ACTION, now=timezone.now())]
 
-    def act(self, obj: KycLimit, data: Mapping[str, Any]) -> Done:
-        """Change them."""
-        limits.change_limit(
+    def save(self, obj: KycLimit, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
+        """Ask for it."""
+        approval = limit_requests.ask_limit_change(
             level=obj.pk,
-            changes={name: data[name] for name in limits.LIMIT_FIELDS},
+            changes=changes,
+            seen=seen,
+            request_id=data["request_id"],
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
         )
-        return Done(f"The limits of {obj} were changed.")
+        return sent(approval, f"The change of {obj}")
 
 
 @admin.register(KycLimit)

@@ -15,8 +15,7 @@ from accounts.services.money_effects import effects, limit_effects
 from accounts.services.money_requests import Wish, action_of, request_money
 from accounts.services.moving import Movement
 from audit.admin.acting import actor_of
-from audit.admin.approval_buttons import role_name
-from audit.services.policies import policy_for
+from audit.admin.asking import waits_for
 from instruments.admin.show import amount
 from instruments.models import Asset
 from tradeplatform.common.admin import show
@@ -90,12 +89,8 @@ class MoneyButton(Button):
         rows = effects(movement)
         if self.kind == MoneyKind.WITHDRAWAL:
             rows += limit_effects(movement, now=now)
-        policy = policy_for(action_of(self.kind), amount=data["amount"], asset=asset.code, now=now)
-        if policy is not None:
-            who = f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
-            waits = f"waits for {who}: nothing moves before"
-            rows.append(("Approval", "", waits))
-        return [Effect(*row) for row in rows]
+        waits = waits_for(action_of(self.kind), amount=data["amount"], asset=asset.code, now=now)
+        return [*(Effect(*row) for row in rows), *waits]
 
     def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
         """One request; the same form sent again finds it made."""

@@ -68,6 +68,7 @@ class UserAdmin(DetailMixin, KeysetList):
         people_buttons.GrantRole,
         people_buttons.RevokeRole,
         people_buttons.EditUser,
+        people_buttons.ChangeIdentity,
         people_buttons.SetPassword,
         people_buttons.Deactivate,
         people_buttons.Activate,

@@ -1,4 +1,4 @@
-"""Buttons on a person: grant and revoke roles, edit, set a password, let in and shut out."""
+"""Buttons on a person: grant and revoke roles, edit, identity check, set a password, let in and shut out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminPasswordWidget
 from accounts.backends import roles_of
 from accounts.models import Role, User, UserRole
 from accounts.permissions import STAFF_ROLES
-from accounts.services import people, roles
+from accounts.services import identity, people, roles
 from audit.admin.acting import actor_of
+from audit.admin.asking import sent, waits_for
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, edit_form
 from tradeplatform.common.admin.fields import choice_field, model_fields
 from tradeplatform.common.admin.filters import midnight
+from tradeplatform.common.changes import Seen
 from tradeplatform.common.errors import Code, Refusal
 
 _CreateFields = type("_CreateFields", (ReasonForm,), model_fields(User, ["username", *people.USER_FIELDS]))
-EditForm = type("EditForm", (ReasonForm,), model_fields(User, people.USER_FIELDS))
 
 
 def _password(label: str) -> forms.CharField:
@@ -94,32 +95,54 @@ class CreateUser(Button):
         return Done(f"{user} was added without any role: grant one next.", show.page_of(user, user.pk))
 
 
-class EditUser(Button):
-    """Details and identity check."""
+class EditUser(Edit):
+    """Details; the identity check has a button of its own."""
 
-    name, label, icon = "edit", "Edit", "edit"
     permission = "accounts.change_user"
-    form_class = EditForm
-    previews = True
+    fields = people.USER_FIELDS
+    form_class = edit_form(User, fields)
 
-    def initial(self, obj: User) -> Mapping[str, Any]:
-        """What it is now."""
-        return {name: getattr(obj, name) for name in people.USER_FIELDS}
-
-    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, data, people.USER_FIELDS)
-
-    def act(self, obj: User, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: User, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change it."""
         people.change_user(
             user_id=obj.pk,
-            changes={name: data[name] for name in people.USER_FIELDS},
+            changes=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
         )
         return Done(f"{obj} was changed.")
+
+
+class ChangeIdentity(Edit):
+    """The identity check and its level, once another person has agreed."""
+
+    name, label, icon = "identity", "Identity check", "badge"
+    permission = identity.RIGHT
+    fields = identity.IDENTITY_FIELDS
+    form_class = edit_form(User, fields)
+
+    def intro(self, obj: User) -> str:
+        """Why two persons."""
+        return "The level says how much this person may withdraw, so another person has to agree."
+
+    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What differs, and whom it waits for."""
+        return [*super().effects(obj, data), *waits_for(identity.ACTION, now=timezone.now())]
+
+    def save(self, obj: User, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
+        """Ask for it."""
+        approval = identity.ask_identity_change(
+            user_id=obj.pk,
+            changes=changes,
+            seen=seen,
+            request_id=data["request_id"],
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+        )
+        return sent(approval, f"The change of {obj}")
 
 
 class GrantRole(Button):

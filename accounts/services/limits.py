@@ -1,4 +1,7 @@
-"""How much a person may withdraw: by the level of their identity check, in a day and in a month."""
+"""How much a person may withdraw: by the level of their identity check, in a day and in a month.
+
+Limits are changed by two persons, and so are people's levels: limit_requests.py, identity.py.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import KycLimit, KycStatus, User
 from audit.actor import Actor
 from audit.services.reasons import require_reason
-from audit.services.recording import record
+from audit.services.recording import agreed, record
 from instruments.models import Asset
 from instruments.scaling import short_text
 from instruments.services.converting import Purpose, convert
-from tradeplatform.common.changes import apply_changes
+from tradeplatform.common.changes import Seen, apply_changes
 from tradeplatform.common.db import fetch, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
@@ -87,15 +91,23 @@ def require_within(user: User, worth: Decimal, *, now: datetime, besides: int = 
 
 
 def change_limit(
-    *, level: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    level: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    approval_id: int | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> KycLimit:
-    """Change a level's limits. Raises Refusal: reason_required, not_found, no_change, invalid_field."""
+    """Change a level's limits, under the approval of another person where a person asked.
+
+    Raises Refusal: reason_required, not_found, row_changed, no_change, invalid_field.
+    """
     reason = require_reason(reason)
     with transaction.atomic():
-        limit = KycLimit.objects.select_for_update(no_key=True).filter(level=level).first()
-        if limit is None:
-            raise Refusal(Code.NOT_FOUND, "No such level.", level=level)
-        before, after = apply_changes(limit, changes, LIMIT_FIELDS)
+        limit = find_limit(level, KycLimit.objects.select_for_update(no_key=True))
+        before, after = apply_changes(limit, changes, LIMIT_FIELDS, seen=seen)
         limit.save(update_fields=list(after))
         record(
             actor=actor,
@@ -105,9 +117,17 @@ def change_limit(
             target_label=str(limit),
             reason=reason,
             before=before,
-            after=after,
+            after=after | agreed(approval_id),
             now=now,
         )
+    return limit
+
+
+def find_limit(level: int, rows: QuerySet[KycLimit] | None = None) -> KycLimit:
+    """The limits of a level. Raises Refusal not_found."""
+    limit = (KycLimit.objects.all() if rows is None else rows).filter(level=level).first()
+    if limit is None:
+        raise Refusal(Code.NOT_FOUND, "No such level.", level=level)
     return limit
 
 

@@ -1,6 +1,6 @@
 """Create and change people and their trading accounts by hand, each act with a reason and a record.
 
-Roles have a file of their own (roles.py), money too (funding.py).
+Roles have a file of their own (roles.py), so have the identity check (identity.py) and money (funding.py).
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from accounts.services.sessions import end_all_sessions
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
-from tradeplatform.common.changes import apply_changes, only, plain, validate
+from tradeplatform.common.changes import Seen, apply_changes, only, plain, validate
 from tradeplatform.common.errors import Code, Refusal
 
-USER_FIELDS = (
-    "first_name", "last_name", "email", "phone", "country_code", "kyc_status", "kyc_level", "is_verified",
-)  # fmt: skip
+USER_FIELDS = ("first_name", "last_name", "email", "phone", "country_code", "is_verified")
 ACCOUNT_FIELDS = ("type", "leverage", "max_leverage", "trade_group")
 _OPENED = ("user", "currency", "group", "position_mode", *ACCOUNT_FIELDS)
 
@@ -33,7 +31,10 @@ _OPENED = ("user", "currency", "group", "position_mode", *ACCOUNT_FIELDS)
 def create_user(
     *, username: str, values: Mapping[str, Any], password: str, actor: Actor, now: datetime, reason: str
 ) -> User:
-    """Add a person without any role. Raises Refusal: reason_required, invalid_field, field_is_fixed."""
+    """Add a person without any role, whose identity nobody has checked.
+
+    Raises Refusal: reason_required, invalid_field, field_is_fixed.
+    """
     reason = require_reason(reason)
     only(values, USER_FIELDS)
     user = User(username=username, **values)
@@ -47,16 +48,23 @@ def create_user(
 
 
 def change_user(
-    *, user_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    user_id: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> User:
-    """Correct a person's details or the state of their identity check.
+    """Correct a person's details. Their identity check is changed by two persons (identity.py).
 
-    Raises Refusal: reason_required, not_found, permission_denied, field_is_fixed, invalid_field, no_change.
+    Raises Refusal: reason_required, not_found, permission_denied, field_is_fixed, row_changed, invalid_field,
+    no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         user = _locked_user(user_id, actor)
-        before, after = apply_changes(user, changes, USER_FIELDS)
+        before, after = apply_changes(user, changes, USER_FIELDS, seen=seen)
         user.save(update_fields=list(after))
         _record(user, "user.change", user.username, before, after, actor=actor, now=now, reason=reason)
     return user
@@ -117,11 +125,17 @@ def open_account(*, values: Mapping[str, Any], actor: Actor, now: datetime, reas
 
 
 def change_account(
-    *, account_id: int, changes: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    account_id: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> TradingAccount:
     """Change type, leverage and trade group. Play money stays play money: demo is for life.
 
-    Raises Refusal: reason_required, account_not_found, field_is_fixed, invalid_field, no_change.
+    Raises Refusal: reason_required, account_not_found, field_is_fixed, row_changed, invalid_field, no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
@@ -129,7 +143,7 @@ def change_account(
         if account is None:
             raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
         was = account.type
-        before, after = apply_changes(account, changes, ACCOUNT_FIELDS)
+        before, after = apply_changes(account, changes, ACCOUNT_FIELDS, seen=seen)
         if account.type != was and AccountType.DEMO in {account.type, was}:
             raise Refusal(Code.FIELD_IS_FIXED, "A demo account stays one, and no other becomes one.")
         account.save(update_fields=list(after))

@@ -1,4 +1,4 @@
-"""The policies of approval: read by all who oversee, changed by those who may, each change with a reason."""
+"""The policies of approval: read by all who oversee; some may ask for changes, and another person agrees."""
 
 from __future__ import annotations
 
@@ -15,22 +15,32 @@ from unfold.widgets import UnfoldBooleanWidget
 
 from audit.admin.acting import actor_of
 from audit.admin.approval_buttons import role_name
+from audit.admin.asking import sent, waits_for
 from audit.approvable import act_of, acts, house
 from audit.models import ApprovalPolicy
-from audit.services import policies
+from audit.services.policies import POLICY_FIELDS
+from audit.services.policy_requests import (
+    ADD,
+    CHANGE,
+    RIGHT,
+    ask_policy,
+    ask_policy_change,
+    preview_add,
+)
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, EditForm
 from tradeplatform.common.admin.fields import amount_field, choice_field, text_field, whole_field
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel
 from tradeplatform.common.admin.show import Tone
+from tradeplatform.common.changes import Seen, plain
 
 _HOUR = timedelta(hours=1)
 
 
-class PolicyForm(ReasonForm):
+class TermsForm(ReasonForm):
     """The terms of a policy."""
 
     above = amount_field("Above this amount", required=False, help_text="Empty: whatever the amount.")
@@ -45,7 +55,11 @@ class PolicyForm(ReasonForm):
         self.fields["role"].choices = house().roles  # type: ignore[attr-defined]
 
 
-class NewPolicyForm(PolicyForm):
+class EditPolicyForm(EditForm, TermsForm):
+    """Those of one that is there."""
+
+
+class NewPolicyForm(TermsForm):
     """The same for an act that is chosen."""
 
     action = choice_field("Act", ())
@@ -65,56 +79,79 @@ def terms(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def plain_terms(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as a request for approval holds them."""
+    return plain(ApprovalPolicy(**terms(data)), POLICY_FIELDS)
+
+
 class AddPolicy(Button):
-    """A policy more."""
+    """A policy more, once another person has agreed."""
 
     name, label, icon = "add", "Add policy", "add"
-    permission = "audit.change_approvalpolicy"
+    permission = RIGHT
     form_class = NewPolicyForm
+    previews = True
 
     def initial(self, obj: None) -> Mapping[str, Any]:
         """What is usual."""
         return {"approvers": 1, "hours": 72, "active": True}
 
+    def effects(self, obj: None, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """The new row, and whom it waits for."""
+        rows = preview_add({"action": data["action"], "values": plain_terms(data)})
+        return [*(Effect(*row) for row in rows), *waits_for(ADD, now=timezone.now())]
+
     def act(self, obj: None, data: Mapping[str, Any]) -> Done:
-        """Add it."""
-        policy = policies.add_policy(
+        """Ask for it."""
+        approval = ask_policy(
             action=data["action"],
             values=terms(data),
+            request_id=data["request_id"],
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
         )
-        return Done(f"{policy} is in force.", show.page_of(policy, policy.pk))
+        return sent(approval, "The policy")
 
 
-class EditPolicy(Button):
-    """Other terms, for what is asked for from now on."""
+class EditPolicy(Edit):
+    """Other terms, for what is asked for once another person has agreed to them."""
 
-    name, label, icon = "edit", "Edit", "edit"
-    permission = "audit.change_approvalpolicy"
-    form_class = PolicyForm
-    previews = True
+    permission = RIGHT
+    fields = POLICY_FIELDS
+    form_class = EditPolicyForm
 
-    def initial(self, obj: ApprovalPolicy) -> Mapping[str, Any]:
-        """What it is now."""
-        now = {name: getattr(obj, name) for name in ("above", "asset", "approvers", "role", "active")}
-        return now | {"hours": obj.expires_after // _HOUR}
+    def shown_values(self, obj: ApprovalPolicy) -> dict[str, Any]:
+        """What it is now, with its time in hours."""
+        values = super().shown_values(obj)
+        return values | {"hours": values.pop("expires_after") // _HOUR}
+
+    def typed_values(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The answers, with the time as one."""
+        return terms(data)
 
     def effects(self, obj: ApprovalPolicy, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, terms(data), policies.POLICY_FIELDS) if data else []
+        """The fields that differ, what counts without it, and whom it waits for."""
+        rows = [*super().effects(obj, data)]
+        act = act_of(obj.action)
+        if act.always and not data["active"]:
+            one = act.policies[0]
+            who = f"{one.approvers} {role_name(one.role, one.approvers)}, whatever the policies say"
+            rows.append(Effect("Without any policy it waits for", "", who))
+        return [*rows, *waits_for(CHANGE, now=timezone.now())]
 
-    def act(self, obj: ApprovalPolicy, data: Mapping[str, Any]) -> Done:
-        """Change it."""
-        policies.change_policy(
+    def save(self, obj: ApprovalPolicy, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
+        """Ask for it."""
+        approval = ask_policy_change(
             policy_id=obj.pk,
-            changes=terms(data),
+            changes=changes,
+            seen=seen,
+            request_id=data["request_id"],
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
         )
-        return Done("The policy was changed. What waits already keeps its terms.")
+        return sent(approval, "The change of the policy")
 
 
 @admin.register(ApprovalPolicy)

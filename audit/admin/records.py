@@ -170,7 +170,9 @@ def target(record: AuditRecord) -> SafeString | str:
 
 
 def thing(model: str, key: str, label: str = "") -> SafeString | str:
-    """A row by its model's label and its key, linked where it has a page."""
+    """A row by its model's label and its key, linked where it has a page; what is to be added has no key."""
+    if not key:
+        return label
     try:
         return show.ref_to(apps.get_model(model), key, label or key)
     except (LookupError, ValueError, NoReverseMatch):

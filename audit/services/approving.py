@@ -58,6 +58,8 @@ def ask(
     require_transaction()
     if actor.user_id is None:
         raise ValueError("only a person's act can need approval")
+    if first := _earlier(action, request_id, payload):
+        return first
     policy = policy_for(action, amount=amount, asset=asset, now=now)
     if policy is None:
         return None
@@ -87,8 +89,37 @@ def ask(
     except IntegrityError as error:
         if "approval_request_once" not in str(error):
             raise
-        return _earlier(asked)
+        return _earlier(action, request_id, payload)
     _record(asked, "ask", actor=actor, now=now, reason=reason, after=_terms(asked, policy))
+    return asked
+
+
+def ask_always(
+    *,
+    action: str,
+    target: Target,
+    payload: Mapping[str, Any],
+    amount: Decimal | None = None,
+    asset: str = "",
+    request_id: str,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> ApprovalRequest:
+    """As `ask`, for an act that no policy can free (Act.always)."""
+    asked = ask(
+        action=action,
+        target=target,
+        payload=payload,
+        amount=amount,
+        asset=asset,
+        request_id=request_id,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    if asked is None:
+        raise ValueError(f"{action} does not always wait")
     return asked
 
 
@@ -223,13 +254,14 @@ def _close(approval: ApprovalRequest, state: ApprovalState, *, now: datetime) ->
     approval.save(update_fields=["state", "closed_at"])
 
 
-def _earlier(asked: ApprovalRequest) -> ApprovalRequest:
-    first = ApprovalRequest.objects.get(action=asked.action, request_id=asked.request_id)
-    if first.payload != asked.payload:
+def _earlier(action: str, request_id: str, payload: Mapping[str, Any]) -> ApprovalRequest | None:
+    """The request made with this id, where there is one; a conflict when it was about something else."""
+    first = ApprovalRequest.objects.filter(action=action, request_id=request_id).first()
+    if first is not None and first.payload != payload:
         raise Refusal(
             Code.REQUEST_ID_CONFLICT,
             "This request id was used for another request: choose a new one.",
-            request_id=asked.request_id,
+            request_id=request_id,
         )
     return first
 

@@ -43,3 +43,8 @@ def record(
         after=after or {},
         correlation_id=correlation_id(),
     )
+
+
+def agreed(approval_id: int | None) -> dict[str, int]:
+    """What a record's `after` says of the approval that an act was done under, where there was one."""
+    return {} if approval_id is None else {"approval": approval_id}

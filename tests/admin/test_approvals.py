@@ -172,6 +172,13 @@ class TestDeciding:
         assert "Expired" in page(client, late)
 
 
+def approved_by_an_officer(sign_in: SignIn) -> Client:
+    """The only request there is, in the inbox."""
+    officer = sign_in(OFFICER)
+    press(officer, button(ApprovalRequest.objects.get(), "approve"), reason="agreed")
+    return officer
+
+
 class TestPolicies:
     def test_are_added_with_a_reason_and_recorded(self, sign_in: SignIn) -> None:
         client = sign_in(Role.ADMIN)
@@ -183,27 +190,34 @@ class TestPolicies:
             "role": OFFICER,
         }
 
-        answer = press(client, address(ApprovalPolicy, "new", "add"), hours=24, reason=REASON, **answers)
+        url = address(ApprovalPolicy, "new", "add")
+        answer = press(client, url, confirm=True, hours=24, reason=REASON, **answers)
 
+        assert (answer.status_code, ApprovalPolicy.objects.count()) == (302, 0)
+        assert "The policy was sent for approval" in said(answer)
+        officer = approved_by_an_officer(sign_in)
         policy = ApprovalPolicy.objects.get()
-        assert answer.status_code == 302
         assert (policy.action, policy.above, policy.asset, policy.approvers) == (ACTION, 100, "USD", 2)
         assert (policy.role, policy.expires_after, policy.active) == (OFFICER, timedelta(days=1), True)
         (record,) = recorded("audit.policy.add")
-        assert (record.actor_id, record.reason) == (client.user.id, REASON)  # type: ignore[attr-defined]
+        assert (record.actor_id, record.reason) == (officer.user.id, REASON)  # type: ignore[attr-defined]
 
     def test_edits_show_what_differs_first(self, sign_in: SignIn) -> None:
         client = sign_in(Role.ADMIN)
         edit = act(ApprovalPolicy, add_naming_policy(), "edit")
 
         shown = press(client, edit, approvers=3, active="", reason=REASON)
-        assert rows(shown.context["effects"]) == [("Approvers", 1, 3), ("Active", "Yes", "No")]
+        waits = ("Approval", "", "waits for 1 compliance officer: nothing moves before")
+        assert rows(shown.context["effects"]) == [("Approvers", 1, 3), ("Active", "Yes", "No"), waits]
         press(client, edit, confirm=True, approvers=3, active="", reason=REASON)
+        assert ApprovalPolicy.objects.get().active
+        approved_by_an_officer(sign_in)
 
         policy = ApprovalPolicy.objects.get()
         assert (policy.approvers, policy.active) == (3, False)
         (record,) = recorded("audit.policy.change")
-        assert record.after == {"approvers": 3, "active": False}
+        approval = ApprovalRequest.objects.get()
+        assert record.after == {"approvers": 3, "active": False, "approval": approval.pk}
 
     @pytest.mark.parametrize(
         ("answers", "complaint"),

@@ -10,9 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import LedgerKind, Role, TradingAccount, Transfer
+from audit.models import ApprovalRequest
 from tests.admin.conftest import SignIn
-from tests.admin.pressing import press
+from tests.admin.pressing import errors, filled, press, said
 from tests.admin.registry import act, address
+from tests.audit.agreeing import agree
 from tests.factories import money
 
 
@@ -21,16 +23,29 @@ def deposited(funded: TradingAccount) -> Transfer:
     return Transfer.objects.get(credit__account=funded)
 
 
-def test_a_correction_is_shown_then_made(boss: Client, funded: TradingAccount, deposited: Transfer) -> None:
+def test_a_correction_is_shown_then_asked_for_then_made(
+    boss: Client, sign_in: SignIn, funded: TradingAccount, deposited: Transfer
+) -> None:
     url = act(Transfer, deposited.pk, "correct")
     form: dict[str, Any] = {"amount": "400", "reason": "entered twice"}
     asked = press(boss, url, **form)
     assert money(funded, funded.currency) == ("1000", "0")
     assert [effect.label for effect in asked.context["effects"]] == [
+        f"{funded} balance", "Funding (outside world) balance", "Left to correct", "Approval",
+    ]  # fmt: skip
+    assert asked.context["effects"][-1].after == "waits for 1 compliance officer: nothing moves before"
+
+    answer = press(boss, url, confirm=True, **form)
+
+    assert "was sent for approval" in said(answer)
+    assert money(funded, funded.currency) == ("1000", "0")
+    approval, officer = ApprovalRequest.objects.get(), sign_in(Role.COMPLIANCE_OFFICER)
+    approve = act(ApprovalRequest, approval.pk, "approve")
+    shown = officer.get(approve).context["effects"]
+    assert [effect.label for effect in shown][1:] == [
         f"{funded} balance", "Funding (outside world) balance", "Left to correct",
     ]  # fmt: skip
-
-    press(boss, url, confirm=True, **form)
+    press(officer, approve, reason="seen the papers")
 
     correction = Transfer.objects.latest("id")
     assert (correction.corrects_id, correction.amount) == (deposited.pk, Decimal(400))
@@ -46,13 +61,26 @@ def test_more_than_is_left_is_refused_beside_its_field(
 ) -> None:
     answer = press(boss, act(Transfer, deposited.pk, "correct"), amount=amount, reason="too much")
 
-    assert "can be taken back" in answer.content.decode()
-    assert Transfer.objects.count() == 1
+    assert "amount" in errors(answer)
+    assert (Transfer.objects.count(), ApprovalRequest.objects.count()) == (1, 0)
+
+
+def test_pressed_twice_asks_once(boss: Client, deposited: Transfer) -> None:
+    url = act(Transfer, deposited.pk, "correct")
+    data = filled(boss, url, amount="400", reason="entered twice", confirm="1")
+
+    answers = [boss.post(url, data) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert ApprovalRequest.objects.count() == 1
 
 
 def test_what_was_taken_back_whole_has_no_button(boss: Client, deposited: Transfer) -> None:
     url = act(Transfer, deposited.pk, "correct")
     press(boss, url, confirm=True, amount="1000", reason="entered twice")
+    assert boss.get(url).status_code == 200
+    approval = ApprovalRequest.objects.get()
+    agree(approval, now=approval.created_at)
 
     assert boss.get(url).status_code == 302
 

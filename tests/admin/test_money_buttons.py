@@ -249,7 +249,7 @@ def test_the_house_lends(name: str, boss: Client, funded: TradingAccount) -> Non
     assert money(funded, funded.currency, LedgerKind.CREDIT) == ("80", "0")
 
 
-def test_limits_are_shown_before_the_press_and_changed_with_a_reason(
+def test_limits_are_shown_before_the_press_and_changed_when_another_agrees(
     sign_in: SignIn, funded: TradingAccount
 ) -> None:
     client = sign_in(Role.ADMIN)
@@ -257,11 +257,14 @@ def test_limits_are_shown_before_the_press_and_changed_with_a_reason(
     data: dict[str, Any] = {"daily": "90", "monthly": "100", "reason": REASON}
 
     shown = press(client, edit, **data).context["effects"]
-    assert [effect.label for effect in shown] == ["Daily", "Monthly"]
+    assert [effect.label for effect in shown] == ["Daily", "Monthly", "Approval"]
     press(client, edit, confirm=True, **data)
+    assert KycLimit.objects.get(level=3).daily == 1_000_000
+    approval = ApprovalRequest.objects.get()
+    press(sign_in(Role.COMPLIANCE_OFFICER), act(ApprovalRequest, approval.pk, "approve"), reason="agreed")
 
     (record,) = recorded("accounts.limit.change")
-    assert record.after == {"daily": "90", "monthly": "100"}
+    assert record.after == {"daily": "90", "monthly": "100", "approval": approval.pk}
     button = act(TradingAccount, funded.pk, "withdraw")
     rows = [
         (e.label, e.before, e.after)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.backends import roles_of
 from accounts.models import KycStatus, Role, User, UserRole
 from audit.actor import Actor
+from audit.models import ApprovalRequest
 from tests.admin.conftest import SignIn, operator
 from tests.admin.pressing import errors, filled, press, recorded, said
 from tests.admin.registry import act, address
@@ -184,16 +185,31 @@ class TestEdit:
             sign_in(Role.ADMIN),
             act(User, user.pk, "edit"),
             confirm=True,
-            kyc_status="approved",
-            kyc_level=2,
+            first_name="Łukasz",
+            is_verified="on",
             reason=REASON,
         )
 
         assert answer.status_code == 302
-        assert (of(user).kyc_status, of(user).kyc_level) == (KycStatus.APPROVED, 2)
+        assert (of(user).first_name, of(user).is_verified) == ("Łukasz", True)
         (record,) = recorded("accounts.user.change")
-        assert record.before == {"kyc_status": "pending", "kyc_level": 0}
-        assert record.after == {"kyc_status": "approved", "kyc_level": 2}
+        assert record.before == {"first_name": "", "is_verified": False}
+        assert record.after == {"first_name": "Łukasz", "is_verified": True}
+
+    def test_the_identity_check_waits_for_another_person(self, sign_in: SignIn) -> None:
+        user = make_user()
+        url = act(User, user.pk, "identity")
+        answers: dict[str, Any] = {"kyc_status": "approved", "kyc_level": 2, "reason": REASON}
+
+        shown = press(sign_in(Role.ADMIN), url, **answers)
+        press(sign_in(Role.ADMIN), url, confirm=True, **answers)
+
+        labels = [effect.label for effect in shown.context["effects"]]
+        assert labels == ["Kyc status", "Kyc level", "Approval"]
+        assert (of(user).kyc_status, of(user).kyc_level) == (KycStatus.PENDING, 0)
+        approval = ApprovalRequest.objects.get()
+        press(sign_in(Role.COMPLIANCE_OFFICER), act(ApprovalRequest, approval.pk, "approve"), reason="seen")
+        assert (of(user).kyc_status, of(user).kyc_level) == (KycStatus.APPROVED, 2)
 
     def test_without_a_difference_says_so(self, boss: Client) -> None:
         answer = press(boss, act(User, make_user().pk, "edit"), confirm=True, reason=REASON)
@@ -323,8 +339,6 @@ class TestCreate:
         return {
             "username": "nora",
             "email": "nora@example.com",
-            "kyc_status": "pending",
-            "kyc_level": "0",
             "password": PASSWORD,
             "reason": REASON,
         } | changes

@@ -194,7 +194,7 @@ class TestSecondRun:
             "instruments": 25,
             "books": 25,
             "groups": 3,
-            "policies": 7,
+            "policies": 12,
             "limits": 4,
             "quotes": 25,
             "users": 5,
@@ -255,7 +255,7 @@ class TestDryRun:
         report = run(dry_run=True)
 
         assert report["added"] == {
-            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "policies": 7,
+            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "policies": 12,
             "limits": 4, "quotes": 25, "users": 5, "roles": 7, "accounts": 4, "deposits": 8,
             "sources": 1,
         }  # fmt: skip
