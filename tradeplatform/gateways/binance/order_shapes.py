@@ -47,7 +47,11 @@ def placed(
 
 
 def cancelled(order: Order, rules: Rules, clock: Clock, *, cancel_id: str) -> dict[str, Any]:
-    """An order that was taken off the book; `cancel_id` names the request that wanted it."""
+    """An order that was taken off the book; `cancel_id` names the request that wanted it.
+
+    The other order of a pair, which ends with it, was cancelled by the same request.
+    """
+    ended = {"status": "CANCELED"} if order.status == OrderStatus.CANCELLED else {}
     return (
         _named(order, rules)
         | {
@@ -56,6 +60,7 @@ def cancelled(order: Order, rules: Rules, clock: Clock, *, cancel_id: str) -> di
             "transactTime": clock.time(order.updated_at),
         }
         | _state(order, rules)
+        | ended
         | _prevention(order, rules)
     )
 
