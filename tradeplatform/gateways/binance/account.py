@@ -9,9 +9,11 @@ from typing import Any
 from accounts.models import LedgerAccount, TradingAccount
 from accounts.selectors import balances_of
 from instruments.selectors import all_rules, require_each, require_rules
+from orders import prevention_selectors
 from orders.order_selectors import list_ids
+from orders.selectors import find_order, orders_by_id
 from orders.trade_selectors import Span, fills_of_instrument
-from tradeplatform.gateways.binance import limits, order_shapes, shapes
+from tradeplatform.gateways.binance import errors, limits, order_shapes, shapes
 from tradeplatform.gateways.binance.exchange_info import PERMISSIONS, symbol_filters
 from tradeplatform.gateways.binance.keys import Security
 from tradeplatform.gateways.binance.parameters import Parameters, window
@@ -115,6 +117,35 @@ def my_trades(call: Call) -> list[dict[str, Any]]:
     )
     lists = list_ids({fill.order_id for fill in fills})
     return [order_shapes.my_trade(fill, rules, call.clock, lists.get(fill.order_id, 0)) for fill in fills]
+
+
+def _prevented_weight(parameters: Parameters) -> int:
+    return 20 if parameters.has("orderId") else 2
+
+
+@endpoint(
+    *("symbol", "preventedMatchId", "orderId", "fromPreventedMatchId", "limit"),
+    weight=_prevented_weight,
+    security=Security.USER_DATA,
+)
+def prevented_matches(call: Call) -> list[dict[str, Any]]:
+    """GET /preventedMatches: of an order, or one by its id."""
+    rules = require_rules(call.parameters.symbol())
+    limit = call.parameters.limit(default=_ROWS, most=_MOST_ROWS)
+    match_id, order_id = call.parameters.integer("preventedMatchId"), call.parameters.integer("orderId")
+    if (match_id is None) == (order_id is None):
+        raise errors.one_of("preventedMatchId", "orderId") if match_id is None else errors.bad_combination()
+    order = None if order_id is None else find_order(order_id=order_id, account_id=call.account_id)
+    found = prevention_selectors.prevented_matches(
+        instrument_id=rules.id, account_id=call.account_id, order=order, match_id=match_id, limit=limit
+    )
+    since = call.parameters.integer("fromPreventedMatchId") or 0
+    takers = {one.pk: one for one in orders_by_id({match.taker_order_id for match in found})}
+    return [
+        order_shapes.prevented_match(match, takers[match.taker_order_id], rules, call.clock)
+        for match in found
+        if match.id >= since
+    ]
 
 
 @endpoint(weight=40, security=Security.USER_DATA)

@@ -18,6 +18,7 @@ from orders.models import (
     StpMode,
     event_id,
 )
+from orders.prevention_selectors import PreventedMatch
 from tradeplatform.gateways.binance import shapes
 from tradeplatform.gateways.binance.shapes import Clock
 from tradeplatform.gateways.binance.words import (
@@ -29,6 +30,7 @@ from tradeplatform.gateways.binance.words import (
     type_word,
 )
 
+#: In place of the id of what is not there.
 NO_LIST = -1
 _NOT_YET = -1
 
@@ -119,6 +121,27 @@ def my_trade(fill: Fill, rules: Rules, clock: Clock, list_id: int) -> dict[str, 
         "isMaker": fill.liquidity == Liquidity.MAKER,
         "isBestMatch": True,
     }
+
+
+def prevented_match(match: PreventedMatch, taker: Order, rules: Rules, clock: Clock) -> dict[str, Any]:
+    """A meeting of two orders of one account or group that was no trade."""
+    body: dict[str, Any] = {
+        "symbol": rules.symbol,
+        "preventedMatchId": match.id,
+        "takerOrderId": match.taker_order_id,
+        "makerSymbol": rules.symbol,
+        "makerOrderId": match.maker_order_id or NO_LIST,
+        "tradeGroupId": taker.stp_group or NO_LIST,
+        "selfTradePreventionMode": STP_WORD[StpMode(taker.stp_mode)],
+        "price": shapes.price(rules.price(match.price_ticks), rules),
+    }
+    for name, lots in (
+        ("makerPreventedQuantity", match.maker_lots),
+        ("takerPreventedQuantity", match.taker_lots),
+    ):
+        if lots:
+            body[name] = shapes.quantity(rules.quantity(lots), rules)
+    return body | {"transactTime": clock.time(match.at)}
 
 
 def order_list(orders: Sequence[Order], rules: Rules, clock: Clock) -> dict[str, Any]:

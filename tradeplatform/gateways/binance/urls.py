@@ -32,6 +32,8 @@ api = [
     path("orderList", serve(GET=order_lists.look_up, DELETE=order_lists.cancel)),
     path("openOrderList", serve(GET=order_lists.open_lists)),
     path("myTrades", serve(GET=account.my_trades)),
+    path("preventedMatches", serve(GET=account.prevented_matches)),
+    path("myPreventedMatches", serve(GET=account.prevented_matches)),
     path("myFilters", serve(GET=account.my_filters)),
     path("rateLimit/order", serve(GET=account.order_counts)),
     # In this dialect even "there is nothing here" has a code.
