@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from decimal import Decimal
 
 import pytest
 from django.db.models import Sum
 
 from accounts.models import LedgerAccount, LedgerKind, Transfer, TransferKind
+from instruments.models import Asset
 from orders.models import Event, EventKind, Fill, Trade, event_id
 from tests.factories import make_asset, make_market, money, short, stored
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_trade_moves_base_quote_and_fees_and_nothing_else() -> None:
+def test_ac_42_a_trade_moves_base_quote_and_fees_and_nothing_else() -> None:
     market = make_market()
     seller, buyer = market.trader(base=1, quote=0), market.trader(base=0, quote=10_000)
     base, quote = market.instrument.base, market.instrument.quote
@@ -35,8 +37,20 @@ def test_a_trade_moves_base_quote_and_fees_and_nothing_else() -> None:
         ("fee", "5", bought),
         ("fee", "2.5", sold),
     ]
+    assert moved(base) == {buyer.id: "0.1", seller.id: "-0.1"}
+    assert moved(quote) == {buyer.id: "-5005", seller.id: "4997.5", "fee": "7.5"}
     for asset in (base, quote):
         assert LedgerAccount.objects.filter(asset=asset).aggregate(sum=Sum("balance"))["sum"] == 0
+        assert sum(map(Decimal, moved(asset).values())) == 0
+
+
+def moved(asset: Asset) -> dict[int | str, str]:
+    """What trading gave (+) and took (-), by trading account or kind of the house's account."""
+    sums: dict[int | str, Decimal] = defaultdict(Decimal)
+    for row in Transfer.objects.filter(trade_id__isnull=False, asset=asset).select_related("debit", "credit"):
+        sums[row.debit.account_id or row.debit.kind] -= row.amount
+        sums[row.credit.account_id or row.credit.kind] += row.amount
+    return {party: short(amount) for party, amount in sums.items()}
 
 
 def test_the_trade_its_fills_and_its_event_tell_one_story() -> None:
