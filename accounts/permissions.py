@@ -15,7 +15,7 @@ _LOOK = frozenset(
         "accounts.view_moneyrequest", "accounts.view_kyclimit",
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
         "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
-        "accounts.view_proofrun",
+        "accounts.view_proofrun", "marketdata.view_pricealert",
         "reconciliation.view_break", "reconciliation.view_match", "reconciliation.view_statementline",
         "reconciliation.view_importedstatement", "reconciliation.view_statementsource",
         "reconciliation.view_statementupload", "reconciliation.view_reconciliationrun",
@@ -37,12 +37,13 @@ _RECONCILE = frozenset(
 ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.USER: frozenset(),
     Role.TRADER: frozenset(),
-    Role.SUPPORT: _LOOK | {"orders.cancel_order"},
+    Role.SUPPORT: _LOOK | {"orders.cancel_order", "marketdata.cancel_pricealert"},
     Role.RISK_MANAGER: _LOOK
     | _OVERSEE
     | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.set_quote", "accounts.deal_position",
-       "accounts.lock_tradingaccount", "history.add_portfolio", "history.change_portfolio"},
+       "accounts.lock_tradingaccount", "history.add_portfolio", "history.change_portfolio",
+       "marketdata.cancel_pricealert"},
     Role.COMPLIANCE_OFFICER: _LOOK
     | _OVERSEE
     | _RECONCILE
@@ -62,7 +63,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
        "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",
        "django_partition.manage_partitions", "history.add_frozenperiod", "history.add_portfolio",
-       "history.change_portfolio"},
+       "history.change_portfolio", "marketdata.cancel_pricealert"},
 }  # fmt: skip
 
 # Roles that open the back office; traders and users have the API and the feed.

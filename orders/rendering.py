@@ -15,7 +15,6 @@ from tradeengine.codec import EventFlag
 from instruments.scaling import book_checksum, text
 from instruments.selectors import Rules
 from orders.indicative import Indicative
-from orders.market_selectors import Candle, Ticker
 from orders.models import Event, EventKind, Fill, Liquidity, Order, Side, Trade
 from orders.selectors import Depth
 from orders.services.engine_codes import REASON_WORD
@@ -170,51 +169,12 @@ def depth_json(depth: Depth, rules: Rules, *, limit: int) -> dict[str, Any]:
     }
 
 
-def ticker_json(ticker: Ticker) -> dict[str, Any]:
-    """A ticker; null where there is nothing to say."""
-    rules = ticker.rules
-    spread = mid = None
-    # While an auction collects orders, bids and asks may cross: there is no spread, and nothing between them.
-    if ticker.bid is not None and ticker.ask is not None and ticker.bid < ticker.ask:
-        spread, mid = ticker.ask - ticker.bid, (ticker.ask + ticker.bid) / 2
-    return {
-        "symbol": rules.symbol,
-        "last": _price(ticker.last, rules),
-        "bid": _price(ticker.bid, rules),
-        "bid_quantity": _quantity(ticker.bid_quantity, rules),
-        "ask": _price(ticker.ask, rules),
-        "ask_quantity": _quantity(ticker.ask_quantity, rules),
-        "spread": _price(spread, rules),
-        "mid": None if mid is None else text(mid, rules.price_decimals + 1),
-        "open": _price(ticker.open, rules),
-        "high": _price(ticker.high, rules),
-        "low": _price(ticker.low, rules),
-        "volume": text(ticker.volume, rules.quantity_decimals),
-        "quote_volume": text(ticker.quote_volume, rules.quote_decimals),
-        "trades": ticker.trades,
-    }
-
-
 def indicative_json(found: Indicative, rules: Rules) -> dict[str, str]:
     """What an auction would do now: price, quantity, and how much more is bid than asked at that price."""
     return {
         "price": text(found.price, rules.price_decimals),
         "quantity": text(found.quantity, rules.quantity_decimals),
         "surplus": text(found.surplus, rules.quantity_decimals),
-    }
-
-
-def candle_json(candle: Candle, rules: Rules) -> dict[str, Any]:
-    """A candle."""
-    return {
-        "time": rfc3339(candle.opened_at),
-        "open": text(candle.open, rules.price_decimals),
-        "high": text(candle.high, rules.price_decimals),
-        "low": text(candle.low, rules.price_decimals),
-        "close": text(candle.close, rules.price_decimals),
-        "volume": text(candle.volume, rules.quantity_decimals),
-        "quote_volume": text(candle.quote_volume, rules.quote_decimals),
-        "trades": candle.trades,
     }
 
 

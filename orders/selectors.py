@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -65,26 +65,34 @@ def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:
 
 def depth(rules: Rules, *, limit: int = 100) -> Depth:
     """The book as committed: levels and seq read in one snapshot, so that deltas after `seq` fit exactly."""
+    return depths([rules], limit=limit)[0]
+
+
+def depths(instruments: Sequence[Rules], *, limit: int) -> list[Depth]:
+    """Several books in the order given, all from one snapshot, each with its `limit` best levels a side."""
     rows = fetch(
         f"""
-        WITH book AS (SELECT coalesce(max(seq), 0) AS seq FROM orders_book WHERE instrument_id = %s),
-        levels AS (
+        SELECT wanted.place, coalesce(book.seq, 0), side, price, quantity
+        FROM unnest(%s::int[]) WITH ORDINALITY AS wanted(id, place)
+        LEFT JOIN orders_book book ON book.instrument_id = wanted.id
+        LEFT JOIN LATERAL (
             SELECT side, price, sum({VISIBLE}) AS quantity,
                    row_number() OVER (
-                       PARTITION BY side ORDER BY CASE WHEN side = 'buy' THEN -price ELSE price END) AS place
+                       PARTITION BY side ORDER BY CASE WHEN side = 'buy' THEN -price ELSE price END) AS level
             FROM orders_order
-            WHERE instrument_id = %s AND status IN ('open', 'partially_filled')
+            WHERE instrument_id = wanted.id AND status IN ('open', 'partially_filled')
             GROUP BY side, price HAVING sum({VISIBLE}) > 0
-        )
-        SELECT book.seq, side, price, quantity FROM book LEFT JOIN levels ON place <= %s ORDER BY side, place
+        ) AS levels ON level <= %s
+        ORDER BY wanted.place, side, level
         """,  # noqa: S608 - our own words
-        [rules.id, rules.id, limit],
+        [[rules.id for rules in instruments], limit],
     )
-    levels: dict[str, list[tuple[Decimal, Decimal]]] = {Side.BUY: [], Side.SELL: []}
-    for _seq, side, price, quantity in rows:
+    books: dict[int, Depth] = {}
+    for place, seq, side, price, quantity in rows:
+        book = books.setdefault(place, Depth(seq, [], []))
         if side is not None:
-            levels[side].append((price, quantity))
-    return Depth(seq=rows[0][0], bids=levels[Side.BUY], asks=levels[Side.SELL])
+            (book.bids if side == Side.BUY else book.asks).append((price, quantity))
+    return list(books.values())
 
 
 def waiting_shards(*, now: datetime, longer_than: timedelta) -> list[int]:

@@ -16,6 +16,7 @@ _api_v1 = [
     path("", include("instruments.api.urls")),
     path("", include("orders.api.urls")),
     path("", include("orders.history.api.urls")),
+    path("", include("orders.market.api.urls")),
     path("", include("liquidity.api.urls")),
 ]
 

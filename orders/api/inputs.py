@@ -11,7 +11,6 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from orders.market_selectors import Interval
 from orders.models import OrderStatus, OrderType, Side, StpMode, TimeInForce, TriggerBy
 from orders.services.awaiting import MAX_WAIT_MS
 from orders.services.conditions import clash
@@ -276,35 +275,6 @@ class FillListQuery(PageQuery):
 
     account = WholeNumberField(min_value=1, required=False, help_text="Leave it out for all your accounts.")
     symbol = TextField(required=False, max_length=64)
-
-
-class DepthQuery(StrictSerializer):
-    """How much of the book."""
-
-    limit = WholeNumberField(min_value=1, max_value=5_000, default=100, help_text="Levels a side.")
-
-
-class TickersQuery(StrictSerializer):
-    """Which tickers."""
-
-    symbols = TextField(
-        required=False, max_length=1_000, help_text="Symbols with commas between; leave it out for all."
-    )
-
-
-class CandlesQuery(StrictSerializer):
-    """Which candles."""
-
-    interval = WordField(Interval)
-    limit = WholeNumberField(
-        min_value=1,
-        max_value=1_000,
-        default=100,
-        help_text="Intervals to look back, those without trades included.",
-    )
-    before = MomentField(
-        required=False, help_text="The last candle is the one this moment falls in. Default: now."
-    )
 
 
 _LEG_FIELDS = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from orders.models import (
@@ -172,58 +171,3 @@ class TradeShape(serializers.Serializer[Any]):
     quantity = DecimalText()
     taker_side = serializers.ChoiceField(choices=Side.choices)
     time = serializers.DateTimeField()
-
-
-@extend_schema_field(
-    {
-        "type": "array",
-        "prefixItems": [{"type": "string"}, {"type": "string"}],
-        "minItems": 2,
-        "maxItems": 2,
-        "examples": [["50000.00", "0.5000"]],
-    }
-)
-class LevelField(serializers.ListField):
-    """[price, quantity]."""
-
-
-class DepthShape(serializers.Serializer[Any]):
-    """The book at `seq`, best levels first; the feed's changes after `seq` fit onto it."""
-
-    symbol = serializers.CharField()
-    seq = serializers.IntegerField()
-    bids = serializers.ListField(child=LevelField())
-    asks = serializers.ListField(child=LevelField())
-    checksum = serializers.IntegerField(help_text="CRC-32 of the ten best asks, then the ten best bids.")
-
-
-class TickerShape(serializers.Serializer[Any]):
-    """Where the market stands; open, high, low and volumes are of the last 24 hours."""
-
-    symbol = serializers.CharField()
-    last = DecimalTextOrNull(help_text="Price of the last trade, however old.")
-    bid = DecimalTextOrNull()
-    bid_quantity = DecimalTextOrNull()
-    ask = DecimalTextOrNull()
-    ask_quantity = DecimalTextOrNull()
-    spread = DecimalTextOrNull(help_text="ask - bid.")
-    mid = DecimalTextOrNull(help_text="(ask + bid) / 2.")
-    open = DecimalTextOrNull()
-    high = DecimalTextOrNull()
-    low = DecimalTextOrNull()
-    volume = DecimalText(help_text="Of the base asset.")
-    quote_volume = DecimalText(help_text="Of the quote asset.")
-    trades = serializers.IntegerField()
-
-
-class CandleShape(serializers.Serializer[Any]):
-    """The trades of one interval; intervals without trades are left out."""
-
-    time = serializers.DateTimeField(help_text="When the interval began.")
-    open = DecimalText()
-    high = DecimalText()
-    low = DecimalText()
-    close = DecimalText()
-    volume = DecimalText()
-    quote_volume = DecimalText()
-    trades = serializers.IntegerField()

@@ -1,17 +1,12 @@
-"""Addresses of the order and market doors, below /api/v1/."""
+"""Addresses of the order doors, below /api/v1/."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from orders.api import history, market, orders
+from orders.api import history, orders
 
 urlpatterns = [
-    path("instruments/<str:symbol>/depth", market.DepthView.as_view(), name="depth"),
-    path("instruments/<str:symbol>/trades", market.TradesView.as_view(), name="trades"),
-    path("instruments/<str:symbol>/ticker", market.TickerView.as_view(), name="ticker"),
-    path("instruments/<str:symbol>/candles", market.CandlesView.as_view(), name="candles"),
-    path("tickers", market.TickersView.as_view(), name="tickers"),
     path("orders", orders.OrdersView.as_view(), name="orders"),
     path("orders/batch", orders.BatchView.as_view(), name="orders-batch"),
     path("orders/lists", orders.ListsView.as_view(), name="orders-lists"),

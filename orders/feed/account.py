@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +22,24 @@ _WORDS = {
     Channel.ORDERS: ("order", "orders"),
     Channel.FILLS: ("fill", "fills"),
     Channel.BALANCES: ("balance", "balances"),
+    Channel.ALERTS: ("alert", "alerts"),
 }
+# What a commit of the journal brings.
+_OF_COMMITS = (Channel.ORDERS, Channel.FILLS, Channel.BALANCES)
 
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """An encoded message, and where in the journal it stands."""
+    """An encoded message, and where in the journal it stands; an alert stands nowhere (shard 0)."""
 
     channel: Channel
     shard: int
     position: int
     text: str
+
+    def is_in(self, positions: Mapping[int, int]) -> bool:
+        """Whether a snapshot at these positions of the shards has it; of an alert nobody knows."""
+        return bool(self.shard) and self.position <= positions.get(self.shard, 0)
 
 
 class AccountFeed:
@@ -94,19 +101,22 @@ class AccountFeed:
         if frame["type"] == "refresh":
             self._refresh_balances()
             return
+        if frame["type"] == "alerts":
+            self._tell(_Update(Channel.ALERTS, 0, 0, self._text(Channel.ALERTS, "update", frame)))
+            return
         shard, position = frame["shard"], frame["position"]
         if position <= self._positions.get(shard, 0):
             return
         self._positions[shard] = position
-        for channel, (_kind, name) in _WORDS.items():
-            if frame[name] and (self._live[channel] or self._waiting[channel]):
+        for channel in _OF_COMMITS:
+            if frame[_WORDS[channel][1]] and (self._live[channel] or self._waiting[channel]):
                 self._tell(_Update(channel, shard, position, self._text(channel, "update", frame)))
         if frame["balances"]:
             self._settle_later(shard)
 
     def _tell(self, update: _Update) -> None:
         for outlet, since in self._live[update.channel].items():
-            if update.position > since.get(update.shard, 0):
+            if not update.is_in(since):
                 outlet.send(update.text)
         if self._reader is not None:
             self._early.append(update)
@@ -155,7 +165,7 @@ class AccountFeed:
             newer = [
                 update.text
                 for update in early
-                if update.channel == channel and update.position > read.positions.get(update.shard, 0)
+                if update.channel == channel and not update.is_in(read.positions)
             ]
             text = self._text(channel, "snapshot", {_WORDS[channel][1]: read.found[channel]})
             for outlet in outlets & self._waiting[channel]:
@@ -170,6 +180,6 @@ class AccountFeed:
     def _text(self, channel: Channel, action: str, content: Frame) -> str:
         kind, name = _WORDS[channel]
         message: Frame = {"type": kind, "action": action, "account": self.account_id}
-        if action == "update":
+        if action == "update" and channel in _OF_COMMITS:
             message |= {key: content[key] for key in ("shard", "position", "correlation_ids")}
         return encode(message | {name: content[name]})

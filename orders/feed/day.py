@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from instruments.scaling import product
-from orders.market_selectors import Candle
+from orders.market.selectors import Candle
 
 _DAY = timedelta(hours=24)
 

@@ -39,9 +39,10 @@ class Channel(StrEnum):
     ORDERS = "orders"
     FILLS = "fills"
     BALANCES = "balances"
+    ALERTS = "alerts"
 
 
-PRIVATE = frozenset({Channel.ORDERS, Channel.FILLS, Channel.BALANCES})
+PRIVATE = frozenset({Channel.ORDERS, Channel.FILLS, Channel.BALANCES, Channel.ALERTS})
 
 
 class CloseCode(IntEnum):

@@ -20,7 +20,10 @@ from instruments.selectors import Rules, rules_by_id, rules_by_symbol
 from orders.feed.mirror import Level
 from orders.feed.protocol import Channel
 from orders.indicative import indicative
-from orders.market_selectors import Candle, Interval, candles
+from orders.market.intervals import Interval
+from orders.market.models import AlertState, PriceAlert
+from orders.market.rendering import alert_json
+from orders.market.selectors import Candle, traded_candles
 from orders.models import Fill, Order, Phase, Shard, Trade
 from orders.rendering import indicative_json, order_json, stored_fill_json, trade_json
 from orders.selectors import book_of, depth
@@ -31,6 +34,8 @@ from tradeplatform.common.times import rfc3339
 RECENT_TRADES = 50
 RECENT_FILLS = 100
 MAX_ORDERS = 1_000
+MAX_ALERTS = 1_000
+RECENT_ALERTS = 100
 MINUTES = 24 * 60
 _WHOLE_BOOK = 2**31 - 1
 _THREADS = 4
@@ -113,7 +118,9 @@ def read_day(rules: Rules, *, now: datetime) -> DayRead:
     """The last 24 hours by the minute, the running one included."""
     with _one_snapshot():
         book = book_of(rules.id)
-        minutes = candles(rules, interval=Interval.MINUTE, before=now, limit=MINUTES)
+        running = Interval.MINUTE.floor(now)
+        since, until = (Interval.MINUTE.shift(running, count) for count in (1 - MINUTES, 1))
+        minutes = traded_candles(rules, interval=Interval.MINUTE, since=since, until=until)
     return DayRead(seq=book.seq if book else 0, minutes=minutes)
 
 
@@ -160,10 +167,20 @@ def _balances(account_id: int) -> list[dict[str, Any]]:
     ]
 
 
+def _alerts(account_id: int) -> list[dict[str, Any]]:
+    own = PriceAlert.objects.filter(account_id=account_id).order_by("-id")
+    active = list(own.filter(state=AlertState.ACTIVE)[:MAX_ALERTS])
+    fired = list(own.filter(state=AlertState.FIRED)[:RECENT_ALERTS])
+    rules = rules_by_id(alert.instrument_id for alert in (*active, *fired))
+    oldest_first = sorted([*active, *fired], key=lambda alert: alert.pk)
+    return [alert_json(alert, rules[alert.instrument_id]) for alert in oldest_first]
+
+
 _READS: dict[Channel, Callable[[int], list[dict[str, Any]]]] = {
     Channel.ORDERS: _orders,
     Channel.FILLS: _fills,
     Channel.BALANCES: _balances,
+    Channel.ALERTS: _alerts,
 }
 
 

@@ -15,8 +15,8 @@ from orders.feed.mirror import BookMirror, Level
 from orders.feed.outlet import Outlet
 from orders.feed.protocol import encode, now_text
 from orders.feed.retrying import until_read
-from orders.market_selectors import Ticker
-from orders.rendering import ticker_json
+from orders.market.rendering import ticker_json
+from orders.market.selectors import Ticker
 
 # However fast the market moves, eyes do not.
 _SECONDS_BETWEEN = 0.25

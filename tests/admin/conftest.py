@@ -16,10 +16,12 @@ from pytest_django import DjangoDbBlocker
 from accounts.models import MoneyKind, ProofRun, Role, TradingAccount, User
 from accounts.services.roles import grant_role
 from liquidity.services.dealing import Ask, open_position
+from orders.market.services.alerting import place_alert
 from orders.services.quoting import quote_books
 from tests.accounts.wishing import ask_money, client_account, needs_approval
 from tests.factories import ACTOR, NOW, Market, fund, make_asset, make_group, make_market, make_user
 from tests.history.telling import lived_history, make_portfolio
+from tests.market.alerts import alert_wanted
 
 SignIn = Callable[..., Client]
 
@@ -83,12 +85,13 @@ class Lived:
             Portfolio,
             RefusedTrade,
         )
+        from orders.market.models import PriceAlert  # noqa: PLC0415
         from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
             ApprovalRequest, MoneyRequest, Correction, ExternalTrade, FrozenPeriod, LivePosition,
-            Portfolio, RefusedTrade, ProofRun, Position)}  # fmt: skip
+            Portfolio, RefusedTrade, ProofRun, Position, PriceAlert)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -149,6 +152,7 @@ def _live() -> Lived:
         volume=Decimal(1),
     )
     make_portfolio(lived_history(market), buyer)
+    place_alert(alert_wanted(market, buyer, 50500), now=NOW)
     ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 

@@ -36,8 +36,9 @@ def test_each_table_of_an_operator_has_a_page() -> None:
         "accounts.user", "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord",
         "django_partition.partitionedtable", "history.correction", "history.externaltrade",
         "history.frozenperiod", "history.liveposition", "history.portfolio", "history.refusedtrade",
-        "instruments.asset", "instruments.instrument", "instruments.quote", "orders.book", "orders.command",
-        "orders.event", "orders.fill", "orders.order", "orders.shard", "orders.trade",
+        "instruments.asset", "instruments.instrument", "instruments.quote", "marketdata.pricealert",
+        "orders.book", "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard",
+        "orders.trade",
     }  # fmt: skip
     assert len(all_sites) == 1
 
@@ -124,7 +125,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 32
+    assert len(links) == 33
     assert {boss.get(link).status_code for link in links} == {200}
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
+import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import TradingAccount
-from django_partition.services import apply_plan
-from orders.models import Side, Trade
+from orders.market.intervals import Interval
+from orders.market.services.following import follow
+from orders.models import Side
 from tests.api.client import Api
 from tests.factories import NOW, Market, make_market
-from tradeplatform.common.db import fetch
+
+# Before a follower has seen the trades and after: the answers must be the same.
+BOTH_WAYS = pytest.mark.parametrize("followed", [False, True])
 
 
 def _trade(
@@ -192,10 +195,36 @@ class TestTicker:
             "volume": "0.0000",
             "quote_volume": "0.00000000",
             "trades": 0,
+            "change": None,
+            "change_percent": None,
+            "average": None,
         }
 
-    def test_counts_the_last_24_hours_and_no_more(
+    def test_ac_22_best_bid_and_ask_alone(
         self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api
+    ) -> None:
+        market.buy(alice, 1, 50000)
+        market.sell(bob, 2, 50100)
+        market.drain()
+        quiet = make_market()
+
+        answer = anonymous.get(f"/instruments/{market.symbol}/best").json()
+        several = anonymous.get(f"/tickers/best?symbols={quiet.symbol},{market.symbol}").json()["results"]
+
+        assert answer == {
+            "symbol": market.symbol,
+            "bid": "50000.00",
+            "bid_quantity": "1.0000",
+            "ask": "50100.00",
+            "ask_quantity": "2.0000",
+            "spread": "100.00",
+            "mid": "50050.000",
+        }
+        assert several == [dict.fromkeys(answer) | {"symbol": quiet.symbol}, answer]
+
+    @BOTH_WAYS
+    def test_counts_the_last_24_hours_and_no_more(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api, followed: bool
     ) -> None:
         now = timezone.now()
         _trade(market, alice, bob, now - timedelta(hours=24, minutes=1), 48000, "9")
@@ -206,6 +235,9 @@ class TestTicker:
             (1, 50200, "0.1"),
         ):
             _trade(market, alice, bob, now - timedelta(hours=hours), price, size)
+
+        if followed:
+            follow(now=now)
 
         answer = anonymous.get(f"/instruments/{market.symbol}/ticker").json()
 
@@ -218,6 +250,10 @@ class TestTicker:
             # 0.5 x 50000 + 0.3 x 50500 + 0.2 x 49800 + 0.1 x 50200
             "quote_volume": "55130.00000000",
             "trades": 4,
+            "change": "200.00",
+            "change_percent": "0.40",
+            # 55130 / 1.1
+            "average": "50118.181818",
             "bid": None,
             "spread": None,
             "mid": None,
@@ -245,20 +281,54 @@ class TestTicker:
         for _ in range(3):
             make_market()
 
-        # The instruments, the tickers.
-        with django_assert_num_queries(2):
+        # The books, the instruments, the tickers; where they are warm, the books alone.
+        with django_assert_num_queries(3):
             assert len(anonymous.get("/tickers").json()["results"]) == 4
+        with django_assert_num_queries(1):
+            assert len(anonymous.get("/tickers").json()["results"]) == 4
+
+
+class TestAveragePrice:
+    @BOTH_WAYS
+    def test_is_of_the_last_five_minutes_by_volume(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api, followed: bool
+    ) -> None:
+        now = timezone.now()
+        for ago, price, size in ((400, 49000, "9"), (200, 50000, "0.3"), (10, 50010, "0.1")):
+            _trade(market, alice, bob, now - timedelta(seconds=ago), price, size)
+        if followed:
+            follow(now=now)
+
+        answer = anonymous.get(f"/instruments/{market.symbol}/average-price").json()
+
+        # (0.3 x 50000 + 0.1 x 50010) / 0.4
+        expected = {"price": "50002.500000", "volume": "0.4000", "trades": 2, "minutes": 5}
+        assert answer == {"symbol": market.symbol} | expected
+
+    def test_is_the_last_price_where_nobody_trades(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api
+    ) -> None:
+        url = f"/instruments/{market.symbol}/average-price"
+        assert anonymous.get(url).json()["price"] is None
+
+        _trade(market, alice, bob, NOW, 50100, "1")
+
+        answer = anonymous.get(url).json()
+        assert (answer["price"], answer["volume"], answer["trades"]) == ("50100.000000", "0.0000", 0)
 
 
 class TestCandles:
     HOUR = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
+    @BOTH_WAYS
     def test_ac_40_one_hour(
-        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api, followed: bool
     ) -> None:
         for minute, price in ((5, 50000), (20, 50500), (35, 49800), (59, 50200)):
             _trade(market, alice, bob, self.HOUR + timedelta(minutes=minute), price, "1")
         _trade(market, alice, bob, self.HOUR + timedelta(hours=1), 51000, "1")
+        if followed:
+            follow(now=NOW)
 
         answer = anonymous.get(
             f"/instruments/{market.symbol}/candles?interval=1h&before=2026-03-02T12:30:00Z"
@@ -273,15 +343,20 @@ class TestCandles:
                 "close": "50200.00",
                 "volume": "4.0000",
                 "quote_volume": "200500.00000000",
+                "taker_volume": "4.0000",
+                "taker_quote_volume": "200500.00000000",
                 "trades": 4,
             }
         ]
 
+    @BOTH_WAYS
     def test_ac_41_five_minutes(
-        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api, followed: bool
     ) -> None:
         for minute, size in ((1, "0.5"), (3, "0.3"), (6, "0.4"), (12, "0.6")):
             _trade(market, alice, bob, self.HOUR + timedelta(minutes=minute), 50000, size)
+        if followed:
+            follow(now=NOW)
 
         answer = anonymous.get(
             f"/instruments/{market.symbol}/candles?interval=5m&before=2026-03-02T12:14:59Z"
@@ -311,13 +386,16 @@ class TestCandles:
             "50200.00",
         ]
 
+    @BOTH_WAYS
     def test_look_back_so_many_intervals_and_no_further(
-        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, anonymous: Api, followed: bool
     ) -> None:
         for minute in (0, 1, 2):
             _trade(market, alice, bob, self.HOUR + timedelta(minutes=minute), 50000 + minute, "1")
 
         url = f"/instruments/{market.symbol}/candles?interval=1m&before=2026-03-02T12:02:00Z&limit=2"
+        if followed:
+            follow(now=NOW)
 
         assert [row["open"] for row in anonymous.get(url).json()["results"]] == ["50001.00", "50002.00"]
 
@@ -326,23 +404,8 @@ class TestCandles:
     ) -> None:
         _trade(market, alice, bob, timezone.now(), 50000, "1")
 
-        for interval in ("1m", "5m", "15m", "1h", "4h", "1d"):
+        for interval in Interval:
             rows = anonymous.get(f"/instruments/{market.symbol}/candles?interval={interval}&limit=2").json()[
                 "results"
             ]
             assert [row["volume"] for row in rows] == ["1.0000"]
-
-    def test_read_only_the_partitions_of_their_time(
-        self, market: Market, anonymous: Api, django_assert_num_queries: DjangoAssertNumQueries
-    ) -> None:
-        apply_plan(Trade)
-
-        with django_assert_num_queries(2) as queries:
-            anonymous.get(f"/instruments/{market.symbol}/candles?interval=1h&limit=1")
-
-        plan = "".join(row[0] for row in fetch("EXPLAIN " + queries.captured_queries[-1]["sql"]))
-        read = set(re.findall(r" on (orders_trade_\w+)", plan))
-        there = {row[0] for row in fetch("SELECT inhrelid::regclass::text FROM pg_inherits"
-                                         " WHERE inhparent = 'orders_trade'::regclass")}  # fmt: skip
-        assert len(read) == 1
-        assert read < there

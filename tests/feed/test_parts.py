@@ -15,7 +15,7 @@ from orders.feed.day import DayStats
 from orders.feed.flow import Flow
 from orders.feed.outlet import Outlet
 from orders.feed.positions import ShardPositions
-from orders.market_selectors import Candle
+from orders.market.selectors import Candle
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -88,7 +88,7 @@ class TestDay:
     @staticmethod
     def candle(at: datetime, price: str) -> Candle:
         one = Decimal(price)
-        return Candle(at, one, one + 2, one - 2, one + 1, Decimal(3), one * 3, 4)
+        return Candle(at, one, one + 2, one - 2, one + 1, Decimal(3), one * 3, Decimal(0), Decimal(0), 4)
 
     def test_an_empty_day(self) -> None:
         day = DayStats([])

@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import TradingAccount
 from instruments.selectors import Rules, rules_by_id
-from orders.market_selectors import tickers
+from orders.market.selectors import tickers
 from orders.models import EventKind, OrderType, StpMode
 from orders.selectors import depth
 from tests.factories import NOW, Market, make_market, short, stored

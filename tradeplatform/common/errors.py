@@ -66,6 +66,7 @@ class Code(StrEnum):
     ACCOUNT_NOT_FOUND = "account_not_found"
     ORDER_NOT_FOUND = "order_not_found"
     LIST_NOT_FOUND = "list_not_found"
+    ALERT_NOT_FOUND = "alert_not_found"
     REQUEST_NOT_FOUND = "request_not_found"
     POSITION_NOT_FOUND = "position_not_found"
     API_KEY_NOT_FOUND = "api_key_not_found"
@@ -89,6 +90,8 @@ class Code(StrEnum):
     DEMO_MONEY = "demo_money"
     KYC_LIMIT_EXCEEDED = "kyc_limit_exceeded"
     ORDER_NOT_OPEN = "order_not_open"
+    ALERT_NOT_ACTIVE = "alert_not_active"
+    TOO_MANY_ACTIVE_ALERTS = "too_many_active_alerts"
     AMEND_PENDING = "amend_pending"
     BELOW_EXECUTED = "below_executed"
     WOULD_TAKE = "would_take"
@@ -161,6 +164,7 @@ _STATUS = {
     Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ORDER_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.LIST_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.ALERT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.REQUEST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.POSITION_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.API_KEY_NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -182,6 +186,8 @@ _STATUS = {
     Code.REQUEST_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.DEMO_MONEY: HTTPStatus.CONFLICT,
     Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,
+    Code.ALERT_NOT_ACTIVE: HTTPStatus.CONFLICT,
+    Code.TOO_MANY_ACTIVE_ALERTS: HTTPStatus.CONFLICT,
     Code.AMEND_PENDING: HTTPStatus.CONFLICT,
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,
     Code.WOULD_TAKE: HTTPStatus.CONFLICT,

@@ -34,6 +34,14 @@ class AccruedField(_ExactField):
         super().__init__(*args, **kwargs)
 
 
+class SumField(AmountField):
+    """A sum of any number of amounts."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_digits", 60)
+        super().__init__(*args, **kwargs)
+
+
 class PriceField(_ExactField):
     """A price: units of the quote asset for one unit of the base asset."""
 

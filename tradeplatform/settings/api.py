@@ -55,6 +55,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "ENUM_NAME_OVERRIDES": {
         "AccountType": "accounts.models.AccountType",
+        "AlertDirection": "orders.market.models.AlertDirection",
+        "AlertState": "orders.market.models.AlertState",
+        "AlertWatch": "orders.market.models.AlertWatch",
+        # As they were named before alerts had a state and a direction too.
+        "DirectionEnum": "accounts.models.Direction",
+        "StateEnum": "accounts.models.MoneyState",
         "ErrorCode": "tradeplatform.common.api_shapes.ERROR_CODES",
         "EventKind": "orders.api.shapes.EVENT_KINDS",
         "InstrumentKind": "instruments.models.InstrumentKind",

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "liquidity",
     "orders",
     "orders.history",
+    "orders.market",
     "tradeplatform",
 ]
 

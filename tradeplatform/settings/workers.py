@@ -63,9 +63,14 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 10.0},
     },
-    # Positions over time follow books and deals by what is committed, so a beat that ran late loses nothing.
+    # Positions over time, candles and alerts follow by what is committed: a beat that ran late loses nothing.
     "follow-history": {
         "task": "history.follow",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
+    "follow-market": {
+        "task": "marketdata.follow",
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },

@@ -9,7 +9,7 @@ from django.db import models
 from accounts.models import TradingAccount
 from instruments.models import Instrument
 from orders.history.building import Standing
-from tradeplatform.common.fields import AmountField, PriceField, QuantityField
+from tradeplatform.common.fields import AmountField, PriceField, QuantityField, SumField
 
 
 class Origin(models.IntegerChoices):
@@ -18,14 +18,6 @@ class Origin(models.IntegerChoices):
     FILL = 1, "Fill"
     DEAL = 2, "Deal"
     EXTERNAL = 3, "External trade"
-
-
-class SumField(AmountField):
-    """A sum of any number of amounts."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        kwargs.setdefault("max_digits", 60)
-        super().__init__(*args, **kwargs)
 
 
 class Timeline(models.Model):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orders.market_selectors import Interval
+from orders.market.intervals import Interval
 from tradeplatform.gateways.binance import errors
 from tradeplatform.gateways.binance.errors import BinanceError
 from tradeplatform.gateways.binance.parameters import Parameters, read_pairs, window

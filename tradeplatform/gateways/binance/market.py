@@ -9,7 +9,8 @@ from typing import Any
 
 from instruments.scaling import quotient, text
 from instruments.selectors import Rules, all_rules, require_each, require_rules
-from orders.market_selectors import Interval, Ticker, candles, tickers
+from orders.market.intervals import Interval
+from orders.market.selectors import Ticker, candles, tickers
 from orders.models import Side, Trade
 from orders.selectors import depth as read_depth
 from orders.trade_selectors import Span, aggregates_of, trades_of
@@ -113,7 +114,7 @@ def klines(call: Call) -> list[list[Any]]:
     rules = require_rules(parameters.symbol())
     interval = must(parameters.word("interval", Interval, errors.bad_interval()), "interval")
     _start, end = window(parameters)
-    found = candles(rules, interval=interval, before=end or call.at, limit=_rows(call))
+    found = candles(rules, interval=interval, before=end or call.at, limit=_rows(call), now=call.at)
     return [
         [
             call.clock.time(one.opened_at),
@@ -122,11 +123,11 @@ def klines(call: Call) -> list[list[Any]]:
             shapes.price(one.low, rules),
             shapes.price(one.close, rules),
             shapes.quantity(one.volume, rules),
-            call.clock.time(one.opened_at + interval.width) - 1,
+            call.clock.time(interval.shift(one.opened_at, 1)) - 1,
             shapes.quote(one.quote_volume, rules),
             one.trades,
-            shapes.ZERO,
-            shapes.ZERO,
+            shapes.quantity(one.taker_volume, rules),
+            shapes.quote(one.taker_quote_volume, rules),
             "0",
         ]
         for one in found

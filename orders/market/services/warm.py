@@ -1,0 +1,167 @@
+"""Answers kept encoded in Valkey, each with the state of the book that it is true of.
+
+Whoever asks looks up that state first: an answer of another state is made again from the database and kept.
+So what is kept is never old, and its loss costs time only. The follower keeps it warm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from redis.exceptions import RedisError
+
+from instruments.selectors import rules_by_id, unknown_symbol
+from orders.market.rendering import average_json, best_json, ticker_json
+from orders.market.selectors import average_price, tickers
+from orders.rendering import depth_json
+from orders.selectors import depths
+from tradeplatform.common.db import fetch
+from tradeplatform.common.valkey import client
+
+logger = structlog.get_logger(__name__)
+
+_KEEP_SECONDS = 120
+_CHECKSUM_LEVELS = 10
+# Depths that many ask for; others are made for whoever asks.
+_WARM_DEPTH = 100
+_KEPT_DEPTHS = frozenset({5, 10, 20, 50, _WARM_DEPTH, 500, 1_000, 5_000})
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """An instrument, and the state of its book: no two states of a book ever have the same."""
+
+    id: int
+    symbol: str
+    state: str
+
+    def at(self, moment: str) -> Market:
+        """The same, where the answer depends on the clock too."""
+        return Market(self.id, self.symbol, f"{self.state}@{moment}")
+
+
+Make = Callable[[Sequence[Market]], list[bytes]]
+
+_MARKETS = (
+    "SELECT i.id, i.symbol, concat_ws('.', b.seq, b.last_time, b.state_hash) FROM instruments_instrument i"
+    " LEFT JOIN orders_book b ON b.instrument_id = i.id "
+)
+
+
+def markets(symbols: Sequence[str] | None = None) -> list[Market]:
+    """The named instruments in the order given, or all by symbol. Raises unknown_symbol."""
+    if symbols is None:
+        return [Market(*row) for row in fetch(_MARKETS + "ORDER BY i.symbol")]
+    # What cannot be printed cannot be a symbol, and some of it cannot be asked for.
+    wanted = [symbol for symbol in dict.fromkeys(symbols) if symbol.isprintable()]
+    found = {row[1]: Market(*row) for row in fetch(_MARKETS + "WHERE i.symbol = ANY(%s)", [wanted])}
+    for symbol in symbols:
+        if symbol not in found:
+            raise unknown_symbol(symbol)
+    return [found[symbol] for symbol in dict.fromkeys(symbols)]
+
+
+def depth_answers(wanted: Sequence[Market], *, limit: int) -> list[bytes]:
+    """The `limit` best levels of each book."""
+
+    def make(missing: Sequence[Market]) -> list[bytes]:
+        rules = rules_by_id(market.id for market in missing)
+        found = depths([rules[market.id] for market in missing], limit=max(limit, _CHECKSUM_LEVELS))
+        return [
+            orjson.dumps(depth_json(book, rules[market.id], limit=limit))
+            for market, book in zip(missing, found, strict=True)
+        ]
+
+    return _kept(f"depth{limit}", wanted, make) if limit in _KEPT_DEPTHS else make(wanted)
+
+
+def ticker_answers(wanted: Sequence[Market], *, now: datetime) -> list[bytes]:
+    """The tickers; their 24 hours move with the minute."""
+
+    def make(missing: Sequence[Market]) -> list[bytes]:
+        rules = rules_by_id(market.id for market in missing)
+        found = tickers([rules[market.id] for market in missing], now=now)
+        return [orjson.dumps(ticker_json(ticker)) for ticker in found]
+
+    return _kept("ticker", [market.at(now.strftime("%j%H%M")) for market in wanted], make)
+
+
+def best_answers(wanted: Sequence[Market], *, now: datetime) -> list[bytes]:
+    """Best bid and ask, without the last 24 hours."""
+
+    def make(missing: Sequence[Market]) -> list[bytes]:
+        rules = rules_by_id(market.id for market in missing)
+        found = tickers([rules[market.id] for market in missing], now=now)
+        return [orjson.dumps(best_json(ticker)) for ticker in found]
+
+    return _kept("best", wanted, make)
+
+
+def average_answer(wanted: Market, *, now: datetime) -> bytes:
+    """The average price; its five minutes move with the second."""
+
+    def make(_missing: Sequence[Market]) -> list[bytes]:
+        rules = rules_by_id([wanted.id])[wanted.id]
+        return [orjson.dumps(average_json(average_price(rules, now=now), rules))]
+
+    return _kept("average", [wanted.at(now.strftime("%j%H%M%S"))], make)[0]
+
+
+def warm(*, now: datetime) -> None:
+    """Make what most people ask for, of every book that has moved, before they ask."""
+    everything = markets()
+    ticker_answers(everything, now=now)
+    depth_answers(everything, limit=_WARM_DEPTH)
+
+
+def _kept(what: str, wanted: Sequence[Market], make: Make) -> list[bytes]:
+    """Answers as kept; those of another state are made, and kept for the next who asks.
+
+    The state was read before the answer is made, so an answer may be of a later state than it is kept under:
+    then nobody asks for that state any more.
+    """
+    names = [f"warm:{what}:{market.symbol}" for market in wanted]
+    found = _read(names)
+    answers: list[bytes] = []
+    missing: list[Market] = []
+    for market, kept in zip(wanted, found, strict=True):
+        state, _, answer = (kept or b"").partition(b" ")
+        answers.append(answer if state.decode() == market.state else b"")
+        if not answers[-1]:
+            missing.append(market)
+    if missing:
+        made = iter(make(missing))
+        answers = [answer or next(made) for answer in answers]
+        again = set(missing)
+        _write(
+            {
+                name: f"{market.state} ".encode() + answer
+                for name, market, answer in zip(names, wanted, answers, strict=True)
+                if market in again
+            }
+        )
+    return answers
+
+
+def _read(names: Sequence[str]) -> list[bytes | None]:
+    try:
+        found: list[Any] = list(client().mget(names)) if names else []
+    except (RedisError, OSError) as error:
+        logger.warning("warm_not_read", error=str(error))
+        return [None] * len(names)
+    return found
+
+
+def _write(answers: dict[str, bytes]) -> None:
+    try:
+        pipe = client().pipeline(transaction=False)
+        for name, answer in answers.items():
+            pipe.set(name, answer, ex=_KEEP_SECONDS)
+        pipe.execute()
+    except (RedisError, OSError) as error:
+        logger.warning("warm_not_written", error=str(error))
