@@ -28,7 +28,7 @@ def _time(column: str) -> str:
 
 
 _WHOLE = f"""
-    SELECT t.id AS transfer, t.entry_id AS entry, {_time("t.at")} AS time, t.kind, a.code AS asset,
+    SELECT t.id AS transfer, t.entry_id AS entry, {_time("t.at")} AS time, t.kind, t.realm, a.code AS asset,
            trim_scale(t.amount) AS amount, t.debit_id AS debit,
            coalesce(da.account_number, d.kind) AS debit_party,
            trim_scale(t.debit_balance_after) AS debit_balance, t.credit_id AS credit,

@@ -35,29 +35,31 @@ sql_invariant(
 
 sql_invariant(
     "iM2",
-    "The whole ledger sums to zero in every asset",
-    examined="SELECT count(DISTINCT asset_id) FROM accounts_ledgeraccount",
+    "The whole ledger of each realm, live and demo, sums to zero in every asset",
+    examined="SELECT count(DISTINCT (asset_id, realm)) FROM accounts_ledgeraccount",
     breaches="""
-        SELECT a.code AS asset, sum(l.balance) AS sum FROM accounts_ledgeraccount l
-        JOIN instruments_asset a ON a.id = l.asset_id GROUP BY a.code HAVING sum(l.balance) <> 0""",
+        SELECT a.code AS asset, l.realm, sum(l.balance) AS sum FROM accounts_ledgeraccount l
+        JOIN instruments_asset a ON a.id = l.asset_id GROUP BY a.code, l.realm HAVING sum(l.balance) <> 0""",
 )
 
 sql_invariant(
     "iM3",
     "All that is not the outside world's = deposits - withdrawals, less what was corrected or written off",
-    examined="SELECT count(DISTINCT asset_id) FROM accounts_ledgeraccount",
+    examined="SELECT count(DISTINCT (asset_id, realm)) FROM accounts_ledgeraccount",
     breaches="""
-        SELECT a.code AS asset, inside.sum AS inside, coalesce(outside.sum, 0) AS outside
-        FROM (SELECT asset_id, sum(balance) FROM accounts_ledgeraccount WHERE kind <> 'funding'
-              GROUP BY asset_id) inside
+        SELECT a.code AS asset, inside.realm, inside.sum AS inside, coalesce(outside.sum, 0) AS outside
+        FROM (SELECT asset_id, realm, sum(balance) FROM accounts_ledgeraccount WHERE kind <> 'funding'
+              GROUP BY asset_id, realm) inside
         JOIN instruments_asset a ON a.id = inside.asset_id
-        LEFT JOIN (SELECT t.asset_id, sum(CASE WHEN t.kind = 'deposit' OR t.debit_id = f.id
-                                               THEN amount ELSE -amount END)
+        LEFT JOIN (SELECT t.asset_id, t.realm, sum(CASE WHEN t.kind = 'deposit' OR t.debit_id = f.id
+                                                        THEN amount ELSE -amount END)
                    FROM accounts_transfer t
-                   JOIN accounts_ledgeraccount f ON f.kind = 'funding' AND f.asset_id = t.asset_id
+                   JOIN accounts_ledgeraccount f
+                       ON f.kind = 'funding' AND f.asset_id = t.asset_id AND f.realm = t.realm
                    WHERE t.kind IN ('deposit', 'withdrawal')
                       OR (t.kind IN ('correction', 'write_off') AND f.id IN (t.debit_id, t.credit_id))
-                   GROUP BY t.asset_id) outside ON outside.asset_id = inside.asset_id
+                   GROUP BY t.asset_id, t.realm) outside
+            ON outside.asset_id = inside.asset_id AND outside.realm = inside.realm
         WHERE inside.sum <> coalesce(outside.sum, 0)""",
 )
 
@@ -172,6 +174,27 @@ sql_invariant(
         SELECT relid::regclass::text AS table_without_trigger FROM ({_FACT_TABLES}) AS facts
         WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = facts.relid
             AND t.tgenabled IN ('O', 'A') AND t.tgname LIKE 'pgtrigger_append_only%%')""",
+)
+
+sql_invariant(
+    "iW1",
+    "No transfer crosses the wall between demo and live money",
+    examined=_TRANSFERS,
+    breaches="""
+        SELECT t.id AS transfer, t.realm, d.realm AS debit_realm, c.realm AS credit_realm
+        FROM accounts_transfer t JOIN accounts_ledgeraccount d ON d.id = t.debit_id
+        JOIN accounts_ledgeraccount c ON c.id = t.credit_id
+        WHERE t.realm <> d.realm OR t.realm <> c.realm""",
+)
+
+sql_invariant(
+    "iW2",
+    "The ledger accounts of demo accounts, and no others of clients, are on the demo side of the wall",
+    examined="SELECT count(*) FROM accounts_ledgeraccount WHERE account_id IS NOT NULL",
+    breaches="""
+        SELECT l.id AS ledger_account, a.type, l.realm FROM accounts_ledgeraccount l
+        JOIN accounts_tradingaccount a ON a.id = l.account_id
+        WHERE (a.type = 'demo') <> (l.realm = 'demo')""",
 )
 
 _BY_REQUEST = """('deposit', 'withdrawal', 'adjustment', 'correction', 'credit', 'bonus', 'internal',

@@ -45,6 +45,7 @@ class Rules:
     taker_fee: Decimal
     auction_seconds: int
     day_ends_at: time
+    realm: str
 
     @property
     def price_decimals(self) -> int:
@@ -71,7 +72,7 @@ _SELECT = (
     "SELECT i.id, i.symbol, i.status, b.id, b.code, b.decimals, q.id, q.code, q.decimals,"
     " i.tick_size, i.lot_size, i.min_price, i.max_price, i.min_quantity, i.max_quantity,"
     " i.min_notional, i.max_notional, i.price_band, i.reference_price, i.max_open_orders,"
-    " i.maker_fee, i.taker_fee, i.auction_seconds, i.day_ends_at FROM instruments_instrument i"
+    " i.maker_fee, i.taker_fee, i.auction_seconds, i.day_ends_at, i.realm FROM instruments_instrument i"
     " JOIN instruments_asset b ON b.id = i.base_id JOIN instruments_asset q ON q.id = i.quote_id"
 )
 

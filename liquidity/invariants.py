@@ -86,3 +86,13 @@ sql_invariant(
         WHERE r.id IS NULL OR r.deals <> coalesce(d.count, 0)
             OR r.first_deal_id IS DISTINCT FROM d.first""",
 )
+
+sql_invariant(
+    "iW4",
+    "No real money was dealt at the prices of a demo instrument",
+    examined=_DEALS,
+    breaches="""
+        SELECT d.id AS deal FROM accounts_deal d JOIN accounts_tradingaccount a ON a.id = d.account_id
+        JOIN instruments_instrument i ON i.id = d.instrument_id
+        WHERE i.realm = 'demo' AND a.realm <> 'demo'""",
+)

@@ -211,6 +211,16 @@ sql_invariant(
 )
 
 sql_invariant(
+    "iW3",
+    "Demo accounts have orders in demo instruments only, and all others in live ones",
+    examined=_ORDERS,
+    breaches="""
+        SELECT o.id AS "order", a.realm AS account_realm, i.realm AS instrument_realm FROM orders_order o
+        JOIN accounts_tradingaccount a ON a.id = o.account_id
+        JOIN instruments_instrument i ON i.id = o.instrument_id WHERE a.realm <> i.realm""",
+)
+
+sql_invariant(
     "iB1",
     "No book that matches is crossed or locked: best bid < best ask",
     examined="SELECT count(*) FROM orders_book",

@@ -18,6 +18,7 @@ from typing import Any, TypedDict, Unpack
 from django.db.models import Max
 
 from accounts.models import (
+    AccountType,
     LedgerAccount,
     LedgerKind,
     Role,
@@ -28,7 +29,7 @@ from accounts.models import (
 )
 from accounts.services.funding import deposit
 from audit.actor import Actor
-from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
+from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus, Realm
 from orders.models import (
     Book,
     Event,
@@ -175,6 +176,8 @@ class Market:
         self, *, base: str | int = 100, quote: str | int = 10_000_000, **changes: Any
     ) -> TradingAccount:
         """An account of a new user with these funds."""
+        if self.instrument.realm == Realm.DEMO:
+            changes = {"type": AccountType.DEMO} | changes
         account = make_account(currency=self.instrument.quote, **changes)
         fund(account, self.instrument.base, base)
         fund(account, self.instrument.quote, quote)
@@ -321,10 +324,14 @@ def short(value: Decimal) -> str:
 
 
 def money(
-    account: TradingAccount | None, asset: Asset, kind: LedgerKind = LedgerKind.CLIENT
+    account: TradingAccount | None,
+    asset: Asset,
+    kind: LedgerKind = LedgerKind.CLIENT,
+    realm: Realm = Realm.LIVE,
 ) -> tuple[str, str]:
     """(balance, held) of a ledger account as short text; zeros where it was never opened."""
-    row = LedgerAccount.objects.filter(account=account, asset=asset, kind=kind).first()
+    rows = LedgerAccount.objects.filter(account=account, asset=asset, kind=kind)
+    row = (rows if account else rows.filter(realm=realm)).first()
     return (short(row.balance), short(row.held)) if row else ("0", "0")
 
 

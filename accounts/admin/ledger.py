@@ -15,6 +15,7 @@ from accounts.admin.ledger_panels import latest_of_ledger
 from accounts.admin.transfers import AssetFilter
 from accounts.models import LedgerAccount, LedgerKind
 from instruments.admin.show import amount
+from instruments.models import Realm
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.filters import ChoiceFilter
@@ -29,6 +30,12 @@ class KindFilter(ChoiceFilter):
     title, parameters, options = "kind", ("kind",), LedgerKind.choices
 
 
+class RealmFilter(ChoiceFilter):
+    """Real money or play money."""
+
+    title, parameters, options = "realm", ("realm",), Realm.choices
+
+
 @admin.register(LedgerAccount)
 class LedgerAccountAdmin(DetailMixin, KeysetList):
     """The house's own accounts and every client's."""
@@ -38,7 +45,7 @@ class LedgerAccountAdmin(DetailMixin, KeysetList):
     search_hint = "Account number, such as ACC-000001"
     list_display = ("number", "owner", "asset", "balance_shown", "held_shown", "free", "parts")
     list_display_links = ("number",)
-    list_filter = (KindFilter, AssetFilter)
+    list_filter = (KindFilter, RealmFilter, AssetFilter)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerAccount]:
         """With owner and asset."""
@@ -84,8 +91,8 @@ class LedgerAccountAdmin(DetailMixin, KeysetList):
         return f"{owner}: {ledger.asset.code}"
 
     def badges(self, ledger: LedgerAccount) -> Iterable[SafeString]:
-        """What for."""
-        return [kind(ledger)]
+        """What for, and whether it is play money."""
+        return [kind(ledger), *([show.badge("Demo", Tone.INFO)] if ledger.realm == Realm.DEMO else [])]
 
     def panels(self, request: HttpRequest, ledger: LedgerAccount) -> Iterable[Panel]:
         """The figures and what moved them."""

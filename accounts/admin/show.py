@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.safestring import SafeString
 
 from accounts.models import LedgerAccount, LedgerKind, TradingAccount, TransferKind, User
+from instruments.models import Realm
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.show import Tone
 
@@ -24,7 +25,8 @@ def party(ledger: LedgerAccount) -> SafeString | str:
     """Whose ledger account it is: the trading account's number, or the house's own kind."""
     if ledger.kind == LedgerKind.CLIENT and ledger.account is not None:
         return show.ref(ledger.account)
-    return show.ref(ledger, ledger.get_kind_display())
+    demo = ", demo" if ledger.realm == Realm.DEMO else ""
+    return show.ref(ledger, f"{ledger.get_kind_display()}{demo}")
 
 
 def transfer_kind(kind: str) -> SafeString:

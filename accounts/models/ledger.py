@@ -2,7 +2,10 @@
 
 A transfer names one debit account, one credit account and one amount, so an unbalanced entry cannot be
 written. A ledger balance is credits minus debits: client money is positive, `funding` (the outside
-world) is negative, and every asset sums to zero over the whole ledger.
+world) is negative, and every asset sums to zero over the ledger of each realm.
+
+Both sides of a transfer are accounts of its asset and of its realm: the database refuses any other. A trading
+account's ledger accounts are of the account's realm, by a foreign key (migration 0013).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from django.db.models import F, Q
 from accounts.models.account import TradingAccount
 from django_partition import PartitionPolicy, Period
 from django_partition.models import PartitionedModel
-from instruments.models import Asset
+from instruments.models import Asset, Realm
 from tradeplatform.common.fields import AmountField
 from tradeplatform.common.references import Reference, references
 
@@ -39,13 +42,13 @@ class LedgerKind(models.TextChoices):
     SUSPENSE = "suspense", "Suspense"
 
 
-#: The kinds that exist once for each trading account and asset; the others, once for each asset.
+#: The kinds that exist once for each trading account and asset; the others, once for each asset and realm.
 CLIENTS = (LedgerKind.CLIENT, LedgerKind.CREDIT)
 
 
-# What transfers name is an account and its asset, and nobody looks again whether it is that.
+# What transfers name is an account, its asset and its realm, and nobody looks again whether it is that.
 _IDENTITY_IS_FIXED = """
-    RAISE EXCEPTION 'ledger account % keeps its kind, account and asset:'
+    RAISE EXCEPTION 'ledger account % keeps its kind, account, asset and realm:'
         ' transfer_debit_of_asset and transfer_credit_of_asset rest on it', OLD.id
         USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'ledger_identity_is_fixed';
 """
@@ -65,6 +68,7 @@ class LedgerAccount(models.Model):
         TradingAccount, on_delete=models.PROTECT, null=True, related_name="ledger_accounts"
     )
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    realm = models.CharField(max_length=4, choices=Realm, default=Realm.LIVE)
     balance = AmountField(default=Decimal(0))
     held = AmountField(default=Decimal(0))
     reserved = AmountField(default=Decimal(0))
@@ -78,7 +82,7 @@ class LedgerAccount(models.Model):
                 name="ledger_one_per_account_and_asset",
             ),
             models.UniqueConstraint(
-                fields=["kind", "asset"],
+                fields=["kind", "asset", "realm"],
                 condition=Q(account__isnull=True),
                 name="ledger_one_per_kind_and_asset",
             ),
@@ -110,7 +114,7 @@ class LedgerAccount(models.Model):
                 name="identity_is_fixed",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange("kind", "account", "asset"),
+                condition=pgtrigger.AnyChange("kind", "account", "asset", "realm"),
                 func=_IDENTITY_IS_FIXED,
             ),
         ]
@@ -162,7 +166,7 @@ _CORRECTION_FITS = """
 
 
 class Transfer(PartitionedModel):
-    """A fact: `amount` of `asset` moved from the debit to the credit account.
+    """A fact: `amount` of `asset` moved from the debit to the credit account, both of one realm.
 
     Ids increase along each ledger account (both rows are locked while it is written), so
     `debit_balance_after` and `credit_balance_after` chain: before + amount = after, on each row. Times never
@@ -181,6 +185,7 @@ class Transfer(PartitionedModel):
     asset = models.ForeignKey(
         Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
+    realm = models.CharField(max_length=4, choices=Realm, default=Realm.LIVE)
     debit = models.ForeignKey(
         LedgerAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
     )
@@ -235,9 +240,9 @@ class Transfer(PartitionedModel):
             references(
                 *(
                     Reference(
-                        f"transfer_{side}_of_asset",
+                        f"transfer_{side}_of_asset_and_realm",
                         "accounts_ledgeraccount",
-                        {f"{side}_id": "id", "asset_id": "asset_id"},
+                        {f"{side}_id": "id", "asset_id": "asset_id", "realm": "realm"},
                     )
                     for side in ("debit", "credit")
                 )

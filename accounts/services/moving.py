@@ -13,11 +13,11 @@ from functools import partial
 
 from django.db import transaction
 
-from accounts.models import CLIENTS, AccountType, LedgerKind, MoneyKind, TradingAccount, TransferKind
+from accounts.models import CLIENTS, LedgerKind, MoneyKind, TradingAccount, TransferKind
 from accounts.selectors import account_not_found
 from accounts.services.amounts import check_supply, insufficient
 from accounts.services.posting import Cause, Ledger, LockedAccount
-from instruments.models import Asset
+from instruments.models import Asset, Realm
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.valkey import tell_balances_moved
 
@@ -72,7 +72,7 @@ class Movement:
         if self.to_account_id is not None:
             return own, ledger.client(self.to_account_id, self.asset.pk)
         assert self.house_kind is not None  # noqa: S101 - for the type checker
-        house = ledger.system(self.house_kind, self.asset.pk)
+        house = ledger.system(self.house_kind, self.asset.pk, own.realm)
         gives = self.kind in _OUT or self.amount < 0
         return (own, house) if gives else (house, own)
 
@@ -160,8 +160,7 @@ def require_may(movement: Movement, accounts: Mapping[int, TradingAccount]) -> N
             raise _closed(own)
         if own.is_locked:
             raise Refusal(Code.ACCOUNT_LOCKED, f"{own} is locked: no money leaves it.", account=str(own.pk))
-        is_demo = own.type == AccountType.DEMO
-        if is_demo != (other is not None and other.type == AccountType.DEMO):
+        if own.realm != (other.realm if other is not None else Realm.LIVE):
             raise Refusal(Code.DEMO_MONEY, "Demo money stays on demo accounts.", account=str(own.pk))
     receiver = other or (own if movement.kind not in _OUT and movement.amount > 0 else None)
     if receiver is not None and not receiver.is_active:

@@ -22,8 +22,10 @@ from accounts.models import (
 )
 from accounts.services.funding import deposit
 from audit.actor import Actor
-from instruments.models import Asset
+from instruments.models import Asset, Realm
 from tradeplatform.common.db import fetch, require_transaction
+from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.config import load_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Opening:
     max_leverage: int
     deposits: tuple[tuple[str, Decimal], ...]
     group: str = ""
+
+
+def play_account_type(realm: str) -> AccountType:
+    """What kind of account plays in markets of this realm with made-up money.
+
+    In production none does in live markets: raises Refusal wrong_realm.
+    """
+    if realm == Realm.DEMO:
+        return AccountType.DEMO
+    if load_config().is_production:
+        raise Refusal(Code.WRONG_REALM, "In production made-up money trades demo instruments only.")
+    return AccountType.LIVE
 
 
 def open_users(users: Sequence[User]) -> list[User]:

@@ -6,16 +6,17 @@ postings costs the same few statements as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NewType
 
 from accounts.models import LedgerKind, TransferKind
+from instruments.models import Realm
 from tradeplatform.common.db import array, copy_rows, execute, fetch, next_ids, require_transaction
 
-_Key = tuple[str, "int | None", int]  # kind, trading account, asset
+_Key = tuple[str, "int | str", int]  # kind, trading account (of the house's own: realm), asset
 
 #: The place in its batch of an entry's first transfer.
 Entry = NewType("Entry", int)
@@ -31,6 +32,7 @@ class LockedAccount:
     kind: str
     account_id: int | None
     asset_id: int
+    realm: str
     balance: Decimal
     held: Decimal
     reserved: Decimal
@@ -55,8 +57,9 @@ class Cause:
 
 
 _TRANSFER_COLUMNS = (
-    "id", "entry_id", "at", "kind", "asset_id", "debit_id", "credit_id", "amount", "debit_balance_after",
-    "credit_balance_after", "order_id", "trade_id", "corrects_id", "request_id", "reason", "actor_id",
+    "id", "entry_id", "at", "kind", "asset_id", "realm", "debit_id", "credit_id", "amount",
+    "debit_balance_after", "credit_balance_after", "order_id", "trade_id", "corrects_id", "request_id",
+    "reason", "actor_id",
 )  # fmt: skip
 
 
@@ -67,7 +70,9 @@ class Ledger:
     """A working copy of locked ledger accounts. Use inside one transaction and `flush` before it ends."""
 
     def __init__(self, accounts: Iterable[LockedAccount]) -> None:
-        self._by_key: dict[_Key, LockedAccount] = {(a.kind, a.account_id, a.asset_id): a for a in accounts}
+        self._by_key: dict[_Key, LockedAccount] = {
+            (a.kind, a.account_id or a.realm, a.asset_id): a for a in accounts
+        }
         self._latest = max((a.moved_at for a in self._by_key.values() if a.moved_at), default=_LONG_AGO)
         self._changed: dict[int, LockedAccount] = {}
         self._transfers: list[tuple[object, ...]] = []
@@ -81,24 +86,25 @@ class Ledger:
         credits: Iterable[tuple[int, int]] = (),  # noqa: A002 - the kind's name
         system: Iterable[tuple[LedgerKind, int]] = (),
     ) -> Ledger:
-        """Lock the accounts of (trading account, asset) and (kind, asset) in id order; make missing ones."""
+        """Lock the accounts of (trading account, asset) and (kind, asset) in id order; make missing ones.
+
+        The house's own are those of the realms of the trading accounts; where none is named, the live ones.
+        """
         require_transaction()
-        wanted: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
-        wanted |= {(LedgerKind.CREDIT.value, account, asset) for account, asset in credits}
-        wanted |= {(kind.value, None, asset) for kind, asset in system}
-        keys = list(wanted)
-        found = _find(keys)
-        if missing := [key for key in keys if key not in found]:
-            _create(missing)
-            found = _find(keys)
-        return cls.lock_ids(found.values())
+        own: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
+        own |= {(LedgerKind.CREDIT.value, account, asset) for account, asset in credits}
+        found = _find_own(own) if own else {}
+        realms = {realm for _, realm in found.values()} or {Realm.LIVE.value}
+        house = {(kind.value, realm, asset) for kind, asset in system for realm in realms}
+        ids = [number for number, _ in found.values()]
+        return cls.lock_ids(ids + (_find_house(house) if house else []))
 
     @classmethod
     def lock_ids(cls, ids: Iterable[int]) -> Ledger:
         """Lock ledger accounts that exist, in id order."""
         require_transaction()
         rows = fetch(
-            "SELECT id, kind, account_id, asset_id, balance, held, reserved, moved_at"
+            "SELECT id, kind, account_id, asset_id, realm, balance, held, reserved, moved_at"
             " FROM accounts_ledgeraccount"
             " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
             [list(ids)],
@@ -114,9 +120,9 @@ class Ledger:
         """The locked ledger account of what the house lent a trading account in an asset."""
         return self._by_key[LedgerKind.CREDIT, account_id, asset_id]
 
-    def system(self, kind: LedgerKind, asset_id: int) -> LockedAccount:
-        """The locked ledger account of the house's own kind in an asset."""
-        return self._by_key[kind, None, asset_id]
+    def system(self, kind: LedgerKind, asset_id: int, realm: str = Realm.LIVE) -> LockedAccount:
+        """The locked ledger account of the house's own kind in an asset, on one side of the wall."""
+        return self._by_key[kind, realm, asset_id]
 
     def moment(self, now: datetime) -> datetime:
         """When this transaction takes effect: `now`, or the last time of a locked account if that is later.
@@ -137,11 +143,11 @@ class Ledger:
         cause: Cause,
         entry: Entry | None = None,
     ) -> Entry:
-        """Move `amount` (> 0, exact in the asset) from `debit` to `credit`, at `moment(at)`.
+        """Move `amount` (> 0, exact in the asset) from `debit` to `credit` of one realm, at `moment(at)`.
 
         It is a leg of `entry`, an earlier answer of this Ledger since its last flush, else begins its own.
         """
-        if amount <= 0 or debit.asset_id != credit.asset_id:
+        if amount <= 0 or debit.asset_id != credit.asset_id or debit.realm != credit.realm:
             raise ValueError(f"not a transfer: {amount} from {debit} to {credit}")
         if entry is None:
             entry = Entry(len(self._transfers))
@@ -157,6 +163,7 @@ class Ledger:
                 at,
                 kind.value,
                 debit.asset_id,
+                debit.realm,
                 debit.id,
                 credit.id,
                 amount,
@@ -213,26 +220,60 @@ class Ledger:
         return ids
 
 
-def _find(keys: Sequence[_Key]) -> dict[_Key, int]:
-    """The ids of ledger accounts by key; ids never change and rows are never deleted."""
+def _find_own(keys: Collection[_Key]) -> dict[_Key, tuple[int, str]]:
+    """Ids and realms of clients' ledger accounts by key, made where missing; ids and realms never change."""
+    found = _select_own(keys)
+    if missing := [key for key in keys if key not in found]:
+        # Each is of its trading account's realm.
+        execute(
+            _CREATE.format(
+                realm="(SELECT realm FROM accounts_tradingaccount WHERE id = k.owner)",
+                account="owner",
+                type="bigint",
+            ),
+            _columns(sorted(missing)),
+        )
+        found = _select_own(keys)
+    return found
+
+
+def _select_own(keys: Collection[_Key]) -> dict[_Key, tuple[int, str]]:
     rows = fetch(
-        "SELECT la.kind, la.account_id, la.asset_id, la.id FROM accounts_ledgeraccount la"
+        "SELECT la.kind, la.account_id, la.asset_id, la.id, la.realm FROM accounts_ledgeraccount la"
         " JOIN unnest(%s::text[], %s::bigint[], %s::bigint[]) AS k(kind, account_id, asset_id)"
-        " ON la.kind = k.kind AND la.asset_id = k.asset_id"
-        " AND la.account_id IS NOT DISTINCT FROM k.account_id",
-        [[k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]],
+        " USING (kind, account_id, asset_id)",
+        _columns(keys),
     )
-    return {(kind, account_id, asset_id): number for kind, account_id, asset_id, number in rows}
+    return {(kind, account, asset): (number, realm) for kind, account, asset, number, realm in rows}
 
 
-def _create(keys: Sequence[_Key]) -> None:
-    """Create missing ledger accounts; one that another transaction creates meanwhile is left alone."""
-    ordered = sorted(keys, key=lambda key: (key[1] or 0, key[2], key[0]))
-    execute(
-        "INSERT INTO accounts_ledgeraccount (kind, account_id, asset_id, balance, held, reserved, moved_at)"
-        " SELECT kind, account_id, asset_id, 0, 0, 0,"
-        " (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' FROM accounts_closedmonth)"
-        " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS k(kind, account_id, asset_id)"
-        " ON CONFLICT DO NOTHING",
-        [[k[0] for k in ordered], [k[1] for k in ordered], [k[2] for k in ordered]],
+def _find_house(keys: Collection[_Key]) -> list[int]:
+    """Ids of the house's own ledger accounts, made where missing."""
+    found = _select_house(keys)
+    if len(found) < len(keys):
+        execute(_CREATE.format(realm="owner", account="NULL", type="text"), _columns(sorted(keys)))
+        found = _select_house(keys)
+    return found
+
+
+def _select_house(keys: Collection[_Key]) -> list[int]:
+    rows = fetch(
+        "SELECT la.id FROM accounts_ledgeraccount la"
+        " JOIN unnest(%s::text[], %s::text[], %s::bigint[]) AS k(kind, realm, asset_id)"
+        " USING (kind, realm, asset_id) WHERE la.account_id IS NULL",
+        _columns(keys),
     )
+    return [number for (number,) in rows]
+
+
+# One that another transaction creates meanwhile is left alone. Keys are sorted: two meet them in one order.
+_CREATE = """
+    INSERT INTO accounts_ledgeraccount (kind, account_id, asset_id, realm, balance, held, reserved, moved_at)
+    SELECT kind, {account}, asset_id, {realm}, 0, 0, 0,
+        (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' FROM accounts_closedmonth)
+    FROM unnest(%s::text[], %s::{type}[], %s::bigint[]) AS k(kind, owner, asset_id)
+    ON CONFLICT DO NOTHING"""
+
+
+def _columns(keys: Iterable[_Key]) -> list[list[object]]:
+    return [list(column) for column in zip(*keys, strict=True)]

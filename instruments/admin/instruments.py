@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
-from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus
+from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus, Realm
 from instruments.scaling import grouped, short_text
 from instruments.services import editing
 from tradeplatform.common.admin import show
@@ -27,10 +27,14 @@ from tradeplatform.common.admin.fields import model_fields
 from tradeplatform.common.admin.filters import ChoiceFilter
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
+from tradeplatform.common.admin.show import Tone
 from tradeplatform.common.changes import Seen
 
 _ALL = (*editing.INSTRUMENT_FIXED, *editing.INSTRUMENT_FIELDS)
 AddForm = type("AddForm", (ReasonForm,), model_fields(Instrument, _ALL))
+
+
+_TAKES = {Realm.LIVE: "of all but demo accounts", Realm.DEMO: "of demo accounts only"}
 
 
 class AddInstrument(Button):
@@ -45,6 +49,7 @@ class AddInstrument(Button):
         """What cannot be changed later."""
         return [
             Effect("Instruments", "", f"{data['symbol']}, trading at once"),
+            Effect("Whose orders, for ever", "", _TAKES[data["realm"]]),
             Effect("Assets, for ever", "", f"{data['base']} priced in {data['quote']}"),
             Effect("Price step, for ever", "", market.limit(data["tick_size"], str(data["quote"]))),
             Effect("Quantity step, for ever", "", market.limit(data["lot_size"], str(data["base"]))),
@@ -176,6 +181,12 @@ class KindFilter(ChoiceFilter):
     title, parameters, options = "kind", ("kind",), InstrumentKind.choices
 
 
+class RealmFilter(ChoiceFilter):
+    """Whose orders its book takes."""
+
+    title, parameters, options = "realm", ("realm",), Realm.choices
+
+
 class QuoteFilter(ChoiceFilter):
     """What it is priced in."""
 
@@ -201,7 +212,7 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
         "symbol", "display_name", "state", "kind", "tick", "lot", "least", "band", "maker", "taker",
     )  # fmt: skip
     list_display_links = ("symbol",)
-    list_filter = (StatusFilter, KindFilter, QuoteFilter)
+    list_filter = (StatusFilter, KindFilter, RealmFilter, QuoteFilter)
     buttons = [EditInstrument, SetMarginTiers]
     list_buttons = [AddInstrument]
     more_panels: ClassVar[list[PanelMaker]] = []
@@ -250,8 +261,9 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
         return queryset.filter(symbol=term.upper())
 
     def badges(self, instrument: Instrument) -> Iterable[SafeString]:
-        """Whether it trades."""
-        return [market.status(instrument)]
+        """Whether it trades, and with play money if so."""
+        demo = [show.badge("Demo", Tone.INFO, title=_TAKES[Realm.DEMO])]
+        return [market.status(instrument), *(demo if instrument.realm == Realm.DEMO else [])]
 
     def subheading(self, instrument: Instrument) -> str:
         """Its name and kind."""
@@ -287,6 +299,7 @@ class InstrumentAdmin(DetailMixin, BackOfficeList):
         yield Facts(
             "Steps, fixed for life",
             [
+                Fact("Orders", _TAKES[Realm(instrument.realm)]),
                 Fact("Base", show.ref(base)),
                 Fact("Quote", show.ref(quote)),
                 Fact("Price step", market.limit(instrument.tick_size, quote.code)),

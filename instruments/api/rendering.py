@@ -20,6 +20,7 @@ def instrument_json(instrument: Instrument) -> dict[str, Any]:
         "symbol": instrument.symbol,
         "display_name": instrument.display_name,
         "kind": instrument.kind,
+        "realm": instrument.realm,
         "base": instrument.base.code,
         "quote": instrument.quote.code,
         "status": instrument.status,

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from instruments.models import InstrumentKind, InstrumentStatus
+from instruments.models import InstrumentKind, InstrumentStatus, Realm
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull
 
 
@@ -16,6 +16,9 @@ class InstrumentShape(serializers.Serializer[Any]):
     symbol = serializers.CharField()
     display_name = serializers.CharField()
     kind = serializers.ChoiceField(choices=InstrumentKind.choices)
+    realm = serializers.ChoiceField(
+        choices=Realm.choices, help_text="`demo` takes orders of demo accounts only, `live` of all others."
+    )
     base = serializers.CharField(help_text="Code of the asset that is bought and sold.")
     quote = serializers.CharField(help_text="Code of the asset that prices and fees are in.")
     status = serializers.ChoiceField(

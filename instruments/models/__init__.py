@@ -10,6 +10,7 @@ from instruments.models.instrument import (
     Weekday,
 )
 from instruments.models.quote import DatedQuote, Quote
+from instruments.models.realm import Realm
 
 __all__ = [
     "Asset",
@@ -20,5 +21,6 @@ __all__ = [
     "InstrumentStatus",
     "MarginTier",
     "Quote",
+    "Realm",
     "Weekday",
 ]

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from instruments.models.asset import Asset
+from instruments.models.realm import Realm
 from tradeplatform.common.fields import PriceField, QuantityField, RateField
 
 # Half of what a 64-bit integer holds: the edge of the band above a price must still fit.
@@ -66,7 +67,8 @@ class Instrument(models.Model):
     """A market in `base` priced in `quote`.
 
     Prices are multiples of `tick_size`, quantities of `lot_size`; both are fixed for life because
-    resting orders and the journal are counted in them. A limit of 0 means "no limit".
+    resting orders and the journal are counted in them. A limit of 0 means "no limit". Its book takes orders
+    of accounts of its `realm` alone, for life.
     """
 
     id = models.AutoField(primary_key=True)
@@ -75,6 +77,12 @@ class Instrument(models.Model):
     kind = models.CharField(max_length=12, choices=InstrumentKind)
     base = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
     quote = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    realm = models.CharField(
+        max_length=4,
+        choices=Realm,
+        default=Realm.LIVE,
+        help_text="Whose orders its book takes: of demo accounts, or of all others. Cannot be changed later.",
+    )
     status = models.CharField(
         max_length=12, choices=InstrumentStatus, default=InstrumentStatus.ACTIVE, editable=False
     )
@@ -172,7 +180,8 @@ class Instrument(models.Model):
         ]
         triggers = [
             pgtrigger.ReadOnly(
-                name="steps_are_fixed", fields=["symbol", "base", "quote", "tick_size", "lot_size"]
+                name="steps_are_fixed",
+                fields=["symbol", "realm", "base", "quote", "tick_size", "lot_size"],
             ),
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
         ]

@@ -155,7 +155,8 @@ def _rounded(above: Decimal, below: Decimal) -> Decimal:
 _PAIRS = """
     SELECT base.code, quote.code, price.bid, price.ask, price.at FROM instruments_instrument i
     JOIN instruments_asset base ON base.id = i.base_id
-    JOIN instruments_asset quote ON quote.id = i.quote_id {prices} ORDER BY i.id"""
+    JOIN instruments_asset quote ON quote.id = i.quote_id {prices}
+    WHERE i.realm = 'live' ORDER BY i.id"""
 _LATEST = _PAIRS.format(prices="JOIN instruments_quote price ON price.instrument_id = i.id")
 _DATED = _PAIRS.format(
     prices="""CROSS JOIN LATERAL (
@@ -165,7 +166,10 @@ _DATED = _PAIRS.format(
 
 
 def load_rates(*, now: datetime, at: datetime | None = None) -> Rates:
-    """The newest quotes as of `now`, or those that were the newest at the moment `at`."""
+    """The newest quotes as of `now`, or those that were the newest at the moment `at`.
+
+    Of live instruments alone: what is done with play money moves no rate, not even of demo accounts.
+    """
     decimals = dict(Asset.objects.values_list("code", "decimals"))
     if at is None:
         return Rates(now, (Pair(*row) for row in fetch(_LATEST)), decimals)

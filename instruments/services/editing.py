@@ -25,7 +25,7 @@ INSTRUMENT_FIELDS = (
     "contract_size", "max_leverage", "daily_volatility", "swap_long", "swap_short", "swap_triple_day",
     "auction_seconds", "day_ends_at",
 )  # fmt: skip
-INSTRUMENT_FIXED = ("symbol", "kind", "base", "quote", "tick_size", "lot_size")
+INSTRUMENT_FIXED = ("symbol", "realm", "kind", "base", "quote", "tick_size", "lot_size")
 ASSET_FIELDS = ("name", "is_active")
 ASSET_FIXED = ("code", "decimals")
 

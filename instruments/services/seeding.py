@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from instruments.models import Asset, Instrument, InstrumentKind
+from instruments.models import Asset, Instrument, InstrumentKind, Realm
 from instruments.scaling import quotient
 from instruments.services.pricing import NewQuote, record_quotes
 from tradeplatform.common.db import require_transaction
@@ -62,6 +62,7 @@ WTICOUSD  commodity WTI USD 0.01    0.01     0.01   100    1000   100 75    WTI 
 SPX500USD index     SPX USD 0.01    0.01     0.01   100    50     100 5500  S&P 500
 NAS100USD index     NAS USD 0.01    0.01     0.01   100    20     100 19500 Nasdaq 100
 US30USD   index     DJI USD 0.01    0.01     0.01   100    5      100 40500 Dow Jones
+USDTUSD   crypto    USDT USD 0.0001 0.01     1      100000 1      100 1     Tether/USD
 """
 _EXCHANGE = """
 BTCUSDT   crypto BTC   USDT 0.01    0.000001 0.0001 1000      1 1 50000 Bitcoin/Tether
@@ -75,6 +76,9 @@ AVAXUSDT  crypto AVAX  USDT 0.01    0.01     0.1    100000    1 1 35    Avalanch
 DOTUSDT   crypto DOT   USDT 0.001   0.01     0.1    1000000   1 1 7     Polkadot/Tether
 MATICUSDT crypto MATIC USDT 0.0001  0.1      1      10000000  1 1 0.7   Polygon/Tether
 """
+
+#: Demo accounts' own books of these: the same rules under another symbol (ADR 17).
+_MIRRORED = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 EXCHANGE_MIN_NOTIONAL = Decimal(10)
 PRICE_BAND = Decimal("0.10")
@@ -101,12 +105,26 @@ def seed_assets() -> int:
 def seed_instruments() -> int:
     """Create the listed instruments that are missing; returns how many. An operator's changes stay."""
     assets = {asset.code: asset for asset in Asset.objects.all()}
+    exchange = _EXCHANGE.strip().splitlines()
     return create_missing_instruments(
         [
             *(_instrument(row, assets) for row in _BROKERAGE.strip().splitlines()),
-            *(_instrument(row, assets, EXCHANGE_MIN_NOTIONAL) for row in _EXCHANGE.strip().splitlines()),
+            *(_instrument(row, assets, EXCHANGE_MIN_NOTIONAL) for row in exchange),
+            *(
+                _mirror(_instrument(row, assets, EXCHANGE_MIN_NOTIONAL))
+                for row in exchange
+                if row.split()[0] in _MIRRORED
+            ),
         ]
     )
+
+
+def _mirror(instrument: Instrument) -> Instrument:
+    """The same market for play money."""
+    instrument.realm = Realm.DEMO
+    instrument.symbol = f"{instrument.symbol}-DEMO"
+    instrument.display_name = f"{instrument.display_name}, demo"
+    return instrument
 
 
 def _instrument(row: str, assets: Mapping[str, Asset], min_notional: Decimal = Decimal(0)) -> Instrument:

@@ -9,9 +9,17 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from accounts.models import AccountType, TradingAccount
-from accounts.services.opening import Opening, machine_user, open_accounts, open_users, opening_amounts
+from accounts.models import TradingAccount
+from accounts.services.opening import (
+    Opening,
+    machine_user,
+    open_accounts,
+    open_users,
+    opening_amounts,
+    play_account_type,
+)
 from audit.actor import Actor
+from instruments.models import Realm
 from instruments.scaling import round_down
 from instruments.selectors import Rules, rules_by_symbol
 from liquidity.participants.careful import Guarded, Whale
@@ -40,9 +48,10 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A character with its account, and what that was opened with: inventory is counted from there."""
+    """A character with its account in one realm; inventory is counted from what that was opened with."""
 
     character: Character
+    realm: str
     account_id: int
     opening: dict[str, Decimal]  # by asset code
 
@@ -72,52 +81,62 @@ def characters() -> list[Character]:
 def open_desk(*, symbols: Sequence[str], actor: Actor, now: datetime) -> Desk:
     """Open the participants' accounts with funds for these instruments, where they are missing.
 
-    Raises Refusal unknown_symbol, and no_reference_price for an instrument that nothing is known of.
+    Each has one account for live and one for demo instruments. Raises Refusal unknown_symbol, and
+    no_reference_price for an instrument that nothing is known of; in production wrong_realm for a live one.
     """
-    cast = characters()
-    numbers = [character.username.upper() for character in cast]
     with transaction.atomic():
         run_alone("seed")
         rules = rules_by_symbol(symbols)
         for symbol in symbols:
             _check(symbol, rules)
-        funds = _funds(rules.values())
-        open_users([machine_user(character.username) for character in cast])
-        open_accounts(
-            [_opening(character, rules[symbols[0]].quote_code, funds) for character in cast],
-            actor=actor,
-            now=now,
-            reason="Funds of a simulated participant",
-        )
-        ids = dict(
-            TradingAccount.objects.filter(account_number__in=numbers).values_list("account_number", "id")
-        )
-        opened = opening_amounts(numbers, list(funds))
-        books = books_for(rules.values())
-    return Desk(
+        wanted = {symbol: rules[symbol] for symbol in symbols}
+        participants = [
+            participant
+            for realm in Realm
+            if (markets := [found for found in wanted.values() if found.realm == realm])
+            for participant in _seated(realm, markets, actor=actor, now=now)
+        ]
+        books = books_for(wanted.values())
+    return Desk(participants, wanted, sorted({book.shard_id for book in books.values()}))
+
+
+def _seated(realm: Realm, markets: Sequence[Rules], *, actor: Actor, now: datetime) -> list[Participant]:
+    """Everybody, with an account for the markets of this realm."""
+    cast, funds, kind = characters(), _funds(markets), play_account_type(realm)
+    numbers = [_number(character, realm) for character in cast]
+    open_users([machine_user(character.username) for character in cast])
+    open_accounts(
         [
-            Participant(
-                character,
-                ids[number],
-                {asset: opened.get((number, asset), Decimal(0)) for asset in funds},
+            Opening(
+                account_number=number,
+                username=character.username,
+                type=kind,
+                currency=markets[0].quote_code,
+                leverage=1,
+                max_leverage=1,
+                deposits=tuple(sorted(funds.items())),
             )
-            for character, number in zip(cast, numbers, strict=True)
+            for number, character in zip(numbers, cast, strict=True)
         ],
-        {symbol: rules[symbol] for symbol in symbols},
-        sorted({book.shard_id for book in books.values()}),
+        actor=actor,
+        now=now,
+        reason="Funds of a simulated participant",
     )
+    ids = dict(TradingAccount.objects.filter(account_number__in=numbers).values_list("account_number", "id"))
+    opened = opening_amounts(numbers, list(funds))
+    return [
+        Participant(
+            character,
+            realm.value,
+            ids[number],
+            {asset: opened.get((number, asset), Decimal(0)) for asset in funds},
+        )
+        for character, number in zip(cast, numbers, strict=True)
+    ]
 
 
-def _opening(character: Character, currency: str, funds: dict[str, Decimal]) -> Opening:
-    return Opening(
-        account_number=character.username.upper(),
-        username=character.username,
-        type=AccountType.DEMO,
-        currency=currency,
-        leverage=1,
-        max_leverage=1,
-        deposits=tuple(sorted(funds.items())),
-    )
+def _number(character: Character, realm: Realm) -> str:
+    return character.username.upper() + ("-DEMO" if realm == Realm.DEMO else "")
 
 
 def _funds(markets: Iterable[Rules]) -> dict[str, Decimal]:

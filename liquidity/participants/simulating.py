@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from instruments.models import Realm
 from instruments.selectors import Rules
 from liquidity.participants.desk import Desk, Participant
 from liquidity.participants.watching import Snapshot, book_seqs, look, trade_count
@@ -88,7 +89,7 @@ class Simulation:
         moves: list[tuple[Participant, Rules, Move]] = []
         lists: list[NewList] = []
         for rules in self.desk.rules.values():
-            participant = self._whose_turn()
+            participant = self._whose_turn(rules)
             view = snapshot.view(participant, rules, self._wander(rules, snapshot))
             for wish in participant.character.habit.act(view, self.chance):
                 if isinstance(wish, Move):
@@ -107,21 +108,33 @@ class Simulation:
             self._send_list(asked)
         return len(requests) + len(moves) + len(lists)
 
-    def _whose_turn(self) -> Participant:
-        weights = [participant.character.weight for participant in self.desk.participants]
-        return self.chance.choices(self.desk.participants, weights)[0]
+    def _whose_turn(self, rules: Rules) -> Participant:
+        allowed = [found for found in self.desk.participants if found.realm == rules.realm]
+        return self.chance.choices(allowed, [found.character.weight for found in allowed])[0]
 
     def _wander(self, rules: Rules, snapshot: Snapshot) -> int:
         """The next believed price, in ticks."""
         anchor = int(rules.reference_price / rules.tick_size)
         last = snapshot.last.get(rules.id) or anchor
-        now = self._references.get(rules.symbol) or last
-        most = max(1, anchor * _WANDER_POINTS // 10_000)
-        believed = now + self.chance.randint(-most, most) + (anchor - now) // _PULL
+        believed = self._mirrored(rules)
+        if believed is None:
+            now = self._references.get(rules.symbol) or last
+            most = max(1, anchor * _WANDER_POINTS // 10_000)
+            believed = now + self.chance.randint(-most, most) + (anchor - now) // _PULL
         # Nobody may quote outside the band around the last trade, wherever a stranger has driven that.
         room = int(last * rules.price_band / 2)
         self._references[rules.symbol] = max(1, last - room, min(last + room, believed))
         return self._references[rules.symbol]
+
+    def _mirrored(self, rules: Rules) -> int | None:
+        """What is believed of the live market that a demo one mirrors, if the desk trades there."""
+        if rules.realm != Realm.DEMO:
+            return None
+        shape = (rules.base_id, rules.quote_id, rules.tick_size)
+        for other in self.desk.rules.values():
+            if other.realm == Realm.LIVE and (other.base_id, other.quote_id, other.tick_size) == shape:
+                return self._references.get(other.symbol)
+        return None
 
     def _request(
         self, participant: Participant, rules: Rules, wish: Place | Withdraw

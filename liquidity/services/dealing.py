@@ -27,8 +27,9 @@ from accounts.models import (
 from accounts.services.posting import Cause
 from audit.actor import Actor
 from audit.services.recording import record
+from instruments.models import Realm
 from instruments.scaling import short_text, steps_above, steps_below, times
-from instruments.selectors import require_rules
+from instruments.selectors import Rules, require_rules
 from liquidity.services.desk import Desk
 from liquidity.services.valuing import average_price
 from risk.services.pretrade import check_open
@@ -82,6 +83,7 @@ def open_position(
 
     def work(desk: Desk) -> bool:
         check_may_open(desk.account)
+        _check_realm(desk.account, rules)
         check_open(rules, waits=False)
         terms = desk.terms[rules.id]
         terms.check_enabled()
@@ -232,6 +234,18 @@ def check_may_open(account: TradingAccount) -> None:
             Code.LEVERAGE_NOT_ALLOWED,
             "A live account trades in cash: leveraged positions need a margin, islamic or demo account.",
             type=account.type,
+        )
+
+
+def _check_realm(account: TradingAccount, rules: Rules) -> None:
+    """Refuse real money at play prices. Demo accounts deal at any: theirs follow the live ones."""
+    if rules.realm == Realm.DEMO and account.realm != Realm.DEMO:
+        raise Refusal(
+            Code.WRONG_REALM,
+            f"{rules.symbol} is a demo instrument: no real money deals at its price.",
+            symbol=rules.symbol,
+            instrument=rules.realm,
+            account=account.realm,
         )
 
 

@@ -29,8 +29,7 @@ class Till:
     def move(self, deal: Deal) -> Entry | None:
         """The transfers of one deal, as one entry; None where nothing moves."""
         entry: Entry | None = None
-        dealing = self.ledger.system(LedgerKind.DEALING, self.currency.pk)
-        fee = self.ledger.system(LedgerKind.FEE, self.currency.pk)
+        dealing, fee = self._house(LedgerKind.DEALING), self._house(LedgerKind.FEE)
         for kind, other, amount in (
             (TransferKind.DEAL_PNL, dealing, deal.pnl),
             (TransferKind.SWAP, dealing, deal.swap),
@@ -49,12 +48,16 @@ class Till:
         What open orders hold is not touched: it is promised to others.
         """
         missing = amount - (self.client.balance - self.client.held)
-        protection = self.ledger.system(LedgerKind.PROTECTION, self.currency.pk)
+        protection = self._house(LedgerKind.PROTECTION)
         lent = min(max(missing, _ZERO), self.credit.balance)
         for payer, part in ((self.credit, lent), (protection, missing - lent)):
             if part > 0:
                 entry = self._pay(TransferKind.PROTECTION, payer, self.client, part, entry)
         return entry
+
+    def _house(self, kind: LedgerKind) -> LockedAccount:
+        """The house's own, on the client's side of the wall between demo and live money."""
+        return self.ledger.system(kind, self.currency.pk, self.client.realm)
 
     def _pay(
         self,

@@ -3,7 +3,7 @@
 A *book* is where an execution was made: on our exchange, elsewhere (external trades), or with our dealing
 desk. Exchange and external executions earn by average cost in the instrument's quote asset (docs/money.md,
 positions over time); deals earn in the account's currency, at the rate that each deal keeps. Sums are of one
-asset each: nothing is converted.
+asset each: nothing is converted. Play money and real money are never in one report.
 """
 
 # ruff: noqa: S608 - queries are put together from the constants of this file
@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from accounts.statement_selectors import Period
+from instruments.models import Realm
 from instruments.scaling import short_text
 from orders.history.models import Origin
 from tradeplatform.common.csv_cells import safe_cell
@@ -92,18 +93,20 @@ _KEYS = {
 }
 
 
-def results(period: Period, by: By) -> list[Result]:
-    """All there is of a period, by name. Fills count as far as the history has followed their books."""
+def results(period: Period, by: By, realm: Realm = Realm.LIVE) -> list[Result]:
+    """All there is of a period and realm, by name. Fills count as far as history has followed their books."""
     key, name = _KEYS[by]
     rows = fetch(
         f"""
         SELECT ({name}) AS name, a.code, r.executions, r.volume, r.realised, r.swap, r.fees
         FROM (SELECT {key} AS key, asset_id, sum(executions) AS executions, sum(volume) AS volume,
                      sum(realised) AS realised, sum(swap) AS swap, sum(fees) AS fees
-              FROM ({_POINTS} UNION ALL {_DEALS}) x GROUP BY 1, 2) r
+              FROM ({_POINTS} UNION ALL {_DEALS}) x
+              WHERE account_id IN (SELECT id FROM accounts_tradingaccount WHERE realm = %(realm)s)
+              GROUP BY 1, 2) r
         JOIN instruments_asset a ON a.id = r.asset_id
         ORDER BY name, a.code""",
-        {"since": period.since, "until": period.until},
+        {"since": period.since, "until": period.until, "realm": realm},
     )
     return [Result(*row) for row in rows]
 

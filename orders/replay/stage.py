@@ -9,10 +9,10 @@ from zlib import crc32
 
 from django.db import transaction
 
-from accounts.models import AccountType, TradingAccount
-from accounts.services.opening import Opening, machine_user, open_accounts, open_users
+from accounts.models import TradingAccount
+from accounts.services.opening import Opening, machine_user, open_accounts, open_users, play_account_type
 from audit.actor import Actor
-from instruments.models import Asset, Instrument, InstrumentKind
+from instruments.models import Asset, Instrument, InstrumentKind, Realm
 from instruments.selectors import Rules, rules_by_symbol
 from instruments.services.seeding import DECIMALS, create_missing_assets, create_missing_instruments
 from orders.models import Side
@@ -56,7 +56,7 @@ class Stage:
 def create_instrument(*, symbol: str, recording: Format, base: str | None = None) -> bool:
     """Create the instrument if there is none of this symbol; says whether it did. Raises ValidationError.
 
-    Its steps are those of the recording, its limits as wide as they can be.
+    Its steps are those of the recording, its limits as wide as they can be, its money play money.
     """
     base_code = (base or recording.base).upper()
     with transaction.atomic():
@@ -74,6 +74,7 @@ def create_instrument(*, symbol: str, recording: Format, base: str | None = None
                     symbol=symbol,
                     display_name=f"{base_code} replay",
                     kind=InstrumentKind(recording.kind),
+                    realm=Realm.DEMO,
                     base=assets[base_code],
                     quote=assets[_QUOTE],
                     tick_size=recording.tick_size,
@@ -92,7 +93,7 @@ def create_instrument(*, symbol: str, recording: Format, base: str | None = None
 def set_stage(*, symbol: str, actor: Actor, now: datetime) -> Stage:
     """Open the replay accounts of an instrument with their funds, where they are missing.
 
-    Raises Refusal unknown_symbol.
+    Raises Refusal unknown_symbol, and in production wrong_realm for a live instrument.
     """
     with transaction.atomic():
         run_alone("seed")
@@ -127,7 +128,7 @@ def _openings(rules: Rules) -> list[Opening]:
         Opening(
             account_number=f"REPLAY-{rules.symbol}-{side.name[0]}{number}",
             username=_USER,
-            type=AccountType.DEMO,
+            type=play_account_type(rules.realm),
             currency=rules.quote_code,
             leverage=1,
             max_leverage=1,

@@ -24,7 +24,7 @@ from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
 from orders.services.conditions import check_numbers, check_order, default_time_in_force
 from orders.services.journal import CommandRow, write_commands
-from orders.services.owners import Owner, check_may_trade, lock_owners
+from orders.services.owners import Owner, check_may_trade, check_realm, lock_owners
 from orders.services.requests import (
     Accepted,
     CancelOrder,
@@ -158,6 +158,7 @@ def draft_of(
     _check_known(order, accounts, rules)
     check_numbers(order)
     found = rules[order.symbol]
+    check_realm(accounts[order.account_id], found)
     return Draft(
         index=index,
         order=order,

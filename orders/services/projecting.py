@@ -291,11 +291,11 @@ class Projection:
         charge, residue = fee_step(accrued=order.fee_accrued, exact=exact, decimals=rules.quote_decimals)
         order.fee_accrued += exact
         self.fills.append(FillRow(trade, order, liquidity, rate, charge))
-        fee = self.ledger.system(LedgerKind.FEE, rules.quote_id)
-        rounding = self.ledger.system(LedgerKind.ROUNDING, rules.quote_id)
+        client = self.ledger.client(order.account_id, rules.quote_id)
+        fee = self.ledger.system(LedgerKind.FEE, rules.quote_id, client.realm)
+        rounding = self.ledger.system(LedgerKind.ROUNDING, rules.quote_id, client.realm)
         cause = Cause(order_id=order.id, trade_id=trade.id)
         if charge:
-            client = self.ledger.client(order.account_id, rules.quote_id)
             self.ledger.transfer(
                 at=self.now,
                 kind=TransferKind.FEE,

@@ -23,9 +23,10 @@ from tests.bench.platform import throwaway_platform
 ACCOUNTS, MONTHS, PIECE = 1_000, 12, 500_000
 
 _FILL = """
-    INSERT INTO accounts_transfer (id, entry_id, at, kind, asset_id, debit_id, credit_id, amount,
+    INSERT INTO accounts_transfer (id, entry_id, at, kind, asset_id, realm, debit_id, credit_id, amount,
         debit_balance_after, credit_balance_after, request_id, reason)
-    SELECT n + 1, n + 1, %(start)s::timestamptz + n * %(step)s::interval, 'deposit', %(asset)s, %(outside)s,
+    SELECT n + 1, n + 1, %(start)s::timestamptz + n * %(step)s::interval, 'deposit', %(asset)s, 'live',
+           %(outside)s,
            %(first)s + CASE WHEN n %% 100 = 0 THEN 0 ELSE 1 + (n - n / 100 - 1) %% %(accounts)s END,
            1, -(n + 1), 1 + CASE WHEN n %% 100 = 0 THEN n / 100 ELSE (n - n / 100 - 1) / %(accounts)s END,
            '', 'wire'

@@ -34,7 +34,8 @@ from orders.services.seeding import Seeded, seed
 LISTED = {
     "EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "BTCUSD", "ETHUSD", "BNBUSD", "XRPUSD", "SOLUSD", "XAUUSD",
     "XAGUSD", "WTICOUSD", "SPX500USD", "NAS100USD", "US30USD", "BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT",
-    "XRPUSDT", "ADAUSDT", "DOGEUSDT", "AVAXUSDT", "DOTUSDT", "MATICUSDT",
+    "XRPUSDT", "ADAUSDT", "DOGEUSDT", "AVAXUSDT", "DOTUSDT", "MATICUSDT", "USDTUSD",
+    "BTCUSDT-DEMO", "ETHUSDT-DEMO", "SOLUSDT-DEMO",
 }  # fmt: skip
 
 
@@ -137,7 +138,7 @@ class TestFirstRun:
     def test_every_listed_instrument_has_a_book_on_one_of_two_shards(self, seeded: Seeded) -> None:
         assert set(Instrument.objects.values_list("symbol", flat=True)) == LISTED
         shares = [Book.objects.filter(shard_id=shard).count() for shard in (1, 2)]
-        assert sorted(shares) == [12, 13]
+        assert sorted(shares) == [14, 15]
 
     def test_steps_keep_every_notional_and_limit_exact(self, seeded: Seeded) -> None:
         for instrument in Instrument.objects.select_related("base", "quote"):
@@ -148,7 +149,7 @@ class TestFirstRun:
             "min_notional", "price_band", "maker_fee", "taker_fee"
         )
 
-        assert list(filters) == [(Decimal(10), Decimal("0.1"), Decimal("0.0005"), Decimal("0.001"))] * 10
+        assert list(filters) == [(Decimal(10), Decimal("0.1"), Decimal("0.0005"), Decimal("0.001"))] * 13
 
 
 @pytest.mark.django_db
@@ -191,12 +192,12 @@ class TestSecondRun:
         assert report["total"] == {
             "shards": 2,
             "assets": 23,
-            "instruments": 25,
-            "books": 25,
+            "instruments": 29,
+            "books": 29,
             "groups": 3,
             "policies": 12,
             "limits": 4,
-            "quotes": 25,
+            "quotes": 29,
             "users": 5,
             "roles": 7,
             "accounts": 4,
@@ -255,8 +256,8 @@ class TestDryRun:
         report = run(dry_run=True)
 
         assert report["added"] == {
-            "shards": 2, "assets": 23, "instruments": 25, "books": 25, "groups": 3, "policies": 12,
-            "limits": 4, "quotes": 25, "users": 5, "roles": 7, "accounts": 4, "deposits": 8,
+            "shards": 2, "assets": 23, "instruments": 29, "books": 29, "groups": 3, "policies": 12,
+            "limits": 4, "quotes": 29, "users": 5, "roles": 7, "accounts": 4, "deposits": 8,
             "sources": 1,
         }  # fmt: skip
         assert counts() == before
@@ -269,7 +270,7 @@ def test_without_people_there_is_a_market_and_no_money(var_dir: Path) -> None:
 
     seeded = seed(now=timezone.now(), logins_file=path, with_people=False)
 
-    assert (seeded.total.instruments, seeded.total.books) == (25, 25)
+    assert (seeded.total.instruments, seeded.total.books) == (29, 29)
     assert (User.objects.count(), LedgerAccount.objects.count(), path.exists()) == (0, 0, False)
     assert (TradingGroup.objects.count(), Quote.objects.count()) == (3, 0)
 

@@ -91,7 +91,7 @@ def test_the_table_counts_what_happened(seeded: Seeded) -> None:
 
 
 def test_habits_differ(seeded: Seeded) -> None:
-    simulate(orders=900, seed=11)
+    simulate(orders=900, seed=11, symbols=["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSD"])
 
     fills = Fill.objects.values_list("account__user__username", "liquidity").distinct()
     placed = Order.objects.values_list("account__user__username").annotate(count=Count("id")).order_by()
@@ -118,7 +118,7 @@ def test_habits_differ(seeded: Seeded) -> None:
 
 
 def test_demo_data_has_orders_with_conditions(seeded: Seeded) -> None:
-    simulate(orders=900, seed=11)
+    simulate(orders=900, seed=11, symbols=["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSD"])
 
     of_lists = Order.objects.filter(link=Link.ATTACHED)
     assert set(of_lists.values_list("status", "reason")) == {

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from accounts.models import AccountType
 from instruments.models import Asset, Instrument
 from orders.models import OrderType, Side, Source
 from orders.services.intake import submit_order
@@ -76,15 +77,15 @@ SAMPLE_FLOW = """time,action,id,side,price,quantity
 
 
 def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: Platform) -> None:
-    instrument = Instrument.objects.get(symbol="BTCUSDT")
-    seller = make_account(currency=Asset.objects.get(code="USDT"))
+    instrument = Instrument.objects.get(symbol="BTCUSDT-DEMO")
+    seller = make_account(currency=Asset.objects.get(code="USDT"), type=AccountType.DEMO)
     fund(seller, instrument.base, 1, now=timezone.now())
     price = instrument.reference_price + Decimal(1)
     for side, at in ((Side.SELL, price), (Side.BUY, price - Decimal(2))):
         fund(seller, instrument.quote, 100_000, now=timezone.now())
         order = NewOrder(
             account_id=seller.id,
-            symbol="BTCUSDT",
+            symbol="BTCUSDT-DEMO",
             side=side,
             type=OrderType.LIMIT,
             quantity=Decimal("0.01"),

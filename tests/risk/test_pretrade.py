@@ -42,6 +42,7 @@ RULES = Rules(
     taker_fee=Decimal("0.001"),
     auction_seconds=0,
     day_ends_at=time(0),
+    realm="live",
 )
 
 

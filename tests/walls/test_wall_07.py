@@ -9,13 +9,14 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
-from accounts.models import LedgerAccount, Transfer
+from accounts.models import AccountType, LedgerAccount, Transfer
+from instruments.models import Asset, Realm
 from tests.factories import NOW, fund, make_account, make_asset, make_market
 
 pytestmark = pytest.mark.django_db
 
 COLUMNS = (
-    "id, entry_id, at, kind, asset_id, debit_id, credit_id, amount, debit_balance_after,"
+    "id, entry_id, at, kind, asset_id, realm, debit_id, credit_id, amount, debit_balance_after,"
     " credit_balance_after, request_id, reason"
 )
 
@@ -29,6 +30,7 @@ def row() -> dict[str, Any]:
         fund(account, asset, 100)
     return {
         "asset": asset.id,
+        "realm": Realm.LIVE.value,
         "debit": LedgerAccount.objects.get(account=payer).id,
         "credit": LedgerAccount.objects.get(account=payee).id,
         "amount": Decimal(1),
@@ -40,8 +42,8 @@ def insert(row: dict[str, Any]) -> None:
         cursor.execute(
             f"INSERT INTO accounts_transfer ({COLUMNS}) VALUES"  # noqa: S608
             " (nextval('accounts_transfer_id_seq'), currval('accounts_transfer_id_seq'), %s, 'adjustment',"
-            " %s, %s, %s, %s, 0, 0, '', '')",
-            [NOW, row["asset"], row["debit"], row["credit"], row["amount"]],
+            " %s, %s, %s, %s, %s, 0, 0, '', '')",
+            [NOW, row["asset"], row["realm"], row["debit"], row["credit"], row["amount"]],
         )
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -49,6 +51,13 @@ def insert(row: dict[str, Any]) -> None:
 def other_assets_account() -> int:
     asset = make_asset()
     account = make_account(currency=asset)
+    fund(account, asset, 1)
+    return LedgerAccount.objects.get(account=account).id
+
+
+def demo_account(asset_id: int) -> int:
+    asset = Asset.objects.get(id=asset_id)
+    account = make_account(currency=asset, type=AccountType.DEMO)
     fund(account, asset, 1)
     return LedgerAccount.objects.get(account=account).id
 
@@ -74,6 +83,10 @@ def test_wall_07_the_row_as_such_could_be_written(row: dict[str, Any]) -> None:
         ({"debit": "of another asset"}, "transfer_debit_of_asset"),
         ({"asset": "another"}, "transfer_debit_of_asset|transfer_credit_of_asset"),
         ({"debit": 2**40}, "transfer_debit_of_asset"),
+        ({"realm": None}, "realm"),
+        ({"realm": Realm.DEMO.value}, "transfer_debit_of_asset_and_realm|transfer_credit_of_asset_and_realm"),
+        ({"credit": "of a demo account"}, "transfer_credit_of_asset_and_realm"),
+        ({"debit": "of a demo account"}, "transfer_debit_of_asset_and_realm"),
     ],
 )
 def test_wall_07_an_unbalanced_transfer_cannot_be_written(
@@ -83,6 +96,7 @@ def test_wall_07_an_unbalanced_transfer_cannot_be_written(
         "the debit": row["debit"],
         "of another asset": other_assets_account(),
         "another": make_asset().id,
+        "of a demo account": demo_account(row["asset"]),
     }
     before = Transfer.objects.count()
 

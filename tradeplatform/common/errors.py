@@ -59,6 +59,7 @@ class Code(StrEnum):
     ACCOUNT_INACTIVE = "account_inactive"
     ACCOUNT_LOCKED = "account_locked"
     LEVERAGE_NOT_ALLOWED = "leverage_not_allowed"
+    WRONG_REALM = "wrong_realm"
 
     # The thing asked for is not there (or not the caller's, which must look the same).
     NOT_FOUND = "not_found"
@@ -159,6 +160,7 @@ _STATUS = {
     Code.ACCOUNT_INACTIVE: HTTPStatus.FORBIDDEN,
     Code.ACCOUNT_LOCKED: HTTPStatus.FORBIDDEN,
     Code.LEVERAGE_NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    Code.WRONG_REALM: HTTPStatus.FORBIDDEN,
     Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,

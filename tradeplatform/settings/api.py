@@ -70,6 +70,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ListKind": "orders.api.shapes.LIST_KINDS",
         "OrderStatus": "orders.models.OrderStatus",
         "OrderType": "orders.models.OrderType",
+        "Realm": "instruments.models.Realm",
         "Role": "accounts.models.Role",
         "Side": "orders.models.Side",
         "StpMode": "orders.models.StpMode",

@@ -27,7 +27,7 @@ from tradeplatform.common.errors import Refusal
 logger = structlog.get_logger(__name__)
 
 _ACTOR = Actor.system("simulate")
-_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSD")
+_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSD", "BTCUSDT-DEMO", "ETHUSDT-DEMO")
 _DEMO_RATE = 8
 _LOG_EVERY_SECONDS = 60
 

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.statements import period_asked
 from accounts.statement_selectors import Period
-from instruments.models import Asset
+from instruments.models import Asset, Realm
 from instruments.scaling import grouped, short_text, text
 from orders.history.results import By, Result, as_csv, results
 from tradeplatform.common.admin import show
@@ -30,19 +30,24 @@ _LABELS = {By.ACCOUNT: "Accounts", By.INSTRUMENT: "Instruments", By.BOOK: "Books
 
 
 def report_view(request: HttpRequest) -> HttpResponse:
-    """The report of `from` to `to`, this month unless told, `by` instrument unless told."""
+    """The report of `from` to `to` (this month), `by` instrument and of live accounts unless told."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
     by = next((by for by in By if by == request.GET.get("by")), By.INSTRUMENT)
-    context: dict[str, Any] = admin.site.each_context(request) | {"title": "Fees and P&L", "by": by}
+    realm = next((realm for realm in Realm if realm == request.GET.get("realm")), Realm.LIVE)
+    context: dict[str, Any] = admin.site.each_context(request) | {
+        "title": "Fees and P&L",
+        "by": by,
+        "realm": realm,
+    }
     try:
         period = period_asked(request)
     except Refusal as refusal:
         context |= {"warning": refusal.message}
         return TemplateResponse(request, "history/report.html", context, status=refusal.status)
-    found = results(period, by)
+    found = results(period, by, realm)
     if request.GET.get("format") == "csv":
-        name = f"results-by-{by}-{period}.csv".replace(" ", "-")
+        name = f"results-{realm}-by-{by}-{period}.csv".replace(" ", "-")
         return HttpResponse(
             as_csv(found),
             content_type="text/csv; charset=utf-8",
@@ -50,16 +55,17 @@ def report_view(request: HttpRequest) -> HttpResponse:
         )
     context |= {
         "period": period,
-        "tabs": [(label, _address(period, other), other == by) for other, label in _LABELS.items()],
-        "csv": _address(period, by, format="csv"),
+        "tabs": [(label, _address(period, other, realm), other == by) for other, label in _LABELS.items()],
+        "realms": [(f"{of.label} accounts", _address(period, by, of), of == realm) for of in Realm],
+        "csv": _address(period, by, realm, format="csv"),
         "panels": _panels(found, by),
     }
     return TemplateResponse(request, "history/report.html", context)
 
 
-def _address(period: Period, by: By, **more: str) -> str:
-    query = urlencode({"by": by.value, "from": str(period.first), "to": str(period.last)} | more)
-    return f"{reverse('admin:report')}?{query}"
+def _address(period: Period, by: By, realm: Realm, **more: str) -> str:
+    asked = {"by": by.value, "realm": realm.value, "from": str(period.first), "to": str(period.last)}
+    return f"{reverse('admin:report')}?{urlencode(asked | more)}"
 
 
 def _panels(found: Sequence[Result], by: By) -> list[Table]:

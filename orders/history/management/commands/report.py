@@ -12,6 +12,7 @@ from django.utils import timezone
 from rich.table import Table
 
 from accounts.statement_selectors import Period
+from instruments.models import Realm
 from instruments.scaling import short_text
 from orders.history.management.commands._words import refusals_named
 from orders.history.results import By, Result, as_csv, as_json, results
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--by", choices=[by.value for by in By], default=By.INSTRUMENT.value)
         parser.add_argument("--from", type=day, dest="first", metavar="2026-11-01")
         parser.add_argument("--to", type=day, dest="last", metavar="2026-11-30")
+        parser.add_argument("--realm", choices=Realm.values, default=Realm.LIVE.value, help="whose money")
         parser.add_argument("--format", choices=["table", "json", "csv"], default="table")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -44,7 +46,7 @@ class Command(BaseCommand):
         this = Period.of_month(today.year, today.month)
         with refusals_named():
             period = Period(options["first"] or this.first, options["last"] or this.last)
-        found = results(period, By(options["by"]))
+        found = results(period, By(options["by"]), Realm(options["realm"]))
         if options["format"] == "json":
             self.stdout.write(json.dumps(as_json(found)))
         elif options["format"] == "csv":
