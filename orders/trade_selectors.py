@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from django.db.models import Q
 
 from orders.models import Fill, OrderIdentity, Side, Trade
+from tradeplatform.common.db import fetch
 
 _PAGE = 1_000
 
@@ -107,6 +108,35 @@ def _page(instrument_id: int, span: Span, *, limit: int, after: Trade | None) ->
     if span.forward:
         return list(wanted.order_by(*order)[:limit])
     return list(wanted.order_by("-id")[:limit])[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The first and the last trade of a time, where there was any."""
+
+    first_id: int | None = None
+    last_id: int | None = None
+    last_at: datetime | None = None
+    last_quantity: Decimal | None = None
+
+
+_ENDS = """
+    SELECT wanted.id, first.id, last.id, last.at, last.quantity FROM unnest(%(numbers)s::int[]) AS wanted(id)
+    CROSS JOIN LATERAL (
+        SELECT id, at, quantity FROM orders_trade WHERE instrument_id = wanted.id AND at >= %(since)s
+        ORDER BY at DESC, id DESC LIMIT 1
+    ) last
+    CROSS JOIN LATERAL (
+        SELECT id FROM orders_trade WHERE instrument_id = wanted.id AND at >= %(since)s
+        ORDER BY at, id LIMIT 1
+    ) first
+"""
+
+
+def trade_ends(instrument_ids: Collection[int], *, since: datetime) -> dict[int, Ends]:
+    """The ends of the trades of each instrument since then, by instrument; those without are absent."""
+    rows = fetch(_ENDS, {"numbers": list(instrument_ids), "since": since})
+    return {number: Ends(*ends) for number, *ends in rows}
 
 
 def fills_of_instrument(

@@ -29,7 +29,7 @@ _KEEP_SECONDS = 120
 _CHECKSUM_LEVELS = 10
 # Depths that many ask for; others are made for whoever asks.
 _WARM_DEPTH = 100
-_KEPT_DEPTHS = frozenset({5, 10, 20, 50, _WARM_DEPTH, 500, 1_000, 5_000})
+KEPT_DEPTHS = frozenset({5, 10, 20, 50, _WARM_DEPTH, 500, 1_000, 5_000})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def depth_answers(wanted: Sequence[Market], *, limit: int) -> list[bytes]:
             for market, book in zip(missing, found, strict=True)
         ]
 
-    return _kept(f"depth{limit}", wanted, make) if limit in _KEPT_DEPTHS else make(wanted)
+    return kept(f"depth{limit}", wanted, make) if limit in KEPT_DEPTHS else make(wanted)
 
 
 def ticker_answers(wanted: Sequence[Market], *, now: datetime) -> list[bytes]:
@@ -88,7 +88,7 @@ def ticker_answers(wanted: Sequence[Market], *, now: datetime) -> list[bytes]:
         found = tickers([rules[market.id] for market in missing], now=now)
         return [orjson.dumps(ticker_json(ticker)) for ticker in found]
 
-    return _kept("ticker", [market.at(now.strftime("%j%H%M")) for market in wanted], make)
+    return kept("ticker", [market.at(now.strftime("%j%H%M")) for market in wanted], make)
 
 
 def best_answers(wanted: Sequence[Market], *, now: datetime) -> list[bytes]:
@@ -99,7 +99,7 @@ def best_answers(wanted: Sequence[Market], *, now: datetime) -> list[bytes]:
         found = tickers([rules[market.id] for market in missing], now=now)
         return [orjson.dumps(best_json(ticker)) for ticker in found]
 
-    return _kept("best", wanted, make)
+    return kept("best", wanted, make)
 
 
 def average_answer(wanted: Market, *, now: datetime) -> bytes:
@@ -109,7 +109,7 @@ def average_answer(wanted: Market, *, now: datetime) -> bytes:
         rules = rules_by_id([wanted.id])[wanted.id]
         return [orjson.dumps(average_json(average_price(rules, now=now), rules))]
 
-    return _kept("average", [wanted.at(now.strftime("%j%H%M%S"))], make)[0]
+    return kept("average", [wanted.at(now.strftime("%j%H%M%S"))], make)[0]
 
 
 def warm(*, now: datetime) -> None:
@@ -119,7 +119,7 @@ def warm(*, now: datetime) -> None:
     depth_answers(everything, limit=_WARM_DEPTH)
 
 
-def _kept(what: str, wanted: Sequence[Market], make: Make) -> list[bytes]:
+def kept(what: str, wanted: Sequence[Market], make: Make) -> list[bytes]:
     """Answers as kept; those of another state are made, and kept for the next who asks.
 
     The state was read before the answer is made, so an answer may be of a later state than it is kept under:

@@ -255,7 +255,7 @@ class TestPlatform:
         def fail(*_args: object, **_more: object) -> None:
             raise error
 
-        monkeypatch.setattr(market_doors, "read_depth", fail)
+        monkeypatch.setattr(market_doors, "depths", fail)
 
         refused(venue.look("depth", symbol=market.symbol), code, msg, status)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
 from accounts.models import TradingAccount
 from orders.models import Side, Trade
@@ -149,7 +150,7 @@ class TestKlines:
         rows = venue.ask("klines", symbol=market.symbol, interval="1m", endTime=milliseconds(NOW))
 
         opened = milliseconds(NOW)
-        assert rows[-1][:9] == [
+        assert rows[-1] == [
             opened,
             "50000.00000000",
             "50000.01000000",
@@ -159,8 +160,22 @@ class TestKlines:
             opened + 59_999,
             "50000.00250000",
             3,
+            "1.00000000",
+            "50000.00250000",
+            "0",
         ]
-        assert (len(rows[-1]), rows[-1][11]) == (12, "0")
+
+    def test_begin_at_a_time_or_end_at_one(self, venue: Venue, market: Market, traded: list[Trade]) -> None:
+        opened = milliseconds(NOW)
+
+        def begun(**times: int) -> list[int]:
+            rows = venue.ask("klines", symbol=market.symbol, interval="1m", **times)
+            return [(row[0] - opened) // 60_000 for row in rows]
+
+        assert begun(startTime=opened, limit=3) == [0, 1, 2]
+        assert begun(startTime=opened + 1, limit=2) == [1, 2]
+        assert begun(startTime=opened, endTime=opened + 60_000) == [0, 1]
+        assert begun(endTime=opened + 60_000, limit=1) == [1]
 
     def test_of_no_such_length_are_refused(self, venue: Venue, market: Market) -> None:
         refused(venue.look("klines", symbol=market.symbol, interval="7m"), -1120, "Invalid interval.")
@@ -196,6 +211,59 @@ class TestTickers:
             "symbol": market.symbol,
             "price": "49990.00000000",
         }
+
+    def test_of_the_day(
+        self, venue: Venue, market: Market, alice: TradingAccount, bob: TradingAccount
+    ) -> None:
+        now = timezone.now()
+        for price, quantity in (("50000", "1"), ("50500", "3")):
+            market.send(market.request(bob, Side.SELL, quantity, price), now=now)
+            market.send(market.request(alice, Side.BUY, quantity, price), now=now)
+        market.drain(now=now)
+        first, last = Trade.objects.filter(instrument=market.instrument).order_by("id")
+
+        found = venue.ask("ticker/24hr", symbol=market.symbol)
+
+        assert 0 <= now.timestamp() * 1_000 - found.pop("closeTime") + 60_000 <= 120_000
+        assert found.pop("openTime") % 60_000 == 0
+        assert found == {
+            "symbol": market.symbol,
+            "priceChange": "500.00000000",
+            "priceChangePercent": "1.000",
+            "weightedAvgPrice": "50375.00000000",
+            "prevClosePrice": "50000.00000000",
+            "lastPrice": "50500.00000000",
+            "lastQty": "3.00000000",
+            "bidPrice": "0.00000000",
+            "bidQty": "0.00000000",
+            "askPrice": "0.00000000",
+            "askQty": "0.00000000",
+            "openPrice": "50000.00000000",
+            "highPrice": "50500.00000000",
+            "lowPrice": "50000.00000000",
+            "volume": "4.00000000",
+            "quoteVolume": "201500.00000000",
+            "firstId": first.id,
+            "lastId": last.id,
+            "count": 2,
+        }
+        mini = venue.ask("ticker/24hr", symbol=market.symbol, type="MINI")
+        assert set(found) - set(mini) == {
+            *("priceChange", "priceChangePercent", "weightedAvgPrice", "prevClosePrice", "lastQty"),
+            *("bidPrice", "bidQty", "askPrice", "askQty"),
+        }
+        assert venue.ask("avgPrice", symbol=market.symbol) == {
+            "mins": 5,
+            "price": "50375.00000000",
+            "closeTime": milliseconds(last.at),
+        }
+
+    def test_of_a_market_without_a_trade(self, venue: Venue, market: Market) -> None:
+        found = venue.ask("ticker/24hr", symbol=market.symbol)
+
+        assert (found["count"], found["firstId"], found["lastId"]) == (0, -1, -1)
+        assert {found[name] for name in ("lastPrice", "priceChange", "volume")} == {"0.00000000"}
+        assert venue.ask("avgPrice", symbol=market.symbol)["closeTime"] == 0
 
 
 class TestWeights:

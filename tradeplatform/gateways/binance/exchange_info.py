@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -139,8 +138,3 @@ def symbol_filters(rules: Rules) -> list[dict[str, Any]]:
 def _most_notional(rules: Rules) -> Decimal:
     """Without a limit of its own, what is below the greatest number that is taken at all."""
     return rules.max_notional or MAX_NUMBER - 1
-
-
-def statuses(rules: Iterable[Rules]) -> dict[str, str]:
-    """What the status of each is called, by symbol."""
-    return {one.symbol: _STATUS[one.status] for one in rules}

@@ -82,10 +82,9 @@ def use_weight(address: str, weight: int, *, now: int) -> int:
     window, passed = divmod(now, _MINUTE)
     key = f"binance:weight:{address}:{window}"
     try:
-        pipe = client().pipeline(transaction=False)
-        pipe.incrby(key, weight)
-        pipe.expire(key, _MINUTE, nx=True)
-        used = int(pipe.execute()[0])
+        used = int(client().incrby(key, weight))
+        if used == weight:
+            client().expire(key, _MINUTE)
     except (RedisError, OSError) as error:
         logger.warning("weight_not_counted", error=str(error))
         return weight

@@ -1,18 +1,19 @@
-"""Public market data: depth, trades, candles, tickers."""
+"""Public market data: depth, trades, candles. What is asked most often was encoded before: see warm.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-from instruments.scaling import quotient, text
-from instruments.selectors import Rules, all_rules, require_each, require_rules
+import orjson
+
+from instruments.selectors import Rules, require_rules, rules_by_id
 from orders.market.intervals import Interval
-from orders.market.selectors import Ticker, candles, tickers
+from orders.market.selectors import AVERAGE_WINDOW, Candle, average_price, candles
+from orders.market.services import warm
 from orders.models import Side, Trade
-from orders.selectors import depth as read_depth
+from orders.selectors import Depth, depths
 from orders.trade_selectors import Span, aggregates_of, trades_of
 from tradeplatform.gateways.binance import errors, shapes
 from tradeplatform.gateways.binance.parameters import Parameters, must, window
@@ -22,8 +23,6 @@ _MOST_ROWS, _ROWS = 1_000, 500
 _DEPTH, _MOST_DEPTH = 100, 5_000
 #: (levels up to, weight).
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (_MOST_DEPTH, 250))
-_FEW, _MANY = 20, 100
-_DAY = timedelta(days=1)
 
 
 @endpoint()
@@ -48,14 +47,30 @@ def _depth_weight(parameters: Parameters) -> int:
 
 
 @endpoint("symbol", "limit", weight=_depth_weight)
-def depth(call: Call) -> dict[str, Any]:
+def depth(call: Call) -> bytes:
     """GET /depth: `lastUpdateId` is the book's seq, which the stream's `U` and `u` count too."""
-    rules, limit = require_rules(call.parameters.symbol()), _depth_limit(call.parameters)
-    found = read_depth(rules, limit=limit)
+    limit = _depth_limit(call.parameters)
+
+    def make(missing: Sequence[warm.Market]) -> list[bytes]:
+        rules = rules_by_id(market.id for market in missing)
+        return [
+            orjson.dumps(_depth(book, rules[market.id]))
+            for market, book in zip(
+                missing, depths([rules[market.id] for market in missing], limit=limit), strict=True
+            )
+        ]
+
+    wanted = warm.markets([call.parameters.symbol()])
+    kept = limit in warm.KEPT_DEPTHS
+    (answer,) = warm.kept(f"binance:depth{limit}", wanted, make) if kept else make(wanted)
+    return answer
+
+
+def _depth(book: Depth, rules: Rules) -> dict[str, Any]:
     return {
-        "lastUpdateId": found.seq,
-        "bids": [[shapes.price(price, rules), shapes.quantity(lots, rules)] for price, lots in found.bids],
-        "asks": [[shapes.price(price, rules), shapes.quantity(lots, rules)] for price, lots in found.asks],
+        "lastUpdateId": book.seq,
+        "bids": [[shapes.price(price, rules), shapes.quantity(lots, rules)] for price, lots in book.bids],
+        "asks": [[shapes.price(price, rules), shapes.quantity(lots, rules)] for price, lots in book.asks],
     }
 
 
@@ -109,122 +124,49 @@ def aggregate_trades(call: Call) -> list[dict[str, Any]]:
 
 @endpoint("symbol", "interval", "startTime", "endTime", "limit", weight=2)
 def klines(call: Call) -> list[list[Any]]:
-    """GET /klines: twelve values a candle, oldest first."""
+    """GET /klines: twelve values a candle, oldest first; from `startTime` on, or the last up to `endTime`."""
     parameters = call.parameters
     rules = require_rules(parameters.symbol())
     interval = must(parameters.word("interval", Interval, errors.bad_interval()), "interval")
-    _start, end = window(parameters)
-    found = candles(rules, interval=interval, before=end or call.at, limit=_rows(call), now=call.at)
+    limit, (start, end) = _rows(call), window(parameters)
+    before = min(end or call.at, call.at)
+    if start is not None:
+        # The first that begins at `startTime` or after it, and as many as are wanted.
+        first = interval.floor(start)
+        first = first if first == start else interval.shift(first, 1)
+        before = min(before, interval.shift(first, limit - 1))
+    found = candles(rules, interval=interval, before=before, limit=limit, now=call.at)
+    return [_kline(one, interval, rules, call) for one in found if start is None or one.opened_at >= start]
+
+
+def _kline(one: Candle, interval: Interval, rules: Rules, call: Call) -> list[Any]:
     return [
-        [
-            call.clock.time(one.opened_at),
-            shapes.price(one.open, rules),
-            shapes.price(one.high, rules),
-            shapes.price(one.low, rules),
-            shapes.price(one.close, rules),
-            shapes.quantity(one.volume, rules),
-            call.clock.time(interval.shift(one.opened_at, 1)) - 1,
-            shapes.quote(one.quote_volume, rules),
-            one.trades,
-            shapes.quantity(one.taker_volume, rules),
-            shapes.quote(one.taker_quote_volume, rules),
-            "0",
-        ]
-        for one in found
+        call.clock.time(one.opened_at),
+        shapes.price(one.open, rules),
+        shapes.price(one.high, rules),
+        shapes.price(one.low, rules),
+        shapes.price(one.close, rules),
+        shapes.quantity(one.volume, rules),
+        call.clock.time(interval.shift(one.opened_at, 1)) - 1,
+        shapes.quote(one.quote_volume, rules),
+        one.trades,
+        shapes.quantity(one.taker_volume, rules),
+        shapes.quote(one.taker_quote_volume, rules),
+        "0",
     ]
+
+
+@endpoint("symbol", weight=2)
+def average(call: Call) -> dict[str, Any]:
+    """GET /avgPrice."""
+    rules = require_rules(call.parameters.symbol())
+    found, last = average_price(rules, now=call.at), trades_of(rules.id, Span(), limit=1)
+    return {
+        "mins": int(AVERAGE_WINDOW / timedelta(minutes=1)),
+        "price": shapes.price(found.price, rules),
+        "closeTime": call.clock.time(last[0].at) if last else 0,
+    }
 
 
 def _rows(call: Call) -> int:
     return call.parameters.limit(default=_ROWS, most=_MOST_ROWS)
-
-
-# --- Tickers --------------------------------------------------------------------------------------------
-
-
-def _ticker_weight(parameters: Parameters) -> int:
-    names = parameters.symbols()
-    if names is None or len(names) > _MANY:
-        return 80
-    return 2 if len(names) <= _FEW else 40
-
-
-def _brief_weight(parameters: Parameters) -> int:
-    return 2 if parameters.has("symbol") and not parameters.has("symbols") else 4
-
-
-def _each(call: Call, render: Callable[[Ticker, Call], dict[str, Any]]) -> Any:
-    """One for `symbol`; a list for `symbols`, or for all."""
-    names = call.parameters.symbols()
-    wanted = all_rules() if names is None else require_each(names)
-    bodies = [render(ticker, call) for ticker in tickers(wanted, now=call.at)]
-    return bodies[0] if call.parameters.has("symbol") else bodies
-
-
-@endpoint("symbol", "symbols", "type", weight=_ticker_weight)
-def ticker_24hr(call: Call) -> Any:
-    """GET /ticker/24hr."""
-    kind = call.parameters.text("type") or "FULL"
-    if kind not in {"FULL", "MINI"}:
-        raise errors.invalid("type")
-    return _each(call, _full if kind == "FULL" else _mini)
-
-
-@endpoint("symbol", "symbols", weight=_brief_weight)
-def ticker_price(call: Call) -> Any:
-    """GET /ticker/price."""
-    return _each(
-        call,
-        lambda one, _call: {"symbol": one.rules.symbol, "price": shapes.price(one.last, one.rules)},
-    )
-
-
-@endpoint("symbol", "symbols", weight=_brief_weight)
-def book_ticker(call: Call) -> Any:
-    """GET /ticker/bookTicker."""
-    return _each(call, lambda one, _call: {"symbol": one.rules.symbol} | _best(one))
-
-
-def _best(one: Ticker) -> dict[str, str]:
-    return {
-        "bidPrice": shapes.price(one.bid, one.rules),
-        "bidQty": shapes.quantity(one.bid_quantity, one.rules),
-        "askPrice": shapes.price(one.ask, one.rules),
-        "askQty": shapes.quantity(one.ask_quantity, one.rules),
-    }
-
-
-def _mini(one: Ticker, call: Call) -> dict[str, Any]:
-    rules = one.rules
-    return {
-        "symbol": rules.symbol,
-        "openPrice": shapes.price(one.open, rules),
-        "highPrice": shapes.price(one.high, rules),
-        "lowPrice": shapes.price(one.low, rules),
-        "lastPrice": shapes.price(one.last, rules),
-        "volume": shapes.quantity(one.volume, rules),
-        "quoteVolume": shapes.quote(one.quote_volume, rules),
-        "openTime": call.clock.time(call.at - _DAY),
-        "closeTime": call.clock.of(call.now),
-        "firstId": -1,
-        "lastId": -1,
-        "count": one.trades,
-    }
-
-
-def _full(one: Ticker, call: Call) -> dict[str, Any]:
-    rules, opened = one.rules, one.open
-    last = one.last if one.trades else opened
-    change = Decimal(0) if last is None or opened is None else last - opened
-    percent = quotient(100 * change, opened, 3) if opened else Decimal(0)
-    average = quotient(one.quote_volume, one.volume, shapes.DIGITS) if one.volume else Decimal(0)
-    return (
-        _mini(one, call)
-        | _best(one)
-        | {
-            "priceChange": shapes.price(change, rules),
-            "priceChangePercent": text(percent, 3),
-            "weightedAvgPrice": shapes.price(average, rules),
-            "prevClosePrice": shapes.price(opened, rules),
-            "lastQty": shapes.ZERO,
-        }
-    )

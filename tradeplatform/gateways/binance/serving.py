@@ -1,7 +1,7 @@
 """From a request to an answer: a plain view, because this is the path of every order.
 
 An endpoint says which parameters it takes, what it weighs, and what a key must be allowed to; it is a
-function from a `Call` to what is sent as JSON. What can be refused is refused in this order: weight, shape,
+function from a `Call` to what is sent as JSON, or to its bytes. What can be refused is refused in this order: weight, shape,
 key, scope, time, signature; then the endpoint's own checks.
 """
 
@@ -119,7 +119,8 @@ def serve(**methods: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
         found = methods.get(request.method or "")
         headers: dict[str, str] = {}
         try:
-            body = orjson.dumps(_answer(request, found, headers))
+            answer = _answer(request, found, headers)
+            body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
             status = int(HTTPStatus.OK)
         except Exception as error:  # noqa: BLE001 - each has an answer
             failed = _failure(error, found.asked if found else Asked.LOOK)

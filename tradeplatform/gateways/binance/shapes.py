@@ -47,6 +47,11 @@ class Clock:
     def __init__(self, *, in_microseconds: bool) -> None:
         self._per_unit = 1 if in_microseconds else 1_000
 
+    @property
+    def unit(self) -> str:
+        """What the numbers count."""
+        return "us" if self._per_unit == 1 else "ms"
+
     def time(self, moment: datetime) -> int:
         """A moment as a number."""
         return microseconds(moment) // self._per_unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from tradeplatform.gateways.binance import account, market, order_lists, orders, replacing
+from tradeplatform.gateways.binance import account, market, order_lists, orders, replacing, tickers
 from tradeplatform.gateways.binance.exchange_info import exchange_info
 from tradeplatform.gateways.binance.serving import serve
 
@@ -17,9 +17,10 @@ api = [
     path("historicalTrades", serve(GET=market.historical_trades)),
     path("aggTrades", serve(GET=market.aggregate_trades)),
     path("klines", serve(GET=market.klines)),
-    path("ticker/24hr", serve(GET=market.ticker_24hr)),
-    path("ticker/price", serve(GET=market.ticker_price)),
-    path("ticker/bookTicker", serve(GET=market.book_ticker)),
+    path("avgPrice", serve(GET=market.average)),
+    path("ticker/24hr", serve(GET=tickers.day)),
+    path("ticker/price", serve(GET=tickers.price)),
+    path("ticker/bookTicker", serve(GET=tickers.best)),
     path("account", serve(GET=account.account)),
     path("account/commission", serve(GET=account.commission)),
     path("order", serve(POST=orders.place, GET=orders.look_up, DELETE=orders.cancel)),
