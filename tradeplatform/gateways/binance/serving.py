@@ -1,8 +1,8 @@
 """From a request to an answer: a plain view, because this is the path of every order.
 
 An endpoint says which parameters it takes, what it weighs, and what a key must be allowed to; it is a
-function from a `Call` to what is sent as JSON, or to its bytes. What can be refused is refused in this order: weight, shape,
-key, scope, time, signature; then the endpoint's own checks.
+function from a `Call` to what is sent as JSON, or to its bytes. What can be refused is refused in this order:
+weight, shape, key, scope, time, signature; then the endpoint's own checks.
 """
 
 from __future__ import annotations
