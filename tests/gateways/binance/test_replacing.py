@@ -9,7 +9,7 @@ import pytest
 from accounts.models import TradingAccount
 from orders.models import Order
 from tests.factories import Market, everything_stored, stored
-from tests.gateways.binance.client import Signed, refused
+from tests.gateways.binance.client import FORM, Signed, now_ms, refused
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("book")]
 
@@ -170,6 +170,41 @@ class TestAmend:
             "Parameter 'newClientOrderId' sent when not required.",
         )
         assert everything_stored() == before
+
+
+class TestCopies:
+    """Somebody sends again, byte for byte, what was signed and sent before."""
+
+    @pytest.mark.parametrize("named", [{}, {"newClientOrderId": "mine"}])
+    def test_of_an_order_place_nothing(self, market: Market, client_a: Signed, named: dict[str, str]) -> None:
+        text = client_a.signed(limit(market, "BUY", "1", "49000", **named))
+        first = client_a.generic("POST", "/api/v3/order", text, content_type=FORM)
+        assert first.status_code == 200
+        before = everything_stored()
+
+        again = client_a.generic("POST", "/api/v3/order", text, content_type=FORM)
+
+        refused(again, -2010, "Duplicate order sent.")
+        assert everything_stored() == before
+
+    def test_of_a_list_place_nothing(self, market: Market, client_a: Signed) -> None:
+        pair = {"symbol": market.symbol, "side": "SELL", "quantity": "1", "aboveType": "LIMIT_MAKER"}
+        pair |= {"abovePrice": "52000", "belowType": "STOP_LOSS", "belowStopPrice": "48000"}
+        text = client_a.signed(pair)
+        assert client_a.generic("POST", "/api/v3/orderList/oco", text, content_type=FORM).status_code == 200
+        before = everything_stored()
+
+        refused(
+            client_a.generic("POST", "/api/v3/orderList/oco", text, content_type=FORM),
+            -2010,
+            "Duplicate order sent.",
+        )
+        assert everything_stored() == before
+
+    def test_the_same_order_signed_anew_is_another(self, market: Market, client_a: Signed) -> None:
+        order = limit(market, "BUY", "1", "49000")
+        ids = {client_a.do("order", **order, timestamp=now_ms() - back)["orderId"] for back in (0, 1)}
+        assert len(ids) == 2
 
 
 class TestTry:

@@ -34,7 +34,7 @@ _RELATION = "The relationship of the prices for the orders is not correct."
 def place_oco(call: Call) -> dict[str, Any]:
     """POST /orderList/oco."""
     rules = require_rules(call.parameters.symbol())
-    reader = Reader(call.parameters, rules, call.account_id)
+    reader = Reader(call.parameters, rules, call.account_id, call.name)
     above, below = reader.order(_named(call, ABOVE)), reader.order(BELOW)
     _check_legs(above, below)
     response = reader.response(above.type)

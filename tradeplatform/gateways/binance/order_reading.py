@@ -50,6 +50,11 @@ class Names(NamedTuple):
     peg_offset: str = "pegOffsetType"
     peg_value: str = "pegOffsetValue"
 
+    @property
+    def suffix(self) -> str:
+        """What tells the names of a request's orders apart that it did not name."""
+        return "" if self.type == "type" else f"-{self.type.removesuffix('Type')}"
+
 
 def leg(name: str) -> Names:
     """The names of the parameters of one leg: `above` or `below`."""
@@ -66,11 +71,16 @@ ORDER = (*SHARED, "quoteOrderQty", *ALONE)
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the orders of one request for one account."""
+    """Reads the orders of one request for one account.
+
+    An order that has no name gets that of its signed request: a copy of the request then names the same order
+    again, and places nothing.
+    """
 
     parameters: Parameters
     rules: Rules
     account_id: int
+    name: str
 
     def order(self, names: Names = ALONE) -> NewOrder:
         """One order. Raises -11xx and -1013 for what its type does not take, or needs."""
@@ -88,7 +98,7 @@ class Reader:
             time_in_force=self._time(kind, names),
             post_only=kind is TypeWord.LIMIT_MAKER,
             stp_mode=self._stp(),
-            client_order_id=sent.client_id(names.client_id),
+            client_order_id=sent.client_id(names.client_id) or self.name + names.suffix,
             trigger_price=stop,
             trail_percent=trail,
             display_quantity=self._iceberg(kind, names, quantity),

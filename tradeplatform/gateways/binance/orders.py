@@ -49,7 +49,7 @@ class Restriction(StrEnum):
 def place(call: Call) -> dict[str, Any]:
     """POST /order."""
     rules = require_rules(call.parameters.symbol())
-    reader = Reader(call.parameters, rules, call.account_id)
+    reader = Reader(call.parameters, rules, call.account_id, call.name)
     order = reader.order()
     return place_one(call, order, rules, reader.response(order.type))
 

@@ -57,7 +57,7 @@ def cancel_replace(call: Call) -> dict[str, Any]:
     mode = must(call.parameters.word(name, Mode, errors.invalid(name)), name)
     exceeded = "orderRateLimitExceededMode"
     call.parameters.word(exceeded, Exceeded, errors.invalid(exceeded))
-    reader = Reader(call.parameters, rules, call.account_id)
+    reader = Reader(call.parameters, rules, call.account_id, call.name)
     order = reader.order()
     response = reader.response(order.type)
     cancelled = _outcome(
@@ -137,7 +137,7 @@ def _test_weight(parameters: Parameters) -> int:
 def try_order(call: Call) -> dict[str, Any]:
     """POST /order/test: all that placing would refuse, funds included; then it is undone."""
     rules = require_rules(call.parameters.symbol())
-    reader = Reader(call.parameters, rules, call.account_id)
+    reader = Reader(call.parameters, rules, call.account_id, call.name)
     order, with_rates = reader.order(), call.parameters.flag("computeCommissionRates")
     reader.response(order.type)
     call.check_fresh()

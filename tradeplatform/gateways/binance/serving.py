@@ -51,6 +51,8 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
     caller: ApiKeyCaller | None = None
     validity: Validity | None = None
+    #: Of the signed request; see Signed.name.
+    name: str = ""
 
     @property
     def at(self) -> datetime:
@@ -149,12 +151,13 @@ def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str
     parameters.check_known(found.accepts)
     call = Call(request, parameters, _clock(request), now, headers)
     if found.security is not Security.NONE:
-        call.validity = Validity.of(parameters)
+        request_signed = signed(query.encode("latin-1"), body)
+        call.validity, call.name = Validity.of(parameters), request_signed.name
         call.caller = let_in(
             request.META.get("HTTP_X_MBX_APIKEY", ""),
             address=address or None,
             security=found.security,
-            signed=signed(query.encode("latin-1"), body),
+            signed=request_signed,
             validity=call.validity,
             now=now,
         )

@@ -6,6 +6,7 @@ decoded, so that `%2F` and `/` are two texts.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class Signed:
 
     payload: bytes
     signature: str
+
+    @property
+    def name(self) -> str:
+        """The same for a copy of the request, and for nothing else: what it did not name is named by it."""
+        return hashlib.sha256(self.payload).hexdigest()[:22]
 
 
 def signed(query: bytes, body: bytes) -> Signed:
