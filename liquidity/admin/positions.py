@@ -14,7 +14,13 @@ from django.utils.safestring import SafeString
 from accounts.models import Deal, Direction, Position, Transfer
 from instruments.admin import show as market
 from instruments.models import Quote
-from liquidity.admin.position_buttons import ClosePosition, ReversePosition, SetExits
+from liquidity.admin.position_buttons import (
+    BreakEven,
+    CloseByOpposite,
+    ClosePosition,
+    ReversePosition,
+    SetExits,
+)
 from liquidity.selectors import deals_of, worths_of
 from liquidity.services.valuing import Worth, average_price
 from orders.admin.filters import AccountFilter, InstrumentFilter
@@ -49,7 +55,7 @@ class PositionAdmin(DetailMixin, KeysetList):
     )  # fmt: skip
     list_display_links = ("number",)
     list_filter = (StateFilter, AccountFilter, InstrumentFilter)
-    buttons = [ClosePosition, ReversePosition, SetExits]
+    buttons = [ClosePosition, CloseByOpposite, ReversePosition, BreakEven, SetExits]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Position]:
         """With account, currency and market."""

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Deal, LedgerAccount, LedgerKind, TradingAccount
+from accounts.models import Deal, LedgerAccount, LedgerKind, Position, TradingAccount
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
 from instruments.scaling import short_text
@@ -32,12 +32,9 @@ def rehearse(
     request: HttpRequest, account: TradingAccount, act: Callable[[Ask], Sequence[Deal]]
 ) -> list[Effect]:
     """The deals that `act` would make now, and balance and margin before and after. May raise Refusal."""
-    ask = Ask(
-        account.pk, uuid_utils.uuid7().hex, actor_of(request), timezone.now(), reason="looked at, not done"
-    )
     before = _figures(account)
     with transaction.atomic():
-        deals = act(ask)
+        deals = act(_trial(request, account))
         after = _figures(account)
         transaction.set_rollback(True)
     return [
@@ -48,6 +45,25 @@ def rehearse(
             if before[name] != after[name] or name == "Balance"
         ),
     ]
+
+
+def rehearse_exits(
+    request: HttpRequest, position: Position, act: Callable[[Ask], None]
+) -> list[tuple[Decimal | None, Decimal | None]]:
+    """Stop loss and take profit, each before `act` and after it. May raise Refusal."""
+    before = (position.stop_loss, position.take_profit)
+    with transaction.atomic():
+        act(_trial(request, position.account))
+        after = Position.objects.values_list("stop_loss", "take_profit").get(pk=position.pk)
+        transaction.set_rollback(True)
+    return list(zip(before, after, strict=True))
+
+
+def _trial(request: HttpRequest, account: TradingAccount) -> Ask:
+    """A request that nobody has made: what comes of it is taken back."""
+    return Ask(
+        account.pk, uuid_utils.uuid7().hex, actor_of(request), timezone.now(), reason="looked at, not done"
+    )
 
 
 def _effect(deal: Deal, account: TradingAccount) -> Effect:

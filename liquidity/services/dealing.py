@@ -28,8 +28,9 @@ from accounts.services.posting import Cause
 from audit.actor import Actor
 from audit.services.recording import record
 from instruments.models import Realm
-from instruments.scaling import short_text, steps_above, steps_below, times
+from instruments.scaling import short_text
 from instruments.selectors import Rules, require_rules
+from liquidity.services.breaking_even import break_even_price
 from liquidity.services.desk import Desk
 from liquidity.services.valuing import average_price
 from risk.services.pretrade import check_open
@@ -207,17 +208,14 @@ def amend_exits(
 
 
 def break_even(ask: Ask, *, position_id: int) -> None:
-    """Move the stop loss to the average open price, rounded to a tick in the owner's favour.
+    """Move the stop loss to where closing leaves no loss: the average open price and the costs, on a tick.
 
-    Raises Refusal: as amend_exits; exit_price_reached while the position does not gain.
+    Raises Refusal: as amend_exits; no_rate; exit_price_reached while it would bring less than that now.
     """
 
     def work(desk: Desk) -> bool:
         position = desk.find(position_id)
-        tick = desk.terms[position.instrument_id].instrument.tick_size
-        entry = average_price(position) or tick
-        ticks = steps_above(entry, tick) if position.direction == Direction.LONG else steps_below(entry, tick)
-        _set_exits(desk, position, Exits(times(max(1, ticks), tick), position.take_profit))
+        _set_exits(desk, position, Exits(break_even_price(desk, position), position.take_profit))
         return False
 
     _act(ask, ("break_even", position_id), work)

@@ -183,6 +183,19 @@ class Desk:
             return whole
         return quotient(product(whole, volume), position.volume, _COST_DIGITS)
 
+    def result_at(self, position: Position, price: Decimal) -> Decimal:
+        """What all of it would have brought if it were closed at this price, after the costs of its life.
+
+        In the account's currency at the rates of now; of parts closed before the costs count, and no gain.
+        Raises no_rate.
+        """
+        profit = gain(position, proceeds=product(position.volume, price), cost=position.cost)
+        quote = self.terms[position.instrument_id].quote_code
+        realised = self.rates.convert(profit, quote, self.currency.code, purpose=Purpose.DEALING).amount
+        costs: Decimal = position.commission + self._commission(position, position.volume, price)
+        result: Decimal = realised + position.swap - costs
+        return result
+
     def swap(self, position: Position, amount: Decimal, rate: Rate) -> Deal:
         """Credit (or below zero: charge) a night, in the account's currency."""
         position.swap += amount

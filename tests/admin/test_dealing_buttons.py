@@ -83,6 +83,84 @@ def test_reverse(boss: Client, floor: Floor, account: TradingAccount) -> None:
     assert only_open(account).direction == "short"
 
 
+def test_break_even_shows_the_stop_and_sets_it(
+    sign_in: SignIn, floor: Floor, account: TradingAccount
+) -> None:
+    client, position = sign_in(Role.RISK_MANAGER), only_open(account)
+    button = act(Position, position.pk, "break-even")
+    floor.quote("EURUSD", "1.1050", "1.1052", at=timezone.now())
+    before = all_dealt()
+
+    shown = press(client, button, reason=REASON)
+    after_looking = all_dealt()
+    done = press(client, button, confirm=True, reason=REASON)
+
+    assert "1.10020" in dict(effects(shown))["Stop loss"]
+    assert after_looking == before
+    assert (only_open(account).stop_loss, said(done)) == (Decimal("1.1002"), "The stop loss is at 1.1002.")
+    assert recorded("liquidity.dealing.break_even")[0].reason == REASON
+
+
+def test_break_even_of_a_loser_says_why_not(boss: Client, floor: Floor, account: TradingAccount) -> None:
+    answer = press(boss, act(Position, only_open(account).pk, "break-even"), reason=REASON)
+
+    assert "stop_loss must be below 1.1" in str(errors(answer))
+    assert only_open(account).stop_loss is None
+
+
+class TestCloseByOpposite:
+    @pytest.fixture
+    def hedge(self, floor: Floor) -> TradingAccount:
+        """Long 0.3 and short 0.2."""
+        account = floor.account(hedging=True)
+        floor.buy(account, "0.3")
+        floor.sell(account, "0.2")
+        return account
+
+    @staticmethod
+    def both(account: TradingAccount) -> tuple[Position, Position]:
+        long, short = Position.objects.filter(account=account).order_by("id")
+        return long, short
+
+    def test_shows_both_deals_and_then_makes_them(self, boss: Client, hedge: TradingAccount) -> None:
+        long, short = self.both(hedge)
+        button, before = act(Position, long.pk, "close-by"), all_dealt()
+        form: dict[str, Any] = {"opposite": str(short.pk), "reason": REASON}
+
+        shown = press(boss, button, **form)
+        after_looking = all_dealt()
+        done = press(boss, button, confirm=True, **form)
+
+        assert [label for label, _after in effects(shown)][:2] == ["Sell 0.2 EURUSD", "Buy 0.2 EURUSD"]
+        assert "-4.00" in dict(effects(shown))["Sell 0.2 EURUSD"].replace("\N{MINUS SIGN}", "-")
+        assert after_looking == before
+        assert said(done) == f"Closed 0.2 against position {short.pk}."
+        # Bought at 1.1002 and sold at 1.1: 0.2 of 100,000 lose 4.
+        assert (only_open(hedge).volume, balance(hedge)) == (Decimal("0.1"), "9996")
+
+    def test_offers_only_what_is_opposite(self, boss: Client, floor: Floor, hedge: TradingAccount) -> None:
+        floor.buy(hedge, "0.1")
+        floor.quote("XAUUSD", "2400.00", "2401.00", at=timezone.now())
+        floor.sell(hedge, "0.1", "XAUUSD")
+        long, short = self.both_in_eurusd(hedge)
+
+        form = boss.get(act(Position, long.pk, "close-by")).context["form"]
+        forged = press(boss, act(Position, long.pk, "close-by"), opposite=str(long.pk), reason=REASON)
+
+        assert [key for key, _label in form.fields["opposite"].choices] == [str(short.pk)]
+        assert "opposite" in errors(forged)
+
+    @staticmethod
+    def both_in_eurusd(account: TradingAccount) -> tuple[Position, Position]:
+        found = Position.objects.filter(account=account, instrument__symbol="EURUSD").order_by("id")
+        return found[0], found[1]
+
+    def test_without_an_opposite_says_so(self, boss: Client, account: TradingAccount) -> None:
+        answer = boss.get(act(Position, only_open(account).pk, "close-by"))
+
+        assert (answer.status_code, said(answer)) == (302, "It has no opposite position.")
+
+
 def test_exits(boss: Client, floor: Floor, account: TradingAccount) -> None:
     button = act(Position, only_open(account).pk, "exits")
 

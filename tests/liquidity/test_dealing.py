@@ -288,6 +288,62 @@ class TestExits:
         # The average is 1.10000666...; a short gains below it.
         assert only_open(net).stop_loss == Decimal("1.1")
 
+    @pytest.mark.parametrize("buys", [True, False])
+    @pytest.mark.parametrize(("symbol", "currency"), [("EURUSD", "USD"), ("XAUUSD", "EUR")])
+    @pytest.mark.parametrize(
+        "terms",
+        [
+            {"commission_per_contract": Decimal(5)},
+            {"commission_rate": Decimal("0.001")},
+            {"commission_minimum": Decimal("12.34")},
+        ],
+        ids=str,
+    )
+    def test_break_even_pays_for_what_it_cost(
+        self, floor: Floor, terms: dict[str, Decimal], symbol: str, currency: str, buys: bool
+    ) -> None:
+        """Closed at the stop at least all is there again; a tick before it, less would have been."""
+        group = make_group(commission_asset=floor.assets["USD"], **terms)
+        first, second = (floor.account(50_000, currency=currency, group=group) for _ in range(2))
+        tick = floor.instruments[symbol].tick_size
+        for account in (first, second):
+            floor.deal(account, "0.1", symbol, buys=buys)
+        entry = only_open(first).cost / Decimal("0.1")
+        gains = entry * (Decimal("1.1") if buys else Decimal("0.9"))
+        floor.quote(symbol, f"{gains:.2f}", f"{gains:.2f}")
+        dealing.break_even(floor.ask(first), position_id=only_open(first).pk)
+        stop = only_open(first).stop_loss or Decimal(0)
+
+        for account, price in ((first, stop), (second, stop - tick if buys else stop + tick)):
+            floor.quote(symbol, str(price), str(price))
+            floor.close(only_open(account))
+
+        assert Decimal(balance(first)) >= 50_000 > Decimal(balance(second))
+
+    def test_what_no_price_pays_for_has_no_break_even(self, floor: Floor) -> None:
+        """A short of 0.01 contracts that cost 3,000: at a price of nothing it would gain 1,100."""
+        group = make_group(commission_asset=floor.assets["USD"], commission_minimum=Decimal(1_500))
+        account = floor.account(group=group)
+        floor.sell(account, "0.01")
+
+        refusal = refused(lambda: dealing.break_even(floor.ask(account), position_id=only_open(account).pk))
+
+        assert (refusal.code, refusal.message) == (
+            Code.EXIT_PRICE_REACHED,
+            "No price would pay for what the position has cost.",
+        )
+
+    def test_break_even_counts_the_nights(self, floor: Floor, net: TradingAccount) -> None:
+        """0.1 of a contract of 100,000 for ten nights at 2.50: 2.50 over 10,000 units are 2.5 points."""
+        floor.buy(net, "0.1")
+        position = only_open(net)
+        Position.objects.filter(pk=position.pk).update(swap=Decimal("-2.50"))
+        floor.quote("EURUSD", "1.1050", "1.1052")
+
+        dealing.break_even(floor.ask(net), position_id=position.pk)
+
+        assert only_open(net).stop_loss == Decimal("1.10045")
+
     def test_break_even_of_a_loser_is_refused(self, floor: Floor, net: TradingAccount) -> None:
         floor.buy(net, "0.1")
 
