@@ -3,26 +3,20 @@
 A *book* is where an execution was made: on our exchange, elsewhere (external trades), or with our dealing
 desk. Exchange and external executions earn by average cost in the instrument's quote asset (docs/money.md,
 positions over time); deals earn in the account's currency, at the rate that each deal keeps. Sums are of one
-asset each: nothing is converted. Play money and real money are never in one report.
+asset each: nothing is converted.
 """
 
 # ruff: noqa: S608 - queries are put together from the constants of this file
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from accounts.statement_selectors import Period
 from instruments.models import Realm
-from instruments.scaling import short_text
 from orders.history.models import Origin
-from tradeplatform.common.csv_cells import safe_cell
 from tradeplatform.common.db import fetch
 
 
@@ -52,8 +46,15 @@ class Result:
         """What the clients earned after swap and fees."""
         return self.realised + self.swap - self.fees
 
+    def cells(self) -> tuple[str | int | Decimal, ...]:
+        """In the order of COLUMNS."""
+        amounts = (self.volume, self.realised, self.swap, self.fees, self.net)
+        return (self.name, self.asset, int(self.executions), *amounts)
 
-_COLUMNS = ("name", "asset", "executions", "volume", "realised", "swap", "fees", "net")
+
+COLUMNS: tuple[str, ...] = ("name", "asset", "executions", "volume", "realised", "swap", "fees", "net")
+
+_ACCOUNT = "account_id = coalesce(%(account)s, account_id)"
 
 # What a point earned is what was realised after it, less what was before it: the first point of the period
 # looks for the one before by index.
@@ -69,20 +70,20 @@ _POINTS = f"""
     FROM (SELECT *, lag(realised) OVER (PARTITION BY account_id, instrument_id
                                         ORDER BY at, origin, execution_id) AS before
           FROM history_positionpoint
-          WHERE at >= %(since)s AND at < %(until)s
+          WHERE at >= %(since)s AND at < %(until)s AND {_ACCOUNT}
             AND origin IN ({int(Origin.FILL)}, {int(Origin.EXTERNAL)})) p
     JOIN instruments_instrument i ON i.id = p.instrument_id"""
 
 # The notional of a deal is in the instrument's quote asset, its money in the account's currency.
-_DEALS = """
+_DEALS = f"""
     SELECT d.account_id, d.instrument_id, d.at, 'dealing', i.quote_id, 1,
            d.volume * d.contract_size * d.price, 0, 0, 0
     FROM accounts_deal d JOIN instruments_instrument i ON i.id = d.instrument_id
-    WHERE d.at >= %(since)s AND d.at < %(until)s AND d.price IS NOT NULL
+    WHERE d.at >= %(since)s AND d.at < %(until)s AND {_ACCOUNT} AND d.price IS NOT NULL
     UNION ALL
     SELECT d.account_id, d.instrument_id, d.at, 'dealing', a.currency_id, 0, 0, d.pnl, d.swap, d.commission
     FROM accounts_deal d JOIN accounts_tradingaccount a ON a.id = d.account_id
-    WHERE d.at >= %(since)s AND d.at < %(until)s"""
+    WHERE d.at >= %(since)s AND d.at < %(until)s AND {_ACCOUNT}"""
 
 # What rows are grouped by, and how such a key is called.
 _KEYS = {
@@ -93,8 +94,13 @@ _KEYS = {
 }
 
 
-def results(period: Period, by: By, realm: Realm = Realm.LIVE) -> list[Result]:
-    """All there is of a period and realm, by name. Fills count as far as history has followed their books."""
+def results(
+    period: Period, by: By, realm: Realm = Realm.LIVE, *, account_id: int | None = None
+) -> list[Result]:
+    """All there is of a period and realm, or of one account, whichever realm it is of, by name.
+
+    Fills count as far as the history has followed their books.
+    """
     key, name = _KEYS[by]
     rows = fetch(
         f"""
@@ -102,29 +108,11 @@ def results(period: Period, by: By, realm: Realm = Realm.LIVE) -> list[Result]:
         FROM (SELECT {key} AS key, asset_id, sum(executions) AS executions, sum(volume) AS volume,
                      sum(realised) AS realised, sum(swap) AS swap, sum(fees) AS fees
               FROM ({_POINTS} UNION ALL {_DEALS}) x
-              WHERE account_id IN (SELECT id FROM accounts_tradingaccount WHERE realm = %(realm)s)
+              WHERE account_id = %(account)s
+                 OR account_id IN (SELECT id FROM accounts_tradingaccount WHERE realm = %(realm)s)
               GROUP BY 1, 2) r
         JOIN instruments_asset a ON a.id = r.asset_id
         ORDER BY name, a.code""",
-        {"since": period.since, "until": period.until, "realm": realm},
+        {"since": period.since, "until": period.until, "realm": realm, "account": account_id},
     )
     return [Result(*row) for row in rows]
-
-
-def as_json(found: Sequence[Result]) -> list[dict[str, Any]]:
-    """Rows for programs; amounts are texts."""
-    return [dict(zip(_COLUMNS, _cells(row), strict=True)) for row in found]
-
-
-def as_csv(found: Sequence[Result]) -> str:
-    """Rows for spreadsheets."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-    writer.writerows([safe_cell(cell) for cell in _cells(row)] for row in found)
-    return out.getvalue()
-
-
-def _cells(row: Result) -> list[Any]:
-    amounts = (row.volume, row.realised, row.swap, row.fees, row.net)
-    return [row.name, row.asset, int(row.executions), *map(short_text, amounts)]

@@ -63,6 +63,18 @@ def test_shows_no_more_digits_than_the_asset_has(boss: Client) -> None:
     assert not re.search(r"\d\.\d{7,}", shown)
 
 
+def test_shows_what_the_house_earned(boss: Client, market: Market, buyer: TradingAccount) -> None:
+    page = boss.get(url(by="house")).content.decode()
+    file = boss.get(url(by="house", format="csv")).content.decode()
+
+    assert "What did we earn" in page
+    assert "Exchange" in page
+    assert file.splitlines() == [
+        "book,asset,fees,commission,pnl,swap,protection,other,net",
+        f"exchange,{market.instrument.quote.code},151.5,0,0,0,0,0,151.5",
+    ]
+
+
 def test_downloads_it(boss: Client, market: Market, buyer: TradingAccount) -> None:
     answer = boss.get(url(by="account", format="csv"))
 

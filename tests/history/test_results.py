@@ -102,6 +102,16 @@ class TestCommand:
         assert {name: str(value) for name, value in row.items()} == line
         assert (row["name"], row["volume"], row["fees"]) == (market.symbol, "202000", "151.5")
 
+    def test_the_houses_share_is_what_the_clients_paid(self, market: Market, buyer: TradingAccount) -> None:
+        (row,) = json.loads(self.run("--house", "--format", "json"))
+
+        assert (row["book"], row["asset"], row["fees"], row["net"]) == (
+            "exchange", market.instrument.quote.code, "151.5", "151.5",
+        )  # fmt: skip
+        assert "Exchange" in self.run("--house").title()
+        with pytest.raises(CommandError, match="not allowed"):
+            self.run("--house", "--by", "day")
+
     def test_a_period_runs_forwards(self) -> None:
         with pytest.raises(CommandError, match="forwards"):
             call_command("report", "--from", str(TOMORROW), "--to", str(TODAY), stdout=io.StringIO())

@@ -1,8 +1,9 @@
-"""Fees and P&L of some days: a table with bars, by account, instrument, book or day, and as CSV."""
+"""Fees and P&L of some days, of clients cut in several ways and of the house: with bars, and as CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +16,13 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from accounts.admin.statements import period_asked
+from accounts.documents.report import report_csv
+from accounts.house_selectors import COLUMNS as HOUSE_COLUMNS
+from accounts.house_selectors import HouseResult, house_results
 from accounts.statement_selectors import Period
 from instruments.models import Asset, Realm
 from instruments.scaling import grouped, short_text, text
-from orders.history.results import By, Result, as_csv, results
+from orders.history.results import COLUMNS, By, Result, results
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Table, columns
 from tradeplatform.common.errors import Refusal
@@ -26,30 +30,43 @@ from tradeplatform.common.errors import Refusal
 PERMISSION = "history.view_liveposition"
 _AMOUNTS = ("volume", "realised", "swap", "fees", "net")
 _HEADINGS = [f"#{name.capitalize()}" for name in _AMOUNTS]
-_LABELS = {By.ACCOUNT: "Accounts", By.INSTRUMENT: "Instruments", By.BOOK: "Books", By.DAY: "Days"}
+_HOUSE = "house"
+_LABELS = {
+    By.ACCOUNT.value: "Accounts",
+    By.INSTRUMENT.value: "Instruments",
+    By.BOOK.value: "Books",
+    By.DAY.value: "Days",
+    _HOUSE: "House",
+}
+_QUESTIONS = (
+    "What was traded, what did clients earn by it, and what did they pay us?",
+    "What did we earn on the exchange, with the dealing desk, and otherwise, by the ledger?",
+)
 
 
 def report_view(request: HttpRequest) -> HttpResponse:
     """The report of `from` to `to` (this month), `by` instrument and of live accounts unless told."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
-    by = next((by for by in By if by == request.GET.get("by")), By.INSTRUMENT)
+    by = request.GET.get("by", "")
+    by = by if by in _LABELS else By.INSTRUMENT.value
     realm = next((realm for realm in Realm if realm == request.GET.get("realm")), Realm.LIVE)
     context: dict[str, Any] = admin.site.each_context(request) | {
         "title": "Fees and P&L",
         "by": by,
         "realm": realm,
+        "question": _QUESTIONS[by == _HOUSE],
     }
     try:
         period = period_asked(request)
     except Refusal as refusal:
         context |= {"warning": refusal.message}
         return TemplateResponse(request, "history/report.html", context, status=refusal.status)
-    found = results(period, by, realm)
+    cut = _house(period, realm) if by == _HOUSE else _clients(period, By(by), realm)
     if request.GET.get("format") == "csv":
         name = f"results-{realm}-by-{by}-{period}.csv".replace(" ", "-")
         return HttpResponse(
-            as_csv(found),
+            report_csv(cut.columns, cut.cells),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -58,14 +75,66 @@ def report_view(request: HttpRequest) -> HttpResponse:
         "tabs": [(label, _address(period, other, realm), other == by) for other, label in _LABELS.items()],
         "realms": [(f"{of.label} accounts", _address(period, by, of), of == realm) for of in Realm],
         "csv": _address(period, by, realm, format="csv"),
-        "panels": _panels(found, by),
+        "panels": cut.panels,
     }
     return TemplateResponse(request, "history/report.html", context)
 
 
-def _address(period: Period, by: By, realm: Realm, **more: str) -> str:
-    asked = {"by": by.value, "realm": realm.value, "from": str(period.first), "to": str(period.last)}
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A report cut one way: as rows of a file, and as panels of the page."""
+
+    columns: Sequence[str]
+    cells: Sequence[Sequence[Any]]
+    panels: Sequence[Table]
+
+
+def _clients(period: Period, by: By, realm: Realm) -> _Cut:
+    found = results(period, by, realm)
+    return _Cut(COLUMNS, [row.cells() for row in found], _panels(found, by))
+
+
+def _house(period: Period, realm: Realm) -> _Cut:
+    found = house_results(period, realm)
+    return _Cut(HOUSE_COLUMNS, [row.cells() for row in found], _house_panels(found))
+
+
+def _address(period: Period, by: str, realm: Realm, **more: str) -> str:
+    asked = {"by": by, "realm": realm.value, "from": str(period.first), "to": str(period.last)}
     return f"{reverse('admin:report')}?{urlencode(asked | more)}"
+
+
+def _house_panels(found: Sequence[HouseResult]) -> list[Table]:
+    """One for each asset; above zero we earned."""
+    codes = sorted({row.asset for row in found})
+    decimals = dict(Asset.objects.filter(code__in=codes).values_list("code", "decimals"))
+    panels = []
+    for code in codes:
+        rows = [row for row in found if row.asset == code]
+        most = max(abs(row.net) for row in rows)
+        names = HOUSE_COLUMNS[2:]
+        together = [sum((getattr(row, name) for row in rows), Decimal(0)) for name in names]
+        panels.append(
+            Table(
+                f"In {code}",
+                columns("Book", *(f"#{_heading(name)}" for name in names), "Paid / earned"),
+                [
+                    [
+                        row.book.capitalize(),
+                        *(_number(getattr(row, name), decimals[code]) for name in names),
+                        _bar(row.net, most),
+                    ]
+                    for row in rows
+                ]
+                + [["Together", *(_number(value, decimals[code]) for value in together), ""]],
+                empty="",
+            )
+        )
+    return panels
+
+
+def _heading(name: str) -> str:
+    return "P&L" if name == "pnl" else name.capitalize()
 
 
 def _panels(found: Sequence[Result], by: By) -> list[Table]:

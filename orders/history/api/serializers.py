@@ -9,7 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from tradeplatform.common.api_input import StrictSerializer, TextField
+from accounts.api.serializers import StatementQuery
+from orders.history.results import By
+from tradeplatform.common.api_input import StrictSerializer, TextField, WordField
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull
 from tradeplatform.common.times import parse_rfc3339
 
@@ -44,6 +46,27 @@ class HistoryQuery(StrictSerializer):
         if {"start", "end"} & attrs.keys() != wanted or ("bins" in attrs and "at" in attrs):
             raise ValidationError({"bins": "Give bins with start and end, or at, or none of them."})
         return attrs
+
+
+class ReportQuery(StatementQuery):  # type: ignore[misc]  # a class made from its names
+    """Days, and what the rows are."""
+
+    by = WordField(
+        By, default=By.INSTRUMENT, help_text="What rows are; a book is exchange, external or dealing."
+    )
+
+
+class ReportShape(serializers.Serializer[Any]):
+    """One instrument, book or day in one asset: amounts of different assets are never added."""
+
+    name = serializers.CharField(help_text="The symbol, the book or the day.")
+    asset = serializers.CharField()
+    executions = serializers.IntegerField()
+    volume = DecimalText(help_text="Price x quantity of all executions.")
+    realised = DecimalText(help_text="Profit or loss of what was closed, before swap and fees.")
+    swap = DecimalText(help_text="What the nights brought; below zero they cost.")
+    fees = DecimalText(help_text="Fees and commission.")
+    net = DecimalText(help_text="realised + swap - fees.")
 
 
 class MomentQuery(StrictSerializer):

@@ -12,6 +12,7 @@ urlpatterns = [
         views.PositionHistoryView.as_view(),
         name="account-positions-history",
     ),
+    path("accounts/<int:account>/report", views.ReportView.as_view(), name="account-report"),
     path("portfolios", views.PortfolioListView.as_view(), name="portfolios"),
     path("portfolios/<int:portfolio>/positions", views.PortfolioView.as_view(), name="portfolio-positions"),
 ]

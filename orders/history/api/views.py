@@ -8,7 +8,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.callers import caller
+from accounts.documents.report import report_json
 from accounts.selectors import require_own_account
+from accounts.statement_selectors import Period
 from instruments.selectors import require_rules
 from orders.history.api.serializers import (
     ContentShape,
@@ -16,9 +18,12 @@ from orders.history.api.serializers import (
     HistoryShape,
     MomentQuery,
     PortfolioShape,
+    ReportQuery,
+    ReportShape,
 )
 from orders.history.models import Portfolio
 from orders.history.rendering import bin_json, content_json, position_json
+from orders.history.results import COLUMNS, results
 from orders.history.selectors import bins, position_at, width_of
 from orders.history.services.portfolios import content_of
 from tradeplatform.common.api_input import parse
@@ -62,6 +67,23 @@ class PositionHistoryView(APIView):
             width=width_of(width),
         )
         return Response(answer | {"bins": [bin_json(row) for row in rows]})
+
+
+class ReportView(APIView):
+    """GET /accounts/{account}/report."""
+
+    @extend_schema(
+        operation_id="accounts_report",
+        tags=["accounts"],
+        parameters=[ReportQuery],
+        responses=list_of(ReportShape),
+    )
+    def get(self, request: Request, account: int) -> Response:
+        """Fees, volume and profit of some days, UTC. Fills of the last second may still be missing."""
+        query = parse(ReportQuery, request.query_params)
+        require_own_account(user_id=caller(request).pk, account_id=account)
+        found = results(Period(query["from"], query["to"]), query["by"], account_id=account)
+        return Response({"results": report_json(COLUMNS, [row.cells() for row in found])})
 
 
 class PortfolioListView(APIView):
