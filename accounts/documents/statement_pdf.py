@@ -1,4 +1,8 @@
-"""A statement as PDF: A4, a heading on each page, a font that knows the names of our clients."""
+"""A statement as PDF: A4, a heading on each page, in fonts that know the names of our clients.
+
+Latin, Greek, Cyrillic, Arabic and Hebrew are in the first; Chinese, Japanese and Korean in the second, which
+takes seconds to read and is only opened for what the first has not. What neither has is an empty box.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from accounts.statement_selectors import Section, Statement
 from tradeplatform.config import BASE_DIR
 
 _FONT = BASE_DIR / "static" / "vendor" / "dejavu-2.37" / "DejaVuSans.ttf"
+_FALLBACK = BASE_DIR / "static" / "vendor" / "droid-6.0.1" / "DroidSansFallback.ttf"
 _WIDTHS = (31, 22, 28, 38, 38, 33)
 _REASON = 277 - sum(_WIDTHS)
 _ROW = 4.6
@@ -24,6 +29,10 @@ class _Paper(FPDF):
         super().__init__(orientation="landscape", format="A4")
         self.statement = statement
         self.add_font("body", fname=str(_FONT))
+        body: Any = self.fonts["body"]
+        if any(ord(letter) not in body.cmap for letter in _written_by_people(statement)):
+            self.add_font("fallback", fname=str(_FALLBACK))
+            self.set_fallback_fonts(["fallback"])
         self.set_margin(10)
         self.set_auto_page_break(auto=True, margin=14)
         self.set_title(f"Statement of {statement.account}, {statement.period}")
@@ -33,9 +42,9 @@ class _Paper(FPDF):
 
     def header(self) -> None:
         self.set_font("body", size=9)
-        owner = self.statement.account.user.get_full_name() or self.statement.account.user.username
         self.cell(
-            text=f"Statement of {self.statement.account}   {owner}   {self.statement.period} (UTC)",
+            text=f"Statement of {self.statement.account}   {_owner(self.statement)}   "
+            f"{self.statement.period} (UTC)",
             new_x=XPos.LMARGIN,
             new_y=YPos.NEXT,
         )
@@ -45,6 +54,16 @@ class _Paper(FPDF):
         self.set_y(-10)
         self.set_font("body", size=7)
         self.cell(text=f"Page {self.page_no()} of {{nb}}", align="R", w=0)
+
+
+def _owner(statement: Statement) -> str:
+    return statement.account.user.get_full_name() or statement.account.user.username
+
+
+def _written_by_people(statement: Statement) -> set[str]:
+    """Every letter of what is not our own wording, but for the ends of lines."""
+    reasons = (line.reason for section in statement.sections for line in section.lines)
+    return set("".join([_owner(statement), str(statement.account), *reasons])) - set("\r\n\t")
 
 
 def statement_pdf(statement: Statement) -> bytes:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ import pgtrigger
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from pypdf import PdfReader
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.documents.chart import balance_chart
@@ -242,6 +244,11 @@ class TestDocuments:
 
         assert file.count(b"/Type /Page\n") > 3
 
+    def test_what_is_in_no_font_is_no_hindrance(self, account: TradingAccount, asset: Asset) -> None:
+        move(account, asset, 1, MARCH + timedelta(days=33), "a gift \N{GRINNING FACE}\tfor you")
+
+        assert "a gift" in text_of(statement_pdf(statement_of(account, Period.of_month(2026, 4))))
+
     def test_the_chart_goes_in_steps_from_edge_to_edge(self, account: TradingAccount) -> None:
         statement = statement_of(account, A_MONTH)
         svg = balance_chart(statement, statement.sections[0])
@@ -259,6 +266,61 @@ class TestDocuments:
     )  # fmt: skip
     def test_cells_that_a_spreadsheet_would_run_are_quoted(self, value: object, cell: str) -> None:
         assert safe_cell(value) == cell
+
+
+class TestEachFormReAdds:
+    """Read back by programs that know nothing of ours, with a name that Latin letters do not write."""
+
+    @pytest.fixture(autouse=True)
+    def named(self, account: TradingAccount) -> None:
+        User.objects.filter(pk=account.user_id).update(first_name="Łukasz", last_name="東京")
+        account.refresh_from_db()
+
+    @pytest.fixture(params=["month", "day"])
+    def period(self, request: pytest.FixtureRequest) -> Period:
+        return A_MONTH if request.param == "month" else Period(date(2026, 3, 31), date(2026, 3, 31))
+
+    @pytest.fixture
+    def amounts(self, account: TradingAccount, period: Period) -> list[Decimal]:
+        """Opening balance, what moved, and closing balance, as the ledger's own rows have them."""
+        ledger = ledger_of(account, account.currency)
+        sides = [(row.at, row.amount) for row in ledger.credits.all()]
+        sides += [(row.at, -row.amount) for row in ledger.debits.all()]
+        before = sum((amount for at, amount in sides if at < period.since), Decimal(0))
+        moved = [amount for at, amount in sorted(sides) if period.since <= at < period.until]
+        return [before, *moved, before + sum(moved)]
+
+    def test_pdf(self, account: TradingAccount, period: Period, amounts: list[Decimal]) -> None:
+        words = text_of(statement_pdf(statement_of(account, period)))
+
+        assert "Łukasz 東京" in words
+        opening, *moved, closing = amounts
+        figures = dict(re.findall(r"(Opening balance|Closing balance)\s*(-?[\d.]+)", words))
+        assert {name: Decimal(value) for name, value in figures.items()} == {
+            "Opening balance": opening,
+            "Closing balance": closing,
+        }
+        lines = re.findall(r"\d\d:\d\d:\d\d\s*\d+\s*(?:Deposit|Withdrawal)\s*(-?[\d.]+\.\d\d)", words)
+        assert [Decimal(line) for line in lines] == moved
+
+    def test_html(self, account: TradingAccount, period: Period, amounts: list[Decimal]) -> None:
+        page = statement_html(statement_of(account, period))
+
+        assert "Łukasz 東京" in page
+        sums = re.findall(r'<dd class="bo-num">(-?[\d.]+)</dd>', page)
+        lines = re.findall(r'<td class="bo-right bo-num">(-?[\d.]+)</td>', page)
+        assert [Decimal(sums[0]), *map(Decimal, lines[::2]), Decimal(sums[-1])] == amounts
+
+    def test_csv(self, account: TradingAccount, period: Period, amounts: list[Decimal]) -> None:
+        rows = list(csv.DictReader(io.StringIO(statement_csv(statement_of(account, period)))))
+
+        found = [rows[0]["balance"], *(row["amount"] for row in rows[1:-1]), rows[-1]["balance"]]
+        assert [Decimal(value) for value in found] == amounts
+
+
+def text_of(pdf: bytes) -> str:
+    """What is printed on all pages of a PDF, read by a program that is not ours."""
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
 class TestCommand:
