@@ -1,4 +1,4 @@
-"""Entry point of the socket process: `/ws/v1`, and health for whoever watches it."""
+"""Entry point of the socket process: our feed, the gateways' sockets, and health for whoever watches it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
 _django = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import WebsocketDenier  # noqa: E402
+from django.urls import re_path  # noqa: E402
 
-from orders.routing import websocket_urlpatterns  # noqa: E402
+from orders import routing as feed  # noqa: E402
+from tradeplatform.gateways.kraken import routing as kraken  # noqa: E402
 from tradeplatform.origins import OriginCheck  # noqa: E402
 
 
@@ -28,5 +31,7 @@ async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"Sockets only; pages are on the other port.\n"})
 
 
-_sockets = OriginCheck(URLRouter(websocket_urlpatterns))
+# Refused like a forbidden page; without it the router would raise, and log, for every wrong path.
+_denied: Any = re_path("", WebsocketDenier.as_asgi())  # type: ignore[arg-type]
+_sockets = OriginCheck(URLRouter([*feed.websocket_urlpatterns, *kraken.websocket_urlpatterns, _denied]))
 application = ProtocolTypeRouter({"http": _health_only, "websocket": _sockets})

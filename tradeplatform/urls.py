@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from tradeplatform.gateways.binance import urls as binance
+from tradeplatform.gateways.kraken import urls as kraken
 
 admin.autodiscover()
 
@@ -25,6 +26,7 @@ urlpatterns = [
     path("api/v1/", include(_api_v1)),
     path("api/v3/", include(binance.api)),
     path("sapi/v1/", include(binance.sapi)),
+    path("0/", include(kraken.api)),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     # Split: its script comes as a file of ours, which the content security policy allows.
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

@@ -54,10 +54,11 @@ class Flow:
         """Seconds since the last byte was taken; 0 while they are taken."""
         return 0.0
 
-    async def close(self, text: str, *, code: int, reason: str) -> None:
-        """Send a last message and close."""
+    async def close(self, text: str | None, *, code: int, reason: str) -> None:
+        """Send a last message, if there is one, and close."""
         try:
-            await self.send(text)
+            if text is not None:
+                await self.send(text)
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except Disconnected:
             # The reader has begun to close by itself.
@@ -97,9 +98,10 @@ class DaphneFlow(Flow):
         """Give the transport a message."""
         self._put(text)
 
-    async def close(self, text: str, *, code: int, reason: str) -> None:
-        """Give the transport a last message and a close frame."""
-        self._put(text)
+    async def close(self, text: str | None, *, code: int, reason: str) -> None:
+        """Give the transport a last message, if there is one, and a close frame."""
+        if text is not None:
+            self._put(text)
         if self._protocol.state == WebSocketProtocol.STATE_OPEN:
             # Daphne's own way takes no code below 3000, though some are a server's to send (1012, 1013), and
             # forgets the reason.

@@ -19,7 +19,7 @@ from orders.feed.link import Link
 from orders.feed.market import MarketFeed
 from orders.feed.outlet import Outlet
 from orders.feed.positions import ShardPositions
-from orders.feed.protocol import ACCESS_ENDED, Topic, heartbeat
+from orders.feed.protocol import ACCESS_ENDED, Topic
 from orders.feed.reading import DATABASE_AWAY, in_thread, read_positions
 from orders.feed.retrying import until_read
 from orders.services.frames import SHARDS_CHANNEL, market_channel
@@ -43,6 +43,9 @@ class Member(Protocol):
 
     def tick(self, now: float) -> None:
         """A second has passed."""
+
+    def turned(self, *, live: bool) -> None:
+        """The server hears from the market again, or no more."""
 
 
 class Hub:
@@ -99,11 +102,15 @@ class Hub:
                 self._link.want(account_channel(topic.account))
             account.add(topic.channel, outlet)
             return
+        self.market(rules).add(topic.channel, outlet)
+
+    def market(self, rules: Rules) -> MarketFeed:
+        """The feed of an instrument, for whoever watches or follows it from now on."""
         market = self._markets.get(rules.symbol)
         if market is None:
             market = self._markets[rules.symbol] = MarketFeed(rules)
             self._link.want(market_channel(rules.symbol))
-        market.add(topic.channel, outlet)
+        return market
 
     def remove(self, topic: Topic, outlet: Outlet) -> None:
         """Send a topic to a socket no more. A feed without sockets is kept until the next audit."""
@@ -171,9 +178,8 @@ class Hub:
     def _set_live(self, *, live: bool) -> None:
         if live != self.live:
             self.live = live
-            text = heartbeat(live=live)
             for member in self._members:
-                member.outlet.send_latest("heartbeat", text)
+                member.turned(live=live)
 
     async def _run_ticks(self) -> None:
         while True:

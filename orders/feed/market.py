@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Hashable
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -29,6 +29,20 @@ _LONGEST_DELAY = 5.0
 Frame = dict[str, Any]
 
 
+class Follower(Protocol):
+    """A view of a book in other words than ours, made once for all sockets that want it."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether any socket wants it."""
+
+    def moved(self, book: BookMirror, at: str) -> None:
+        """The book is so at this time: because of a frame, or because it has just been read, whatever was."""
+
+
+_F = TypeVar("_F", bound=Follower)
+
+
 class MarketFeed:
     """Follows a book: keeps what is published while it reads, then moves on frame by frame.
 
@@ -48,6 +62,7 @@ class MarketFeed:
             Channel.STATUS: set(),
             Channel.TICKER: self._ticker.watchers,
         }
+        self._followers: dict[Hashable, Follower] = {}
         self._early: deque[Frame] = deque(maxlen=_MAX_BUFFERED)
         self._reader: asyncio.Task[None] | None = None
         self._misfits = 0
@@ -62,13 +77,23 @@ class MarketFeed:
     @property
     def is_watched(self) -> bool:
         """Whether any socket wants anything of this instrument."""
-        return any(self._watchers.values())
+        return any(self._watchers.values()) or any(one.is_watched for one in self._followers.values())
 
     def add(self, channel: Channel, outlet: Outlet) -> None:
         """Send the channel to a socket: what it begins with now if it is known, else as soon as it is."""
         self._watchers[channel].add(outlet)
         if self.ready:
             self._greet(channel, [outlet])
+
+    def follower(self, key: Hashable, make: Callable[[], _F]) -> _F:
+        """The follower under this key, made if there is none, and told where the book is if that is known."""
+        found: Any = self._followers.get(key)
+        if found is None:
+            found = self._followers[key] = make()
+            if self.ready:
+                found.moved(self._mirror, self._time)
+        one: _F = found
+        return one
 
     def remove(self, channel: Channel, outlet: Outlet) -> None:
         """Send the channel to a socket no more."""
@@ -141,6 +166,7 @@ class MarketFeed:
         self.ready = True
         for channel, outlets in self._watchers.items():
             self._greet(channel, outlets)
+        self._tell_followers()
 
     def _load(self, read: reading.MarketRead) -> None:
         self._mirror.load(seq=read.seq, bids=read.bids, asks=read.asks)
@@ -199,6 +225,7 @@ class MarketFeed:
             text, symbol, render = self._delta(frame), self.symbol, self.snapshot
             for outlet in watchers:
                 outlet.send_delta(symbol, text, render)
+        self._tell_followers()
         if frame["trades"]:
             _send(self._watchers[Channel.TRADES], self._trades_text, "update", frame["trades"])
         if has_status and ends:
@@ -206,6 +233,13 @@ class MarketFeed:
         elif not has_status:
             self._tell_indicative()
         self._indicative_told = self._indicative
+
+    def _tell_followers(self) -> None:
+        for key, follower in list(self._followers.items()):
+            if follower.is_watched:
+                follower.moved(self._mirror, self._time)
+            else:
+                del self._followers[key]
 
     def _tell_indicative(self) -> None:
         watchers = self._watchers[Channel.STATUS]

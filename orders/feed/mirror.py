@@ -47,6 +47,10 @@ class _Side:
         """The levels at these prices, as printed."""
         return [self._levels[price][1] for price in prices]
 
+    def by_price(self, prices: Iterable[int]) -> dict[int, Level]:
+        """The levels at these prices, as printed, by price."""
+        return {price: self._levels[price][1] for price in prices}
+
     def numbers(self, prices: Iterable[int]) -> list[tuple[int, int]]:
         """The levels at these prices, as whole numbers."""
         return [(price, self._levels[price][0]) for price in prices]
@@ -101,6 +105,14 @@ class BookMirror:
     def asks(self) -> list[Level]:
         """Every ask, best first."""
         return self._asks.levels(self._asks.prices)
+
+    def best_bids(self, depth: int) -> dict[int, Level]:
+        """So many bids by price (in units of the last printed digit), best first."""
+        return self._bids.by_price(self._bids.prices[: -depth - 1 : -1])
+
+    def best_asks(self, depth: int) -> dict[int, Level]:
+        """So many asks by price, best first."""
+        return self._asks.by_price(self._asks.prices[:depth])
 
     def best_bid(self) -> Level | None:
         """The highest bid."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol
 
 from orders.feed import protocol
 from orders.feed.flow import Flow
@@ -13,11 +14,25 @@ from orders.feed.outbox import Outbox, Render
 _STALL_SECONDS = 30
 
 
+class Dialect(Protocol):
+    """What a socket is told without asking, in the words of its protocol."""
+
+    #: Seconds of silence after which a sign of life is due.
+    HEARTBEAT_SECONDS: int
+
+    def heartbeat(self, *, live: bool) -> str:
+        """A sign of life; `live` says whether the server itself hears from the market."""
+
+    def closing(self, why: protocol.Closing) -> str | None:
+        """The last message before the server closes; None where the close frame says it all."""
+
+
 class Outlet:
     """Takes messages without ever waiting; sends them in order; closes the socket when it is told or must."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, dialect: Dialect = protocol) -> None:
         self._flow = flow
+        self._dialect = dialect
         self._outbox = Outbox()
         self._wake = asyncio.Event()
         self._closing: protocol.Closing | None = None
@@ -34,6 +49,13 @@ class Outlet:
             self._outbox.put(text)
             if self._outbox.overflowed:
                 self.close(protocol.TOO_SLOW)
+
+    def send_if_free(self, text: str) -> bool:
+        """Send a message if that can be done now, with nothing waiting before it; False if not."""
+        if self._closing is None and not self._outbox and self._flow.write(text):
+            self._last_sent = time.monotonic()
+            return True
+        return False
 
     def send_latest(self, key: str, text: str) -> None:
         """Send a message in place of the one waiting under the same key."""
@@ -68,8 +90,8 @@ class Outlet:
         """Once a second: close a reader that stands still, comfort one that hears nothing."""
         if self._flow.stalled_for() > _STALL_SECONDS:
             self.close(protocol.TOO_SLOW)
-        elif now - self._last_sent >= protocol.HEARTBEAT_SECONDS:
-            self.send_latest("heartbeat", protocol.heartbeat(live=live))
+        elif now - self._last_sent >= self._dialect.HEARTBEAT_SECONDS:
+            self.send_latest("heartbeat", self._dialect.heartbeat(live=live))
 
     async def run(self) -> None:
         """Send what waits until the socket is to be closed, and close it."""
@@ -78,7 +100,7 @@ class Outlet:
             self._wake.clear()
             await self._send_waiting()
         why = self._closing
-        await self._flow.close(protocol.closing(why), code=int(why.code), reason=why.reason)
+        await self._flow.close(self._dialect.closing(why), code=int(why.code), reason=why.reason)
 
     async def _send_waiting(self) -> None:
         await self._flow.opened()
@@ -90,10 +112,7 @@ class Outlet:
 
     def _must_wait(self, text: str) -> bool:
         """Whether the message has to queue; one that need not, or will never be sent, is done with."""
-        if self._closing is not None:
-            return False
-        if not self._outbox and self._flow.write(text):
-            self._last_sent = time.monotonic()
+        if self._closing is not None or self.send_if_free(text):
             return False
         self._wake.set()
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +9,9 @@ import structlog
 
 from accounts.selectors import require_own_account
 from orders.feed import protocol
-from orders.feed.buckets import Bucket
 from orders.feed.hub import Hub
 from orders.feed.identity import Identity, identify
+from orders.feed.manners import Manners, is_too_large
 from orders.feed.outlet import Outlet
 from orders.feed.protocol import Auth, Ping, RequestId, Subscribe, Topic
 from orders.feed.reading import DATABASE_AWAY, find_rules, in_thread
@@ -30,11 +29,7 @@ class Session:
         self.identity: Identity | None = None
         self._hub = hub
         self._topics: set[Topic] = set()
-        now = time.monotonic()
-        self._messages = Bucket(size=protocol.MESSAGE_BURST, rate=protocol.MESSAGES_PER_SECOND, now=now)
-        self._errors = Bucket(
-            size=protocol.ERROR_BURST, rate=1 / protocol.SECONDS_TO_FORGIVE_AN_ERROR, now=now
-        )
+        self._manners = Manners()
 
     def open(self) -> None:
         """Greet the socket, or send it away if there are too many."""
@@ -61,11 +56,15 @@ class Session:
                 self.outlet.close(protocol.AUTH_EXPIRED)
         self.outlet.tick(now, live=self._hub.live)
 
+    def turned(self, *, live: bool) -> None:
+        """The server hears from the market again, or no more."""
+        self.outlet.send_latest("heartbeat", protocol.heartbeat(live=live))
+
     async def receive(self, text: str | None) -> None:
         """Answer a message; None stands for a binary one. Never raises for what a client sent."""
         if self.outlet.closing is not None:
             return
-        if text is not None and len(text.encode(errors="surrogatepass")) > protocol.MAX_MESSAGE_BYTES:
+        if is_too_large(text):
             self.outlet.close(protocol.TOO_LARGE)
             return
         request: RequestId = None
@@ -82,8 +81,7 @@ class Session:
             )
 
     def _decode(self, text: str | None) -> dict[str, Any]:
-        if not self._messages.take(time.monotonic()):
-            raise Refusal(Code.THROTTLED, protocol.TOO_MANY_MESSAGES.message)
+        self._manners.check_pace()
         if text is None:
             raise Refusal(Code.MALFORMED_JSON, "Send text frames: binary ones are not understood.")
         return protocol.decode(text)
@@ -137,7 +135,8 @@ class Session:
 
     def _refuse(self, refusal: Refusal, request: RequestId) -> None:
         """Say no, and good-bye to whoever does not learn."""
-        if self._errors.take(time.monotonic()):
+        why = self._manners.forgive(refusal.code)
+        if why is None:
             self.outlet.send(protocol.error(refusal, request))
         else:
-            self.outlet.close(protocol.CLOSING_OF.get(refusal.code, protocol.TOO_MANY_ERRORS))
+            self.outlet.close(why)
