@@ -11,7 +11,7 @@ from accounts.selectors import balances_of
 from instruments.selectors import all_rules, require_each, require_rules
 from orders import prevention_selectors
 from orders.order_selectors import list_ids
-from orders.selectors import find_order, orders_by_id
+from orders.selectors import find_order
 from orders.trade_selectors import Span, fills_of_instrument
 from tradeplatform.gateways.binance import errors, limits, order_shapes, shapes
 from tradeplatform.gateways.binance.exchange_info import PERMISSIONS, symbol_filters
@@ -140,12 +140,7 @@ def prevented_matches(call: Call) -> list[dict[str, Any]]:
         instrument_id=rules.id, account_id=call.account_id, order=order, match_id=match_id, limit=limit
     )
     since = call.parameters.integer("fromPreventedMatchId") or 0
-    takers = {one.pk: one for one in orders_by_id({match.taker_order_id for match in found})}
-    return [
-        order_shapes.prevented_match(match, takers[match.taker_order_id], rules, call.clock)
-        for match in found
-        if match.id >= since
-    ]
+    return [order_shapes.prevented_match(match, rules, call.clock) for match in found if match.id >= since]
 
 
 @endpoint(weight=40, security=Security.USER_DATA)

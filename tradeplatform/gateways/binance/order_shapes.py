@@ -30,9 +30,8 @@ from tradeplatform.gateways.binance.words import (
     type_word,
 )
 
-#: In place of the id of what is not there.
-NO_LIST = -1
-_NOT_YET = -1
+#: In place of the id of what is not there, and of the time of what has not come.
+NOTHING = -1
 
 
 def placed(
@@ -110,7 +109,7 @@ def my_trade(fill: Fill, rules: Rules, clock: Clock, list_id: int) -> dict[str, 
         "symbol": rules.symbol,
         "id": fill.trade_id,
         "orderId": fill.order_id,
-        "orderListId": list_id or NO_LIST,
+        "orderListId": list_id or NOTHING,
         "price": shapes.price(fill.price, rules),
         "qty": shapes.quantity(fill.quantity, rules),
         "quoteQty": shapes.quote(fill.price * fill.quantity, rules),
@@ -123,17 +122,17 @@ def my_trade(fill: Fill, rules: Rules, clock: Clock, list_id: int) -> dict[str, 
     }
 
 
-def prevented_match(match: PreventedMatch, taker: Order, rules: Rules, clock: Clock) -> dict[str, Any]:
+def prevented_match(match: PreventedMatch, rules: Rules, clock: Clock) -> dict[str, Any]:
     """A meeting of two orders of one account or group that was no trade."""
     body: dict[str, Any] = {
         "symbol": rules.symbol,
         "preventedMatchId": match.id,
         "takerOrderId": match.taker_order_id,
         "makerSymbol": rules.symbol,
-        "makerOrderId": match.maker_order_id or NO_LIST,
-        "tradeGroupId": taker.stp_group or NO_LIST,
-        "selfTradePreventionMode": STP_WORD[StpMode(taker.stp_mode)],
-        "price": shapes.price(rules.price(match.price_ticks), rules),
+        "makerOrderId": match.maker_order_id or NOTHING,
+        "tradeGroupId": match.stp_group or NOTHING,
+        "selfTradePreventionMode": STP_WORD[StpMode(match.stp_mode)],
+        "price": shapes.price(match.price, rules),
     }
     for name, lots in (
         ("makerPreventedQuantity", match.maker_lots),
@@ -168,7 +167,7 @@ def _named(order: Order, rules: Rules) -> dict[str, Any]:
     return {
         "symbol": rules.symbol,
         "orderId": order.pk,
-        "orderListId": order.list_id or NO_LIST,
+        "orderListId": order.list_id or NOTHING,
         "clientOrderId": order.client_order_id,
     }
 
@@ -188,7 +187,7 @@ def _state(order: Order, rules: Rules) -> dict[str, Any]:
     if order.trigger_price is not None:
         body["stopPrice"] = shapes.price(order.trigger_price, rules)
     if order.trail_bps is not None:
-        body |= {"trailingDelta": order.trail_bps, "trailingTime": _NOT_YET}
+        body |= {"trailingDelta": order.trail_bps, "trailingTime": NOTHING}
     if order.display_quantity is not None:
         body["icebergQty"] = shapes.quantity(order.display_quantity, rules)
     return body
@@ -210,7 +209,7 @@ def _works(order: Order) -> bool:
 
 
 def _working_time(order: Order, clock: Clock) -> int:
-    return clock.time(order.triggered_at or order.created_at) if _works(order) else _NOT_YET
+    return clock.time(order.triggered_at or order.created_at) if _works(order) else NOTHING
 
 
 def _part(fill: Fill, rules: Rules) -> dict[str, Any]:
