@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NewType
+from typing import NamedTuple, NewType
+
+from tradeengine import pack_rows
 
 from accounts.models import LedgerKind, TransferKind
 from instruments.models import Realm
-from tradeplatform.common.db import array, copy_rows, execute, fetch, next_ids, require_transaction
+from tradeplatform.common.db import array, copy_packed, execute, fetch, next_ids, require_transaction
 
 _Key = tuple[str, "int | str", int]  # kind, trading account (of the house's own: realm), asset
 
@@ -44,8 +46,7 @@ class LockedAccount:
         return self.balance - self.held - self.reserved
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why money moved: a trade and its order, a person's request with its reason, or what it corrects."""
 
     order_id: int | None = None
@@ -58,9 +59,9 @@ class Cause:
 
 _TRANSFER_COLUMNS = (
     "id", "entry_id", "at", "kind", "asset_id", "realm", "debit_id", "credit_id", "amount",
-    "debit_balance_after", "credit_balance_after", "order_id", "trade_id", "corrects_id", "request_id",
-    "reason", "actor_id",
+    "debit_balance_after", "credit_balance_after", *Cause._fields,
 )  # fmt: skip
+_TRANSFER_TYPES = "qqtshsqqnnnqqqssq"
 
 
 _CHANGED_COLUMNS = ("id", "balance", "held", "reserved", "moved_at")
@@ -161,7 +162,7 @@ class Ledger:
         self._transfers.append(
             (
                 at,
-                kind.value,
+                kind,
                 debit.asset_id,
                 debit.realm,
                 debit.id,
@@ -169,12 +170,7 @@ class Ledger:
                 amount,
                 debit.balance,
                 credit.balance,
-                cause.order_id,
-                cause.trade_id,
-                cause.corrects_id,
-                cause.request_id,
-                cause.reason,
-                cause.actor_id,
+                *cause,
             )
         )
         return entry
@@ -199,14 +195,11 @@ class Ledger:
         """Write transfers and balances; return transfer ids. The database refuses to leave a client short."""
         ids = next_ids("accounts_transfer_id_seq", len(self._transfers)) if self._transfers else []
         if ids:
-            copy_rows(
-                "accounts_transfer",
-                _TRANSFER_COLUMNS,
-                (
-                    (number, ids[entry], *row)
-                    for number, entry, row in zip(ids, self._entries, self._transfers, strict=True)
-                ),
+            rows = (
+                (number, ids[entry], *row)
+                for number, entry, row in zip(ids, self._entries, self._transfers, strict=True)
             )
+            copy_packed("accounts_transfer", _TRANSFER_COLUMNS, pack_rows(_TRANSFER_TYPES, rows))
         if self._changed:
             changed = [self._changed[key] for key in sorted(self._changed)]
             execute(

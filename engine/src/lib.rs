@@ -23,10 +23,12 @@ mod ids; // order ids to slots
 mod level; // price levels and the ladder that sorts them
 mod links; // orders that depend on others; settling what a command has caused
 mod matching; // taking liquidity: price, time, self-trade prevention
+mod numeric; // decimals as the database reads them
 mod open; // the byte layout of open orders
 mod orders; // resting orders in a slab
 mod parked; // orders that wait for a trigger or a parent
 mod record; // reading fixed-size records
+mod rows; // rows as the database reads them
 mod terms; // what most orders do without
 mod triggers; // armed orders and the prices that set them off
 mod types; // ticks, lots, ids and the enumerations of the wire
@@ -41,6 +43,7 @@ pub use command::{Action, Amendment, Command, CommandKind, NewOrder, PhaseChange
 pub use engine::{BookState, Engine, LevelTotal};
 pub use error::EngineError;
 pub use event::{Event, EventKind};
+pub use rows::{Rows, event_rows};
 pub use terms::Terms;
 pub use types::{
     AccountId, CommandId, GroupId, InstrumentId, Link, Lots, Micros, OrderId, OrderType, Phase, Place,

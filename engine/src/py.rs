@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDateTime, PyString, PyTuple, PyTzInfo};
 
 use crate::codec::encode_levels;
 use crate::engine::{BookState, Engine};
+use crate::rows::{self, Rows};
 use crate::types::{InstrumentId, Micros, Phase, Seq, Ticks};
 
 create_exception!(tradeengine, EngineError, PyValueError, "The engine was misused; nothing has changed.");
@@ -163,10 +164,87 @@ fn book_state(seq: i64, last_time: i64, last_price: i64, phase: u8) -> PyResult<
     Ok(BookState { seq: Seq(seq), last_time: Micros(last_time), last_price: Ticks(last_price), phase })
 }
 
+#[pyfunction]
+fn event_rows<'py>(py: Python<'py>, events: &[u8], epoch: i64) -> PyResult<Bound<'py, PyBytes>> {
+    let rows = rows::event_rows(events, epoch).map_err(|error| EngineError::new_err(error.to_string()))?;
+    Ok(PyBytes::new(py, &rows))
+}
+
+#[pyfunction]
+fn pack_rows<'py>(py: Python<'py>, types: &str, values: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let mut packer = Packer::new(py)?;
+    for row in values.try_iter()? {
+        let row = row?;
+        let row = row.cast::<PyTuple>()?;
+        if row.len() != types.len() {
+            return Err(PyValueError::new_err(format!("{} values for {} columns", row.len(), types.len())));
+        }
+        packer.rows.begin(i16::try_from(row.len())?);
+        for (kind, value) in types.bytes().zip(row.iter()) {
+            packer.put(kind, value)?;
+        }
+    }
+    Ok(PyBytes::new(py, &packer.rows.finish()))
+}
+
+/// Rows under construction, and the last moment that was put: most of a batch share one object.
+struct Packer<'py> {
+    rows: Rows,
+    epoch: Bound<'py, PyDateTime>,
+    last: Option<(Bound<'py, PyAny>, i64)>,
+}
+
+impl<'py> Packer<'py> {
+    fn new(py: Python<'py>) -> PyResult<Self> {
+        let utc = PyTzInfo::utc(py)?.to_owned();
+        let epoch = PyDateTime::new(py, 1970, 1, 1, 0, 0, 0, 0, Some(&utc))?;
+        Ok(Self { rows: Rows::with_capacity(1 << 16), epoch, last: None })
+    }
+
+    fn put(&mut self, kind: u8, value: Bound<'py, PyAny>) -> PyResult<()> {
+        if value.is_none() {
+            self.rows.null();
+            return Ok(());
+        }
+        let unfit = || PyValueError::new_err(format!("{value} does not fit its column"));
+        match kind {
+            b'h' => self.rows.small(value.extract()?),
+            b'i' => self.rows.integer(value.extract()?),
+            b'q' => self.rows.big(value.extract()?),
+            b't' => {
+                let micros = self.micros(value)?;
+                self.rows.moment(micros);
+            }
+            b's' => self.rows.text(value.cast::<PyString>()?.to_str()?).ok_or_else(unfit)?,
+            b'n' => self.rows.numeric(value.str()?.to_str()?).ok_or_else(unfit)?,
+            _ => return Err(PyValueError::new_err(format!("no column type {:?}", char::from(kind)))),
+        }
+        Ok(())
+    }
+
+    /// Microseconds from 1970 to an aware datetime.
+    fn micros(&mut self, at: Bound<'py, PyAny>) -> PyResult<i64> {
+        if let Some((last, micros)) = &self.last
+            && last.is(&at)
+        {
+            return Ok(*micros);
+        }
+        let since = at.sub(&self.epoch)?;
+        let part = |name| since.getattr(name)?.extract::<i64>();
+        let micros = (part("days")? * 86_400 + part("seconds")?) * 1_000_000 + part("microseconds")?;
+        self.last = Some((at, micros));
+        Ok(micros)
+    }
+}
+
 #[pymodule]
 mod _rust {
     #[pymodule_export]
     use super::EngineError;
     #[pymodule_export]
     use super::PyEngine;
+    #[pymodule_export]
+    use super::event_rows;
+    #[pymodule_export]
+    use super::pack_rows;
 }

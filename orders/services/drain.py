@@ -25,7 +25,7 @@ from orders.models import Book, CommandKind, Shard, ShardStatus
 from orders.services import books, frames, wake
 from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
-from orders.services.projecting import Projection
+from orders.services.projecting import Projection, writing_events
 from tradeplatform.common.db import execute
 
 logger = structlog.get_logger(__name__)
@@ -124,7 +124,8 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> frame
     before = {book.instrument_id: book for book in rows}
 
     cached.position = None
-    events = list(codec.iter_events(engine.apply(b"".join(command.encode() for command in commands))))
+    records = engine.apply(b"".join(command.encode() for command in commands))
+    events = list(codec.iter_events(records))
     levels = list(codec.iter_levels(engine.level_changes()))
 
     amends = [(c.order_id, c.held) for c in commands if c.kind == CommandKind.AMEND and c.held]
@@ -142,10 +143,11 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> frame
         system={(kind, quote) for quote in quotes for kind in (LedgerKind.FEE, LedgerKind.ROUNDING)},
     )
     projection = Projection(rules=rules, orders=orders, ledger=ledger, now=now)
-    projection.apply(events)
-    projection.release_amend_holds(amends)
-    projection.settle_holds()
-    projection.write(events, shard.epoch)
+    with writing_events(records, shard.epoch):
+        projection.apply(events)
+        projection.release_amend_holds(amends)
+        projection.settle_holds()
+    projection.write()
 
     last_seq = {event.command_id: event.seq for event in events}
     mark_done(commands, first_position=shard.position + 1, last_seq=last_seq)

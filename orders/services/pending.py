@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from tradeengine import codec
 
@@ -12,12 +11,11 @@ from orders.services.journal import terms_of
 from tradeplatform.common.db import array, execute, fetch
 
 
-@dataclass(frozen=True, slots=True)
-class PendingCommand:
-    """A command as the engine needs it."""
+class PendingCommand(NamedTuple):
+    """A command as the engine needs it. `at` is the database's text of it: it only finds the row again."""
 
     id: int
-    at: datetime
+    at: str
     instrument_id: int
     kind: int
     order_id: int
@@ -52,8 +50,9 @@ class PendingCommand:
 
 
 COLUMNS = (
-    "id, at, instrument_id, kind, order_id, account_id, side, order_type, time_in_force, flags, stp_mode,"
-    " stp_group, reason_code, price_ticks, quantity_lots, phase, terms::text, time_us, held, correlation_id"
+    "id, at::text, instrument_id, kind, order_id, account_id, side, order_type, time_in_force, flags,"
+    " stp_mode, stp_group, reason_code, price_ticks, quantity_lots, phase, terms::text, time_us, held,"
+    " correlation_id"
 )
 
 
@@ -64,7 +63,7 @@ def read_pending(shard_id: int, limit: int) -> list[PendingCommand]:
         " ORDER BY id LIMIT %s",
         [shard_id, limit],
     )
-    return [PendingCommand(*row) for row in rows]
+    return list(map(PendingCommand._make, rows))
 
 
 def mark_done(commands: list[PendingCommand], *, first_position: int, last_seq: dict[int, int]) -> None:

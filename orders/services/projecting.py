@@ -7,10 +7,13 @@ commits. The order of events is the order of effects.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
+from tradeengine import event_rows, pack_rows
 from tradeengine.codec import EngineEvent, EventFlag
 
 from accounts.models import LedgerKind, TransferKind
@@ -24,7 +27,7 @@ from orders.services.holding import Claim, claim_of, fee_step, hold_alone, holds
 from orders.services.journal import moment
 from orders.services.order_state import OrderState
 from orders.services.phases import Settled, settle_status, status_of
-from tradeplatform.common.db import copy_rows
+from tradeplatform.common.db import copy_packed, copying
 
 _EVENT_COLUMNS = (
     "id", "at", "instrument_id", "seq", "command_id", "kind", "reason_code", "side", "flags", "order_id",
@@ -35,19 +38,24 @@ _TRADE_COLUMNS = (
     "id", "at", "instrument_id", "seq", "price", "quantity", "notional", "taker_side", "buy_order_id",
     "sell_order_id", "buyer_id", "seller_id",
 )  # fmt: skip
+_TRADE_TYPES = "qtiqnnnsqqqq"
 _FILL_COLUMNS = (
     "at", "trade_id", "order_id", "account_id", "instrument_id", "side", "liquidity", "price", "quantity",
     "fee_rate", "fee", "fee_asset_id",
 )  # fmt: skip
+_FILL_TYPES = "tqqqissnnnnh"
 
 _ZERO = Decimal(0)
+# As plain numbers: an operation with a member of an enumeration makes another member, for each event.
+_WAITING, _ARMED, _KEPT_PLACE = (
+    int(flag) for flag in (EventFlag.WAITING, EventFlag.ARMED, EventFlag.KEPT_PLACE)
+)
 _RUN_OUT = frozenset({engine_codes.REASON["expired"], engine_codes.REASON["session_end"]})
 _REDUCE_ONLY = engine_codes.REASON["reduce_only"]
 _AMOUNT_SPENT = engine_codes.REASON["amount_spent"]
 
 
-@dataclass(frozen=True, slots=True)
-class TradeRow:
+class TradeRow(NamedTuple):
     """A trade as computed, for the table and the feed."""
 
     id: int
@@ -62,8 +70,7 @@ class TradeRow:
     sell: OrderState
 
 
-@dataclass(frozen=True, slots=True)
-class FillRow:
+class FillRow(NamedTuple):
     """One side of a trade as computed, for the table and the feed."""
 
     trade: TradeRow
@@ -134,9 +141,9 @@ class Projection:
         """The order is in the book's hands: in a queue, or parked."""
         order = self.orders[event.order_id]
         order.status = OrderStatus.OPEN
-        if event.flags & EventFlag.WAITING:
+        if event.flags & _WAITING:
             order.status = OrderStatus.WAITING
-        elif event.flags & EventFlag.ARMED:
+        elif event.flags & _ARMED:
             order.status = OrderStatus.PENDING_TRIGGER
         order.priority = event.priority
         order.touch(event.seq)
@@ -170,7 +177,7 @@ class Projection:
             order.quantity = order.filled + order.prevented + order.leaves
         if order.shown:
             # One that takes a new place shows nothing until it rests again, and says so.
-            kept = event.flags & EventFlag.KEPT_PLACE
+            kept = event.flags & _KEPT_PLACE
             order.shown = min(order.shown, order.leaves) if kept else _ZERO
         order.priority = event.priority
         order.touch(event.seq)
@@ -202,7 +209,7 @@ class Projection:
     def activated(self, event: EngineEvent) -> None:
         """Its parent was filled: it goes live, or waits for its trigger from here on."""
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
-        armed = event.flags & EventFlag.ARMED
+        armed = event.flags & _ARMED
         order.status = OrderStatus.PENDING_TRIGGER if armed else OrderStatus.OPEN
         order.leaves = rules.quantity(event.leaves)
         # An attached order follows its parent, which may have been amended to more.
@@ -326,13 +333,14 @@ class Projection:
         self.statuses[event.instrument] = status_of(event.flags, event.reason)
         self.status_commands[event.instrument] = event.command_id
 
-    def write(self, events: Sequence[EngineEvent], epoch: int) -> None:
+    def write(self) -> None:
         """Write facts and projections. The ledger refuses what would leave a client short."""
-        copy_rows("orders_event", _EVENT_COLUMNS, (_event_row(event, epoch) for event in events))
         if self.trades:
-            copy_rows("orders_trade", _TRADE_COLUMNS, map(_trade_row, self.trades))
+            trades = pack_rows(_TRADE_TYPES, map(_trade_row, self.trades))
+            copy_packed("orders_trade", _TRADE_COLUMNS, trades)
             fee_assets = {number: rules.quote_id for number, rules in self.rules.items()}
-            copy_rows("orders_fill", _FILL_COLUMNS, (_fill_row(fill, fee_assets) for fill in self.fills))
+            fills = pack_rows(_FILL_TYPES, (_fill_row(fill, fee_assets) for fill in self.fills))
+            copy_packed("orders_fill", _FILL_COLUMNS, fills)
         OrderState.write([order for order in self.orders.values() if order.touched], now=self.now)
         self.ledger.flush()
         for instrument_id, status in self.statuses.items():
@@ -363,26 +371,22 @@ _EFFECT: dict[int, Callable[[Projection, EngineEvent], None]] = {
 }
 
 
-def _event_row(event: EngineEvent, epoch: int) -> tuple[object, ...]:
-    return (
-        event_id(event.instrument, event.seq), moment(event.time), event.instrument, event.seq,
-        event.command_id, int(event.kind), int(event.reason), int(event.side), event.flags, event.order_id,
-        event.account, event.maker_order_id, event.maker_account, event.price, event.quantity, event.leaves,
-        event.maker_leaves, event.priority, epoch,
-    )  # fmt: skip
+def writing_events(records: bytes, epoch: int) -> AbstractContextManager[None]:
+    """Write the engine's records as events, while the block computes what comes of them."""
+    return copying("orders_event", _EVENT_COLUMNS, event_rows(records, epoch))
 
 
 def _trade_row(trade: TradeRow) -> tuple[object, ...]:
     return (
         trade.id, trade.at, trade.instrument_id, trade.seq, trade.price, trade.quantity, trade.notional,
-        trade.taker_side.value, trade.buy.id, trade.sell.id, trade.buy.account_id, trade.sell.account_id,
+        trade.taker_side, trade.buy.id, trade.sell.id, trade.buy.account_id, trade.sell.account_id,
     )  # fmt: skip
 
 
 def _fill_row(fill: FillRow, fee_assets: dict[int, int]) -> tuple[object, ...]:
     trade, order = fill.trade, fill.order
     return (
-        trade.at, trade.id, order.id, order.account_id, order.instrument_id, order.side.value,
-        fill.liquidity.value, trade.price, trade.quantity, fill.fee_rate, fill.fee,
+        trade.at, trade.id, order.id, order.account_id, order.instrument_id, order.side,
+        fill.liquidity, trade.price, trade.quantity, fill.fee_rate, fill.fee,
         fee_assets[order.instrument_id],
     )  # fmt: skip

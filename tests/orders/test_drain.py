@@ -108,8 +108,10 @@ class TestFailure:
     @pytest.mark.parametrize(
         "step",
         [
-            "orders.services.projecting.copy_rows",
-            "accounts.services.posting.copy_rows",
+            "orders.services.projecting.copying",
+            "orders.services.projecting.Projection.settle_holds",
+            "orders.services.projecting.copy_packed",
+            "accounts.services.posting.copy_packed",
             "orders.services.order_state.execute",
             "orders.services.drain.mark_done",
             "orders.services.drain._move_books",

@@ -20,6 +20,7 @@ TABLES = r"orders_(order|event|trade|fill)"
 WRITES = re.compile(
     rf"\b(UPDATE|INSERT\s+INTO|DELETE\s+FROM|TRUNCATE|COPY)\s+(ONLY\s+)?{TABLES}\b", re.IGNORECASE
 )
+COPYING = {"copy_rows", "copy_packed", "copying"}
 COPIES = re.compile(rf"^{TABLES}$")
 MODELS = {"Order", "Event", "Trade", "Fill"}
 ORM_WRITES = {
@@ -52,7 +53,7 @@ def written_tables(module: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             for found in WRITES.finditer(node.value):
                 yield f"orders_{found[3].lower()}"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "copy_rows":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in COPYING:
             table = node.args[0]
             if isinstance(table, ast.Constant) and COPIES.match(str(table.value)):
                 yield str(table.value)

@@ -1,8 +1,9 @@
 """Types of the compiled module. Every method may be called from any thread; calls take turns."""
 
+from collections.abc import Iterable
 from typing import final
 
-__all__ = ["Engine", "EngineError"]
+__all__ = ["Engine", "EngineError", "event_rows", "pack_rows"]
 
 class EngineError(ValueError):
     """The engine was misused (bad bytes, unknown book, impossible state); nothing has changed."""
@@ -80,3 +81,19 @@ class Engine:
 
     def check(self) -> None:
         """Recompute every invariant of every book; raises EngineError naming the first that is broken."""
+
+def event_rows(events: bytes, epoch: int) -> bytes:
+    """EVENT records as rows of the table of events, for COPY ... WITH (FORMAT binary).
+
+    The columns: id (instrument << 40 | seq), time as timestamptz, instrument, seq, command; kind, reason,
+    side and flags as smallint; the nine numbers from order_id to priority; `epoch`.
+    Raises EngineError if they are not whole records.
+    """
+
+def pack_rows(types: str, values: Iterable[tuple[object, ...]]) -> bytes:
+    """Rows for COPY ... WITH (FORMAT binary); `types` has a letter for each column. None is NULL.
+
+    h smallint, i integer, q bigint; n numeric, from a Decimal or an int; s text, from a str or a word of a
+    TextChoices; t timestamptz, from a datetime with its zone.
+    Raises ValueError, OverflowError or TypeError for what does not fit its column.
+    """
