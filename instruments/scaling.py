@@ -51,24 +51,24 @@ def product(left: Decimal, right: Decimal) -> Decimal:
 
 
 @cache
-def _unit(decimals: int) -> Decimal:
+def unit(decimals: int) -> Decimal:
     """The smallest step with so many digits after the point."""
     return Decimal(1).scaleb(-decimals)
 
 
 def round_up(amount: Decimal, decimals: int) -> Decimal:
     """The smallest multiple of the asset's unit that is not below `amount`."""
-    return amount.quantize(_unit(decimals), rounding=ROUND_CEILING, context=_ROUNDING)
+    return amount.quantize(unit(decimals), rounding=ROUND_CEILING, context=_ROUNDING)
 
 
 def round_down(amount: Decimal, decimals: int) -> Decimal:
     """The greatest multiple of the asset's unit that is not above `amount`."""
-    return amount.quantize(_unit(decimals), rounding=ROUND_FLOOR, context=_ROUNDING)
+    return amount.quantize(unit(decimals), rounding=ROUND_FLOOR, context=_ROUNDING)
 
 
 def round_half_even(amount: Decimal, decimals: int) -> Decimal:
     """The nearest multiple of the asset's unit; of two as near, the even one. Nothing is never negative."""
-    rounded = amount.quantize(_unit(decimals), rounding=ROUND_HALF_EVEN, context=_ROUNDING)
+    rounded = amount.quantize(unit(decimals), rounding=ROUND_HALF_EVEN, context=_ROUNDING)
     return rounded or rounded.copy_abs()
 
 

@@ -32,7 +32,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from instruments.scaling import EXACT, product, round_down, round_up
+from instruments.scaling import EXACT, product, round_up, unit
 from orders.models import Link, Order, OrderStatus, Side
 
 if TYPE_CHECKING:
@@ -169,6 +169,6 @@ def fee_step(*, accrued: Decimal, exact: Decimal, decimals: int) -> tuple[Decima
     the difference, at most one unit for each order, stays in the rounding account. Its step may be negative.
     """
     total = accrued + exact
-    charge = round_up(total, decimals) - round_up(accrued, decimals)
-    income = round_down(total, decimals) - round_down(accrued, decimals)
-    return charge, charge - income
+    before, after = round_up(accrued, decimals), round_up(total, decimals)
+    # What is not a whole number of units is one unit less when it is rounded down.
+    return after - before, ((after != total) - (before != accrued)) * unit(decimals)

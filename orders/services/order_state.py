@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from orders.models import LIVE, TRIGGERED, OrderStatus, OrderType, Side
-from tradeplatform.common.db import array, execute, fetch
+from tradeplatform.common.db import array, execute, fetch, words
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class OrderState:
     partner_id: int
     list_id: int
     touched: bool = False
+    reshaped: bool = False
 
     @property
     def created_at(self) -> datetime:
@@ -74,14 +76,25 @@ class OrderState:
         return self.status in LIVE
 
     @property
-    def has_conditions(self) -> bool:
-        """Whether events may change more of it than of a plain order."""
-        return self.list_id != 0 or self.display_quantity is not None or self.type in TRIGGERED
+    def only_traded(self) -> bool:
+        """Whether events have changed no more of it than what trades change of a plain order."""
+        return not (
+            self.reshaped
+            or self.list_id
+            or self.display_quantity is not None
+            or self.quote_quantity is not None
+            or self.type in TRIGGERED
+        )
 
     def touch(self, seq: int) -> None:
-        """Note that the event at `seq` changed this order."""
+        """Note that the event at `seq` changed this order, as accepting it or a trade does."""
         self.last_seq = seq
         self.touched = True
+
+    def reshape(self, seq: int) -> None:
+        """Note that the event at `seq` changed more of it than a trade may."""
+        self.touch(seq)
+        self.reshaped = True
 
     def take(self, quantity: Decimal, leaves: Decimal) -> None:
         """Lots have gone, by a trade or by self-trade prevention; `leaves` are still open."""
@@ -109,7 +122,7 @@ class OrderState:
     @classmethod
     def load(cls, ids: Iterable[int]) -> dict[int, OrderState]:
         """The orders with these ids. No lock: the shard's lock makes the caller their only writer."""
-        return cls._read("id = ANY(%s)", [list(set(ids))])
+        return cls._read("id = ANY(%s::bigint[])", [array(set(ids))])
 
     @classmethod
     def load_rest_of_lists(cls, known: Mapping[int, OrderState]) -> dict[int, OrderState]:
@@ -138,13 +151,13 @@ class OrderState:
     def write(orders: Sequence[OrderState], *, now: datetime) -> None:
         """Write changed orders back; the creation time finds their partition.
 
-        What only conditions can change is written only for the orders that have some.
+        Of most of them only trades have changed something: the rest is not written again.
         """
-        _write([order for order in orders if not order.has_conditions], _CHANGED, now)
-        _write([order for order in orders if order.has_conditions], _CHANGED | _CHANGED_BY_CONDITIONS, now)
+        _write([order for order in orders if order.only_traded], _TRADED, now)
+        _write([order for order in orders if not order.only_traded], _TRADED | _RESHAPED, now)
 
 
-_COLUMNS = [field.name for field in fields(OrderState) if field.name != "touched"]
+_COLUMNS = [field.name for field in fields(OrderState) if field.name not in {"touched", "reshaped"}]
 _READ = ", ".join("created_at::text" if name == "created" else name for name in _COLUMNS)
 # By look-up: calling an enumeration with a word takes several times as long.
 _SIDE: dict[str, Side] = {side.value: side for side in Side}
@@ -152,20 +165,20 @@ _STATUS: dict[str, OrderStatus] = {status.value: status for status in OrderStatu
 _TYPE: dict[str, OrderType] = {type_.value: type_ for type_ in OrderType}
 
 # Columns that events change beside the status, with their types.
-_CHANGED = {
-    "price": "numeric",
-    "quantity": "numeric",
+_TRADED = {
     "filled": "numeric",
     "leaves": "numeric",
-    "prevented": "numeric",
     "filled_notional": "numeric",
     "fee_accrued": "numeric",
     "held": "numeric",
-    "reason": "text",
     "priority": "bigint",
     "last_seq": "bigint",
 }
-_CHANGED_BY_CONDITIONS = {
+_RESHAPED = {
+    "price": "numeric",
+    "quantity": "numeric",
+    "prevented": "numeric",
+    "reason": "text",
     "protection_price": "numeric",
     "trigger_price": "numeric",
     "triggered_at": "timestamptz",
@@ -183,15 +196,15 @@ def _write(orders: Sequence[OrderState], columns: Mapping[str, str], now: dateti
             now,
             array(order.id for order in orders),
             array(order.created for order in orders),
-            [order.status.value for order in orders],
+            words(order.status.value for order in orders),
             *(_column(orders, name, kind) for name, kind in columns.items()),
         ],
     )
 
 
-def _column(orders: Sequence[OrderState], name: str, kind: str) -> str | list[Any]:
-    values = [getattr(order, name) for order in orders]
-    return values if kind == "text" else array(values)
+def _column(orders: Sequence[OrderState], name: str, kind: str) -> str:
+    values = map(attrgetter(name), orders)
+    return words(values) if kind == "text" else array(values)
 
 
 @cache

@@ -161,7 +161,7 @@ class Projection:
         else:
             order.status = OrderStatus.CANCELLED
         order.leaves = order.shown = _ZERO
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def amended(self, event: EngineEvent) -> None:
         """New price or quantity; the place is the event's."""
@@ -180,7 +180,7 @@ class Projection:
             kept = event.flags & _KEPT_PLACE
             order.shown = min(order.shown, order.leaves) if kept else _ZERO
         order.priority = event.priority
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def reduced(self, event: EngineEvent) -> None:
         """Self-trade prevention, or the account's position, took a part off."""
@@ -192,7 +192,7 @@ class Projection:
             order.prevented = order.quantity - order.filled - order.leaves
         else:
             order.prevented += quantity
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def triggered(self, event: EngineEvent) -> None:
         """Its trigger price has come; it is nobody's partner any more."""
@@ -204,7 +204,7 @@ class Projection:
         order.triggered_at = moment(event.time)
         order.partner_id = 0
         order.priority = event.priority
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def activated(self, event: EngineEvent) -> None:
         """Its parent was filled: it goes live, or waits for its trigger from here on."""
@@ -215,7 +215,7 @@ class Projection:
         # An attached order follows its parent, which may have been amended to more.
         order.quantity = max(order.quantity, order.filled + order.prevented + order.leaves)
         order.priority = event.priority
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def trailed(self, event: EngineEvent) -> None:
         """Its trigger moved: with the market, and its price by as much; or because an amendment said so."""
@@ -224,14 +224,14 @@ class Projection:
         if order.type.is_trailing and order.trigger_price is not None:
             order.trail(trigger - order.trigger_price)
         order.trigger_price = trigger
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def displayed(self, event: EngineEvent) -> None:
         """An iceberg shows a slice, at the end of its level's queue."""
         order, rules = self.orders[event.order_id], self.rules[event.instrument]
         order.shown = rules.quantity(event.quantity)
         order.priority = event.priority
-        order.touch(event.seq)
+        order.reshape(event.seq)
 
     def trade(self, event: EngineEvent) -> None:
         """Two orders met: fill both, pay both ways, charge both fees."""

@@ -58,6 +58,11 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
+def words(values: Iterable[str]) -> str:
+    """The same of words of our own, plain letters or nothing at all, as in `%s::text[]`; never of input."""
+    return "{" + ",".join([value or '""' for value in values]) + "}"
+
+
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows by COPY, the fastest way into a table; constraints, triggers and partitions all apply.
 
