@@ -222,8 +222,6 @@ class Transfer(PartitionedModel):
             models.Index(fields=["debit", "at", "id"], name="transfer_by_debit"),
             models.Index(fields=["credit", "at", "id"], name="transfer_by_credit"),
             models.Index(fields=["trade_id"], condition=Q(trade_id__isnull=False), name="transfer_by_trade"),
-            # The first leg of an entry is found by its id.
-            models.Index(fields=["entry_id"], condition=Q(entry_id__lt=F("id")), name="transfer_by_entry"),
             models.Index(
                 fields=["corrects_id"], condition=Q(corrects_id__isnull=False), name="transfer_by_corrected"
             ),
