@@ -57,7 +57,10 @@ def _print(result: Result, seconds: float) -> None:
     for failure in result.failures[:5]:
         _say(f"  {failure[:300]}")
     every = seconds / max(result.seen.samples, 1) * 1000
-    _say(f"looked {result.seen.samples} times, every {every:.2f} ms: least available {result.seen.least}")
+    _say(
+        f"looked {result.seen.samples} times, every {every:.2f} ms, longest pause {result.seen.longest}:"
+        f" least available {result.seen.least}"
+    )
 
 
 def _say(text: str) -> None:

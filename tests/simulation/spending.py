@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import count
@@ -28,6 +29,7 @@ from orders.models import Side
 from tests.accounts.wishing import client_account, dollars, needs_approval, wish_for
 from tests.audit.naming import by
 from tests.factories import Market, fund, make_account, make_market, make_user
+from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
 REQUESTS = 64
@@ -38,30 +40,40 @@ MIXED = "all together"
 # What a request that comes too late is told.
 _TOO_LATE = frozenset({Code.INSUFFICIENT_FUNDS, Code.KYC_LIMIT_EXCEEDED})
 
+# Held while the rounds are played; the watcher ends when it can have it.
+_PLAYING = 6480
+
+# One call for the whole of it: nothing waits for a thread of ours between looks. It commits after each, so
+# that no old snapshot of its keeps dead rows alive. A round's accounts are the newest.
 _WATCH = """
-CREATE OR REPLACE FUNCTION pg_temp.watch(milliseconds int, OUT samples int, OUT lowest numeric) AS $$
+CREATE PROCEDURE pg_temp.watch(playing int, INOUT samples int, INOUT lowest numeric, INOUT longest interval)
+AS $$
 DECLARE
-    until timestamptz := clock_timestamp() + make_interval(secs => milliseconds / 1000.0);
+    before timestamptz := clock_timestamp();
     seen numeric;
 BEGIN
-    samples := 0;
-    WHILE clock_timestamp() < until LOOP
-        -- Read committed: each statement sees what was committed before it began.
-        SELECT min(balance - held) INTO seen FROM accounts_ledgeraccount WHERE kind IN ('client', 'credit');
+    WHILE NOT pg_try_advisory_lock(playing) LOOP
+        SELECT min(balance - held) INTO seen
+        FROM (SELECT * FROM accounts_ledgeraccount ORDER BY id DESC LIMIT 200) newest
+        WHERE kind IN ('client', 'credit');
         lowest := least(lowest, seen);
         samples := samples + 1;
+        longest := greatest(longest, clock_timestamp() - before);
+        before := clock_timestamp();
+        COMMIT;
         PERFORM pg_sleep(0.001);
     END LOOP;
-END $$ LANGUAGE plpgsql VOLATILE
+END $$ LANGUAGE plpgsql
 """
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the watcher saw: how often it looked, and the least that was available then."""
+    """What the watcher saw: how often it looked, the least that was available then, its longest pause."""
 
     samples: int = 0
     least: Decimal | None = None
+    longest: timedelta | None = None
 
 
 @dataclass(slots=True)
@@ -197,27 +209,28 @@ def available(account: TradingAccount) -> Decimal:
 
 @contextmanager
 def watched() -> Iterator[Seen]:
-    """Look at everybody's available funds every millisecond, inside the database, until the end."""
-    seen, stop = Seen(), threading.Event()
+    """Look at the available funds every millisecond, inside the database, until the end."""
+    seen, ready = Seen(), threading.Event()
 
     def look() -> None:
         try:
             with connections["default"].cursor() as cursor:
                 cursor.execute(_WATCH)
-                while not stop.is_set():
-                    cursor.execute("SELECT samples, lowest FROM pg_temp.watch(200)")
-                    samples, lowest = cursor.fetchone()
-                    seen.samples += samples
-                    seen.least = lowest if seen.least is None else min(seen.least, lowest)
+                ready.set()
+                cursor.execute("CALL pg_temp.watch(%s, 0, NULL, NULL)", [_PLAYING])
+                seen.samples, seen.least, seen.longest = cursor.fetchone()
         finally:
+            ready.set()
             connections.close_all()
 
+    fetch("SELECT pg_advisory_lock(%s)", [_PLAYING])
     watcher = threading.Thread(target=look)
     watcher.start()
+    ready.wait()
     try:
         yield seen
     finally:
-        stop.set()
+        fetch("SELECT pg_advisory_unlock(%s)", [_PLAYING])
         watcher.join()
 
 
