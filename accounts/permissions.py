@@ -16,6 +16,7 @@ _LOOK = frozenset(
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
         "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
         "accounts.view_proofrun", "marketdata.view_pricealert",
+        "accounts.view_apikey", "accounts.view_session", "accounts.view_ratetier",
         "reconciliation.view_break", "reconciliation.view_match", "reconciliation.view_statementline",
         "reconciliation.view_importedstatement", "reconciliation.view_statementsource",
         "reconciliation.view_statementupload", "reconciliation.view_reconciliationrun",
@@ -40,14 +41,16 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: _LOOK | {"orders.cancel_order", "marketdata.cancel_pricealert"},
     Role.RISK_MANAGER: _LOOK
     | _OVERSEE
-    | {"orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
+    | {"accounts.revoke_apikey", "accounts.end_session",
+       "orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.set_quote", "accounts.deal_position",
        "accounts.lock_tradingaccount", "history.add_portfolio", "history.change_portfolio",
        "marketdata.cancel_pricealert"},
     Role.COMPLIANCE_OFFICER: _LOOK
     | _OVERSEE
     | _RECONCILE
-    | {"accounts.lock_tradingaccount", "accounts.export_transfer"},
+    | {"accounts.lock_tradingaccount", "accounts.export_transfer", "accounts.revoke_apikey",
+       "accounts.end_session"},
     Role.ADMIN: _LOOK
     | _OVERSEE
     | _RECONCILE
@@ -56,6 +59,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "instruments.resume_instrument", "instruments.change_instrument", "instruments.add_instrument",
        "instruments.add_asset", "instruments.change_asset", "instruments.set_quote",
        "accounts.deal_position", "accounts.add_tradinggroup", "accounts.change_tradinggroup",
+       "accounts.revoke_apikey", "accounts.end_session", "accounts.change_ratetier",
        "accounts.close_tradingaccount", "accounts.deposit_tradingaccount",
        "accounts.withdraw_tradingaccount", "accounts.correct_transfer", "accounts.export_transfer",
        "accounts.adjust_tradingaccount", "accounts.transfer_tradingaccount",

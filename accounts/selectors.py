@@ -36,29 +36,42 @@ class LedgerLine:
     reason: str
 
 
-def accounts_of(user_id: int) -> QuerySet[TradingAccount]:
-    """A person's trading accounts, oldest first."""
-    return TradingAccount.objects.filter(user_id=user_id).select_related("currency").order_by("id")
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose accounts a caller may name: a person's own, or of those only the one that a key is for."""
+
+    user_id: int
+    account_id: int | None = None
 
 
-def own_accounts(*, user_id: int, account_ids: Iterable[int]) -> set[int]:
-    """Those of the accounts that are the person's."""
+def accounts_of(reach: Reach) -> QuerySet[TradingAccount]:
+    """The trading accounts within reach, oldest first."""
+    return _within(reach).select_related("currency").order_by("id")
+
+
+def own_accounts(reach: Reach, account_ids: Iterable[int]) -> set[int]:
+    """Those of the accounts that are within reach."""
     wanted = {number for number in account_ids if 0 < number < 2**63}
-    return set(TradingAccount.objects.filter(user_id=user_id, id__in=wanted).values_list("id", flat=True))
+    return set(_within(reach).filter(id__in=wanted).values_list("id", flat=True))
 
 
-def require_own_account(*, user_id: int, account_id: int) -> int:
+def require_own_account(reach: Reach, account_id: int) -> int:
     """The account's id. Another person's account is as unknown as none: both raise account_not_found."""
-    if not own_accounts(user_id=user_id, account_ids=[account_id]):
+    if not own_accounts(reach, [account_id]):
         raise account_not_found(account_id)
     return account_id
 
 
-def chosen_accounts(*, user_id: int, account_id: int | None) -> list[int]:
-    """The one account asked for, or all of the person's. Raises account_not_found."""
+def chosen_accounts(reach: Reach, account_id: int | None) -> list[int]:
+    """The one account asked for, or all within reach. Raises account_not_found."""
     if account_id is not None:
-        return [require_own_account(user_id=user_id, account_id=account_id)]
-    return list(accounts_of(user_id).values_list("id", flat=True))
+        return [require_own_account(reach, account_id)]
+    return list(accounts_of(reach).values_list("id", flat=True))
+
+
+def _within(reach: Reach) -> QuerySet[TradingAccount]:
+    own = TradingAccount.objects.filter(user_id=reach.user_id)
+    return own if reach.account_id is None else own.filter(id=reach.account_id)
 
 
 def account_not_found(account_id: int) -> Refusal:

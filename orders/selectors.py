@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.db.models import Q, QuerySet
 
+from accounts.selectors import Reach
 from instruments.selectors import Rules
 from orders.models import (
     CLIENT_ORDER_ID,
@@ -119,9 +120,11 @@ class OrderRef:
     created_at: datetime
 
 
-def own_order(*, order_id: int, user_id: int) -> OrderRef:
-    """A person's order by its id, found in the unpartitioned identities. Raises order_not_found."""
-    own = OrderIdentity.objects.filter(order_id=order_id, account__user_id=user_id)
+def own_order(reach: Reach, order_id: int) -> OrderRef:
+    """A caller's order by its id, found in the unpartitioned identities. Raises order_not_found."""
+    own = OrderIdentity.objects.filter(order_id=order_id, account__user_id=reach.user_id)
+    if reach.account_id is not None:
+        own = own.filter(account_id=reach.account_id)
     found = own.values_list("order_id", "account_id", "order_created_at").first()
     if found is None:
         raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", order=str(order_id))

@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
+from django.db import transaction
 from django.db.models import Max
+from django.utils import timezone
 
 from accounts.models import (
     AccountType,
@@ -28,6 +30,7 @@ from accounts.models import (
     UserRole,
 )
 from accounts.services.funding import deposit
+from accounts.services.sessions import Tokens, open_session
 from audit.actor import Actor
 from instruments.models import Asset, Instrument, InstrumentKind, InstrumentStatus, Realm
 from orders.models import (
@@ -132,6 +135,12 @@ def make_user(*roles: Role, password: str | None = None) -> User:
     user = User.objects.create_user(username=name, email=f"{name}@example.com", password=password)
     UserRole.objects.bulk_create([UserRole(user=user, role=role) for role in roles])
     return user
+
+
+def tokens_of(user: User) -> Tokens:
+    """Those of a new session of the person's, opened just now."""
+    with transaction.atomic():
+        return open_session(user, ip="127.0.0.1", agent="tests", now=timezone.now())
 
 
 def make_group(**changes: Any) -> TradingGroup:

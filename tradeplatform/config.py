@@ -78,6 +78,9 @@ class Config(BaseSettings):
     http_workers: int = Field(default=1, ge=1, le=64)
     http_threads: int = Field(default=8, ge=1, le=64)
 
+    #: How many calls of API v1 an address may make in a minute, all its users together.
+    address_calls_1m: int = Field(default=60_000, ge=60)
+
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -1,5 +1,29 @@
 """People, trading accounts and the ledger in the back office."""
 
-from accounts.admin import accounts, groups, ledger, limits, money_requests, people, proof, transfers
+from accounts.admin import (
+    accounts,
+    api_keys,
+    groups,
+    ledger,
+    limits,
+    money_requests,
+    people,
+    proof,
+    sessions,
+    tiers,
+    transfers,
+)
 
-__all__ = ["accounts", "groups", "ledger", "limits", "money_requests", "people", "proof", "transfers"]
+__all__ = [
+    "accounts",
+    "api_keys",
+    "groups",
+    "ledger",
+    "limits",
+    "money_requests",
+    "people",
+    "proof",
+    "sessions",
+    "tiers",
+    "transfers",
+]

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin import people_buttons
 from accounts.admin import show as party
+from accounts.admin.tiers import ChangeTier
 from accounts.models import KycStatus, Role, TradingAccount, User, UserRole
 from accounts.permissions import STAFF_ROLES, permissions_of
 from tradeplatform.common.admin import show
@@ -70,6 +71,7 @@ class UserAdmin(DetailMixin, KeysetList):
         people_buttons.EditUser,
         people_buttons.ChangeIdentity,
         people_buttons.SetPassword,
+        ChangeTier,
         people_buttons.Deactivate,
         people_buttons.Activate,
     ]
@@ -78,7 +80,7 @@ class UserAdmin(DetailMixin, KeysetList):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their roles, read once for the whole page."""
         held = UserRole.objects.select_related("granted_by").order_by("granted_at", "id")
-        return User.objects.prefetch_related(Prefetch("roles", queryset=held))
+        return User.objects.select_related("rate_tier").prefetch_related(Prefetch("roles", queryset=held))
 
     def search_rows(self, queryset: QuerySet[User], term: str) -> QuerySet[User]:
         """Both are unique and indexed."""
@@ -130,6 +132,7 @@ class UserAdmin(DetailMixin, KeysetList):
                 Fact("Country", user.country_code or show.NOTHING),
                 Fact("Identity", _kyc(user)),
                 Fact("Identity level", show.number(user.kyc_level)),
+                Fact("Rate tier", show.ref(user.rate_tier) if user.rate_tier else "standard"),
                 Fact("E-mail verified", "Yes" if user.is_verified else "No"),
                 Fact("Joined (UTC)", show.when(user.date_joined)),
                 Fact("Last login (UTC)", show.when(user.last_login)),

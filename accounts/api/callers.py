@@ -1,30 +1,54 @@
-"""Who is calling: the signed-in person as the actor that services ask for."""
+"""Who is calling, as services ask for it: the person, the actor, and which accounts they reach."""
 
 from __future__ import annotations
 
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
-from accounts.models import User
-from accounts.services.sessions import session_of
+from accounts.models import Session, User
+from accounts.selectors import Reach
+from accounts.services.api_keys import ApiKeyCaller
 from audit.actor import Actor
 from tradeplatform.common.addresses import client_address
+from tradeplatform.common.errors import Code, Refusal
 
 
 def caller(request: Request) -> User:
-    """The signed-in person."""
+    """The person who calls, or whose key does."""
     if not isinstance(request.user, User):
         raise NotAuthenticated
     return request.user
 
 
+def reach_of(request: Request) -> Reach:
+    """The person's accounts; with a key its own account alone."""
+    if isinstance(request.auth, ApiKeyCaller):
+        return Reach(request.auth.user_id, request.auth.account_id)
+    return Reach(caller(request).pk)
+
+
+def tier_of(request: Request) -> int | None:
+    """The rate tier of the person, or None for the standard one."""
+    if isinstance(request.auth, ApiKeyCaller):
+        return request.auth.tier_id
+    return caller(request).rate_tier_id
+
+
+def session_of(request: Request) -> Session:
+    """The session that is called in. Raises Refusal session_required for a key."""
+    if not isinstance(request.auth, Session):
+        raise Refusal(Code.SESSION_REQUIRED, "An API key cannot do this: log in.")
+    return request.auth
+
+
 def actor_of(request: Request) -> Actor:
-    """The signed-in person, with the address the request came from and the session it was made in."""
+    """The person, with the address the request came from and the session or key it was made with."""
+    if isinstance(request.auth, ApiKeyCaller):
+        return request.auth.actor
     user = caller(request)
-    session = session_of(request.auth) if request.auth is not None else ""
     return Actor.user(
         user_id=user.pk,
         label=user.username,
         ip=client_address(request._request),  # noqa: SLF001
-        credential=f"session:{session}" if session else "",
+        credential=f"session:{session_of(request).sid}",
     )

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
-from accounts.api.callers import actor_of, caller
+from accounts.api.callers import actor_of, reach_of
 from accounts.api.money_shapes import (
     MoneyListQuery,
     MoneyRequestShape,
@@ -24,7 +24,8 @@ from accounts.api.money_shapes import (
     money_request_json,
     stored_request_id,
 )
-from accounts.models import MoneyKind, MoneyState
+from accounts.models import MoneyKind, MoneyState, Scope, Session
+from accounts.services.login import require_fresh
 from accounts.services.money_requests import Asked, Wish, cancel_money, request_money
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import page_of
@@ -35,6 +36,8 @@ _ANSWERS = {200: MoneyRequestShape, 201: MoneyRequestShape, 202: MoneyRequestSha
 
 class WithdrawalsView(APIView):
     """POST /accounts/{account}/withdrawals."""
+
+    key_scope = Scope.WITHDRAW
 
     @extend_schema(
         operation_id="accounts_withdraw",
@@ -52,14 +55,21 @@ class WithdrawalsView(APIView):
     def post(self, request: Request, account: int) -> Response:
         """Withdraw. 201: paid; 202: it waits for approval, and the amount is held; 200: asked before.
 
+        In a session that was not confirmed for five minutes, `POST /auth/confirm` comes first; a key needs
+        the scope withdraw.
+
         After a time-out send the same request again with its request_id: it has one effect, for ever.
         Another request under the same id is refused (409).
         """
+        if isinstance(request.auth, Session):
+            require_fresh(request.auth, now=timezone.now())
         return _asked(request, account, MoneyKind.WITHDRAWAL, parse(WithdrawalInput, request.data))
 
 
 class TransfersView(APIView):
     """POST /accounts/{account}/transfers."""
+
+    key_scope = Scope.WITHDRAW
 
     @extend_schema(
         operation_id="accounts_transfer",
@@ -91,7 +101,7 @@ class MoneyRequestsView(APIView):
     def get(self, request: Request, account: int) -> Response:
         """What was asked for about the account's money, newest first."""
         query = parse(MoneyListQuery, request.query_params)
-        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        selectors.require_own_account(reach_of(request), account)
         rows = selectors.money_requests_of(account)
         if "request_id" in query:
             rows = rows.filter(identity_id=stored_request_id(account, query["request_id"]))
@@ -102,16 +112,18 @@ class MoneyRequestsView(APIView):
 class MoneyRequestView(APIView):
     """GET, DELETE /accounts/{account}/requests/{number}."""
 
+    key_scope = Scope.WITHDRAW
+
     @extend_schema(operation_id="accounts_request", tags=["money"], responses=MoneyRequestShape)
     def get(self, request: Request, account: int, number: int) -> Response:
         """One request."""
-        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        selectors.require_own_account(reach_of(request), account)
         return Response(money_request_json(selectors.require_money_request(account, number)))
 
     @extend_schema(operation_id="accounts_request_cancel", tags=["money"], responses={200: MoneyRequestShape})
     def delete(self, request: Request, account: int, number: int) -> Response:
         """Take an own request back while it waits; what it held is available again."""
-        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        selectors.require_own_account(reach_of(request), account)
         cancel_money(
             money_id=number,
             account_id=account,
@@ -123,7 +135,7 @@ class MoneyRequestView(APIView):
 
 
 def _asked(request: Request, account: int, kind: MoneyKind, given: dict[str, Any]) -> Response:
-    selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+    selectors.require_own_account(reach_of(request), account)
     wish = Wish(
         kind=kind,
         account_id=account,

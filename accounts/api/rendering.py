@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.backends import roles_of
-from accounts.models import LedgerAccount, TradingAccount, User
+from accounts.models import LedgerAccount, Session, TradingAccount, User
 from accounts.selectors import LedgerLine
 from accounts.services.sessions import Tokens
 from instruments.scaling import text
@@ -29,6 +29,19 @@ def person_json(user: User) -> dict[str, Any]:
         "username": user.username,
         "email": user.email,
         "roles": sorted(str(role) for role in roles_of(user)),
+    }
+
+
+def session_json(session: Session, *, current: Session) -> dict[str, Any]:
+    """An open session, as its owner sees it."""
+    return {
+        "id": session.sid,
+        "current": session.sid == current.sid,
+        "opened_at": rfc3339(session.opened_at),
+        "renewed_at": rfc3339(session.renewed_at),
+        "expires_at": rfc3339(session.expires_at),
+        "ip": session.ip,
+        "agent": session.agent,
     }
 
 

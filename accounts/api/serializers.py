@@ -18,6 +18,12 @@ class LoginInput(StrictSerializer):
     password = TextField(max_length=1_024, write_only=True)
 
 
+class ConfirmInput(StrictSerializer):
+    """The password, once more."""
+
+    password = TextField(max_length=1_024, write_only=True)
+
+
 class RefreshInput(StrictSerializer):
     """A refresh token, which is used up by the call."""
 
@@ -51,6 +57,24 @@ class TokensShape(serializers.Serializer[Any]):
     refresh = serializers.CharField()
     token_type = serializers.CharField(help_text="Always Bearer.")
     expires_in = serializers.IntegerField(help_text="Seconds until `access` expires.")
+
+
+class ConfirmedShape(serializers.Serializer[Any]):
+    """Until when the proof counts."""
+
+    confirmed_until = serializers.DateTimeField()
+
+
+class SessionShape(serializers.Serializer[Any]):
+    """One login and what came of it."""
+
+    id = serializers.CharField()
+    current = serializers.BooleanField(help_text="Whether this request was made in it.")
+    opened_at = serializers.DateTimeField()
+    renewed_at = serializers.DateTimeField(help_text="When its tokens were last renewed.")
+    expires_at = serializers.DateTimeField(help_text="When it ends unless it is renewed.")
+    ip = serializers.CharField(allow_null=True)
+    agent = serializers.CharField(help_text="What the program called itself.")
 
 
 class PersonShape(serializers.Serializer[Any]):

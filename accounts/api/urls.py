@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import auth, money, views
+from accounts.api import auth, keys, money, schemes, views
+
+__all__ = ["schemes", "urlpatterns"]
 
 urlpatterns = [
     path("auth/login", auth.LoginView.as_view(), name="auth-login"),
     path("auth/refresh", auth.RefreshView.as_view(), name="auth-refresh"),
     path("auth/logout", auth.LogoutView.as_view(), name="auth-logout"),
+    path("auth/confirm", auth.ConfirmView.as_view(), name="auth-confirm"),
+    path("auth/sessions", auth.SessionsView.as_view(), name="auth-sessions"),
+    path("auth/sessions/<str:session>", auth.SessionView.as_view(), name="auth-session"),
+    path("auth/keys", keys.KeysView.as_view(), name="auth-keys"),
+    path("auth/keys/<int:key>", keys.KeyView.as_view(), name="auth-key"),
+    path("auth/keys/<int:key>/rotate", keys.RotateKeyView.as_view(), name="auth-key-rotate"),
     path("auth/me", auth.MeView.as_view(), name="auth-me"),
     path("accounts", views.AccountListView.as_view(), name="accounts"),
     path("accounts/<int:account>/balances", views.BalanceListView.as_view(), name="account-balances"),

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
-from accounts.api.callers import caller
+from accounts.api.callers import reach_of
 from accounts.api.rendering import account_json, balance_json, ledger_line_json
 from accounts.api.serializers import (
     AccountShape,
@@ -33,7 +33,7 @@ class AccountListView(APIView):
     @extend_schema(operation_id="accounts_list", tags=["accounts"], responses=list_of(AccountShape))
     def get(self, request: Request) -> Response:
         """My trading accounts."""
-        return Response({"results": [account_json(row) for row in selectors.accounts_of(caller(request).pk)]})
+        return Response({"results": [account_json(row) for row in selectors.accounts_of(reach_of(request))]})
 
 
 class BalanceListView(APIView):
@@ -42,7 +42,7 @@ class BalanceListView(APIView):
     @extend_schema(operation_id="accounts_balances", tags=["accounts"], responses=list_of(BalanceShape))
     def get(self, request: Request, account: int) -> Response:
         """What the account owns of each asset, and what of it is held."""
-        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        selectors.require_own_account(reach_of(request), account)
         return Response({"results": [balance_json(row) for row in selectors.balances_of(account)]})
 
 
@@ -58,7 +58,7 @@ class LedgerView(APIView):
     def get(self, request: Request, account: int) -> Response:
         """Every movement of the account's money, newest first."""
         query = parse(LedgerQuery, request.query_params)
-        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        selectors.require_own_account(reach_of(request), account)
         page = selectors.ledger_of(
             account_id=account, asset=query.get("asset"), cursor=query.get("cursor"), limit=query["limit"]
         )
@@ -77,8 +77,8 @@ class StatementView(APIView):
     def get(self, request: Request, account: int) -> Response:
         """What the account owned before the first day, what moved it, and what it owned after the last."""
         query = parse(StatementQuery, request.query_params)
-        own = selectors.accounts_of(caller(request).pk)
-        found = own.filter(id=selectors.require_own_account(user_id=caller(request).pk, account_id=account))
+        own = selectors.accounts_of(reach_of(request))
+        found = own.filter(id=selectors.require_own_account(reach_of(request), account))
         return Response(statement_json(statement_of(found.get(), Period(query["from"], query["to"]))))
 
 
@@ -94,6 +94,6 @@ class LedgerExportView(APIView):
     def get(self, request: Request, account: int) -> StreamingHttpResponse:
         """Every movement of the account's money in a period as a CSV file, however many; oldest first."""
         query = parse(StatementQuery, request.query_params)
-        selectors.require_own_account(user_id=caller(request).pk, account_id=account)
+        selectors.require_own_account(reach_of(request), account)
         pieces = own_ledger(account, Period(query["from"], query["to"]))
         return StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")

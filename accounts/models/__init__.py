@@ -23,6 +23,8 @@ from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
 from accounts.models.proof import ProofRun
 from accounts.models.secret import Purpose, Secret
+from accounts.models.session import Session, SessionEnd
+from accounts.models.tier import RateTier
 from accounts.models.user import KycStatus, Role, User, UserRole
 
 __all__ = [
@@ -52,9 +54,12 @@ __all__ = [
     "PositionMode",
     "ProofRun",
     "Purpose",
+    "RateTier",
     "Role",
     "Scope",
     "Secret",
+    "Session",
+    "SessionEnd",
     "SwapCharge",
     "TradingAccount",
     "TradingGroup",

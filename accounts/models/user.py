@@ -6,6 +6,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 
+from accounts.models.tier import RateTier
+
 
 class KycStatus(models.TextChoices):
     """Where the identity check of a person stands."""
@@ -25,6 +27,14 @@ class User(AbstractUser):
     kyc_status = models.CharField(max_length=12, choices=KycStatus, default=KycStatus.PENDING)
     kyc_level = models.PositiveSmallIntegerField(default=0)
     is_verified = models.BooleanField(default=False)
+    rate_tier = models.ForeignKey(
+        RateTier,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Or standard.",
+    )
 
     class Meta(AbstractUser.Meta):
         constraints = [models.CheckConstraint(condition=Q(kyc_level__lte=3), name="user_kyc_level_0_to_3")]

@@ -50,6 +50,7 @@ class ApiKeyCaller:
     ip: str
     expires_at: datetime | None
     networks: tuple[IPv4Network | IPv6Network, ...]
+    tier_id: int | None
     is_signed: Check = field(repr=False, compare=False)
 
     @property
@@ -159,6 +160,7 @@ def _read(key_id: str) -> _Kept:
         ip="",
         expires_at=key.expires_at,
         networks=tuple(ip_network(network) for network in key.allowed_ips),
+        tier_id=key.account.user.rate_tier_id,
         is_signed=check,
     )
     kept = _Kept(caller, until)

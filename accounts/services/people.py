@@ -13,7 +13,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.models import AccountType, TradingAccount, TradingGroup, User
+from accounts.models import AccountType, SessionEnd, TradingAccount, TradingGroup, User
 from accounts.services import api_keys
 from accounts.services.authority import lock_user, require_authority
 from accounts.services.sessions import end_all_sessions
@@ -85,7 +85,7 @@ def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reaso
         user.is_active = active
         user.save(update_fields=["is_active"])
         if not active:
-            end_all_sessions(user)
+            end_all_sessions(user, SessionEnd.DEACTIVATED, now=now)
         api_keys.forget(user_id=user.pk)
         verb = "user.activate" if active else "user.deactivate"
         change = {"is_active": not active}, {"is_active": active}
@@ -94,7 +94,7 @@ def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reaso
 
 
 def set_password(*, user_id: int, password: str, actor: Actor, now: datetime, reason: str) -> User:
-    """Give a person a new password; their sessions in the back office end. The record does not hold it.
+    """Give a person a new password; all their sessions end. The record does not hold it.
 
     Raises Refusal: reason_required, not_found, permission_denied, invalid_field.
     """
@@ -103,6 +103,7 @@ def set_password(*, user_id: int, password: str, actor: Actor, now: datetime, re
         user = _locked_user(user_id, actor)
         _set_password(user, password)
         user.save(update_fields=["password"])
+        end_all_sessions(user, SessionEnd.PASSWORD, now=now)
         _record(user, "user.set_password", user.username, {}, {}, actor=actor, now=now, reason=reason)
     return user
 

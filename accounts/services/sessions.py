@@ -1,144 +1,224 @@
-"""Log in, renew and log out. A session is a chain of refresh tokens, each good for one use.
+"""Sessions and their tokens: a chain of refresh tokens, each good for one use, and short-lived access tokens.
 
-Access tokens live for minutes and are checked against the user's row on every request, so closing a
-person's access or changing the password ends all of them at once.
+A token names its session, and is checked against the session's and the person's row at each use: whatever
+ends one (a logout, a click, a new password, a closed login) ends all its tokens with the next request, and
+its sockets as soon as they hear of it.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from django.contrib.auth import authenticate
-from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
-from django.http import HttpRequest
+from django.db.models import QuerySet
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from accounts.models import User
-from audit.actor import Actor, ActorKind
+from accounts.models import Session, SessionEnd, User
+from audit.actor import Actor
+from audit.services.reasons import require_reason
 from audit.services.recording import record
+from tradeplatform.common.db import require_transaction
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.valkey import tell_access_changed
 
 _log = structlog.get_logger(__name__)
 
 # The claim that names the session: every token of a chain carries the one its login began with.
-_SESSION = "sid"
+_SID = "sid"
+# A client that did not hear the answer may send its last refresh token again; later it is somebody else.
+_RACE = timedelta(seconds=10)
+# What a person may still look up: sessions that ended or expired so long ago are forgotten.
+_REMEMBERED = timedelta(days=30)
+_AGENT = 200
+_NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """What a client needs to call, and to go on calling."""
 
-    access: str
-    refresh: str
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
     expires_in: int
 
 
-def log_in(*, request: HttpRequest, username: str, password: str, ip: str | None, now: datetime) -> Tokens:
-    """Check name and password and open a session. Raises Refusal not_authenticated.
+def open_session(user: User, *, ip: str | None, agent: str, now: datetime) -> Tokens:
+    """Begin a session of somebody whose password was just checked. Must be called in a transaction."""
+    require_transaction()
+    refresh = _fresh(user, sid=uuid.uuid4().hex)
+    session = Session.objects.create(
+        sid=refresh[_SID],
+        user=user,
+        refresh=refresh["jti"],
+        opened_at=now,
+        renewed_at=now,
+        confirmed_at=now,
+        expires_at=now + api_settings.REFRESH_TOKEN_LIFETIME,
+        ip=ip,
+        agent=agent.replace("\0", "")[:_AGENT],
+    )
+    _record("open", session, actor=_self(session, ip), now=now)
+    return _pair(refresh)
 
-    Repeated failures lock the name for the address they come from; the lockout is answered by its middleware.
+
+def identify(access: str) -> Session:
+    """The session that an access token belongs to, with its user. Raises Refusal not_authenticated."""
+    token = _parsed(AccessToken, access)
+    session = _living(token).first()
+    if session is None or not session.user.is_active:
+        raise _refused("This session has ended: log in again.")
+    _require_same_password(token, session.user)
+    return session
+
+
+def expiry_of(access: str) -> datetime:
+    """Until when an access token is one. Raises Refusal not_authenticated."""
+    return datetime.fromtimestamp(_parsed(AccessToken, access)["exp"], UTC)
+
+
+def renew(*, refresh: str, now: datetime) -> Tokens:
+    """Trade the newest refresh token of a session for a new pair, even when two calls race with it.
+
+    An older one ends the session, for it is in two hands; only the last one may come again for a moment, from
+    a client that did not hear the answer, and is refused. Raises Refusal not_authenticated.
     """
-    user = authenticate(request, username=username, password=password)
-    if not isinstance(user, User):
-        with transaction.atomic():
-            record(
-                actor=Actor(kind=ActorKind.SYSTEM, label="login", ip=ip),
-                action="accounts.session.refused",
-                target_type="accounts.user",
-                target_id="",
-                target_label=username,
-                now=now,
-            )
-        raise Refusal(Code.NOT_AUTHENTICATED, "The name or the password is wrong, or this login is closed.")
+    token = _parsed(RefreshToken, refresh)
     with transaction.atomic():
-        # Clears the count of failures and notes the time, as a login through the admin does.
-        user_logged_in.send(sender=User, request=request, user=user)
-        tokens = _issue(user)
-        _record("open", user, ip=ip, now=now)
-    return tokens
-
-
-def renew(*, refresh: str) -> Tokens:
-    """Trade a refresh token for a new pair. The old one is used up, even when two calls race with it.
-
-    Raises Refusal not_authenticated for anything but the newest token of a session of an active user.
-    """
-    with transaction.atomic():
-        token, user = _use_up(refresh)
-        if token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
-            raise _refused("The password was changed: log in again.")
-        return _issue(user, session=token.get(_SESSION))
-
-
-def session_of(token: Any) -> str:
-    """The name of the session that a token belongs to; empty for a token issued before sessions had names."""
-    return str(token.get(_SESSION) or "")
+        session = _living(token).select_for_update(no_key=True, of=("self",)).first()
+        if session is None or not session.user.is_active:
+            raise _refused("This session has ended: log in again.")
+        _require_same_password(token, session.user)
+        if token["jti"] == session.refresh:
+            fresh = _fresh(session.user, sid=session.sid)
+            session.refresh, session.refresh_before = fresh["jti"], session.refresh
+            session.renewed_at, session.expires_at = now, now + api_settings.REFRESH_TOKEN_LIFETIME
+            session.save(update_fields=["refresh", "refresh_before", "renewed_at", "expires_at"])
+            return _pair(fresh)
+        if token["jti"] != session.refresh_before or now - session.renewed_at > _RACE:
+            _log.warning("refresh_token_used_twice", user=session.user_id, session=session.sid)
+            _end([session], SessionEnd.REFRESH_REUSED, actor=Actor.system("sessions"), now=now)
+    raise _refused("This refresh token was used before: log in again.")
 
 
 def log_out(*, refresh: str, ip: str | None, now: datetime) -> None:
     """End the session that this refresh token belongs to. Raises Refusal not_authenticated."""
+    token = _parsed(RefreshToken, refresh)
     with transaction.atomic():
-        _token, user = _use_up(refresh)
-        _record("close", user, ip=ip, now=now)
+        session = _living(token).select_for_update(no_key=True, of=("self",)).first()
+        if session is None:
+            raise _refused("This session has ended already.")
+        _end([session], SessionEnd.LOGOUT, actor=_self(session, ip), now=now)
 
 
-def end_all_sessions(user: User) -> None:
-    """Use up every refresh token a person has. Must be called in the transaction that says why."""
-    live = OutstandingToken.objects.filter(user=user, blacklistedtoken__isnull=True)
-    BlacklistedToken.objects.bulk_create(
-        [BlacklistedToken(token=token) for token in live], ignore_conflicts=True
-    )
+def end_own(*, user_id: int, actor: Actor, now: datetime, sid: str | None = None, but: str = "") -> int:
+    """End one of a person's sessions, or all but one; how many. Raises Refusal session_not_found."""
+    with transaction.atomic():
+        living = _of(user_id).exclude(sid=but).select_for_update(no_key=True, of=("self",)).order_by("sid")
+        if sid is None:
+            found = list(living)
+        elif not (found := list(living.filter(sid=sid)) if _NAME.fullmatch(sid) else []):
+            raise Refusal(Code.SESSION_NOT_FOUND, "No such session.", session=ascii(sid[:32])[1:-1])
+        _end(found, SessionEnd.REVOKED, actor=actor, now=now)
+    return len(found)
+
+
+def end_by_operator(*, session_id: int, actor: Actor, now: datetime, reason: str) -> Session:
+    """End anybody's session. Raises Refusal: reason_required, session_not_found, no_change."""
+    reason = require_reason(reason)
+    with transaction.atomic():
+        session = Session.objects.select_for_update(no_key=True, of=("self",)).filter(id=session_id).first()
+        if session is None:
+            raise Refusal(Code.SESSION_NOT_FOUND, "No such session.", session=str(session_id))
+        if session.ended_at is not None:
+            raise Refusal(Code.NO_CHANGE, f"{session} has ended already.")
+        _end([session], SessionEnd.OPERATOR, actor=actor, now=now, reason=reason)
+    return session
+
+
+def end_all_sessions(user: User, why: SessionEnd, *, now: datetime) -> None:
+    """End every session of a person, unrecorded: the caller records why, in the same transaction."""
+    require_transaction()
+    _of(user.pk).update(ended_at=now, ended_why=why)
+    tell_access_changed(user.pk)
 
 
 def forget_expired(*, now: datetime) -> int:
-    """Delete the refresh tokens that could not be used any more anyway; returns how many."""
-    _rows, deleted = OutstandingToken.objects.filter(expires_at__lte=now).delete()
-    return deleted.get(OutstandingToken._meta.label, 0)
+    """Delete the sessions that expired a month ago; how many."""
+    deleted, _by_model = Session.objects.filter(expires_at__lte=now - _REMEMBERED).delete()
+    return deleted
 
 
-def _issue(user: User, *, session: str | None = None) -> Tokens:
+def _fresh(user: User, *, sid: str) -> RefreshToken:
     refresh = RefreshToken.for_user(user)
-    refresh[_SESSION] = session or uuid.uuid4().hex
+    refresh[_SID] = sid
+    return refresh
+
+
+def _pair(refresh: RefreshToken) -> Tokens:
     lifetime = api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()
     return Tokens(access=str(refresh.access_token), refresh=str(refresh), expires_in=int(lifetime))
 
 
-def _use_up(refresh: str) -> tuple[RefreshToken, User]:
-    """The token and its user, the token spent: a unique row lets one caller win."""
+def _parsed(kind: Any, text: str) -> Any:
+    """A token of ours of this kind that has not expired. Raises Refusal not_authenticated."""
     try:
-        token = RefreshToken(refresh)  # type: ignore[arg-type]  # the stubs want a token where text is read
-    except TokenError as error:
-        raise _refused("This refresh token is not valid or was used before: log in again.") from error
-    user = User.objects.filter(id=token.get(api_settings.USER_ID_CLAIM), is_active=True).first()
-    if user is None:
-        raise _refused("This login is closed.")
-    blacklisted: Any = token.blacklist()
-    _row, first_use = blacklisted
-    if not first_use:
-        _log.warning("refresh_token_used_twice", user=user.pk)
-        raise _refused("This refresh token was used before: log in again.")
-    return token, user
+        return kind(text.encode())
+    except (TokenError, UnicodeError) as error:
+        raise _refused("The token is not valid or has expired: log in again.") from error
+
+
+def _living(token: Any) -> QuerySet[Session]:
+    """The session a token names, if it is that of the token's person and has not ended."""
+    user = str(token.get(api_settings.USER_ID_CLAIM, ""))
+    wanted = {"sid": str(token.get(_SID, "")), "user_id": int(user) if user.isdecimal() else 0}
+    return Session.objects.select_related("user").filter(ended_at__isnull=True, **wanted)
+
+
+def _of(user_id: int) -> QuerySet[Session]:
+    return Session.objects.select_related("user").filter(user_id=user_id, ended_at__isnull=True)
+
+
+def _require_same_password(token: Any, user: User) -> None:
+    if token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
+        raise _refused("The password was changed: log in again.")
+
+
+def _end(
+    sessions: Iterable[Session], why: SessionEnd, *, actor: Actor, now: datetime, reason: str = ""
+) -> None:
+    for session in sessions:
+        session.ended_at, session.ended_why = now, why
+        session.save(update_fields=["ended_at", "ended_why"])
+        _record("close", session, actor=actor, now=now, reason=reason)
+        tell_access_changed(session.user_id)
 
 
 def _refused(sentence: str) -> Refusal:
     return Refusal(Code.NOT_AUTHENTICATED, sentence)
 
 
-def _record(verb: str, user: User, *, ip: str | None, now: datetime) -> None:
+def _self(session: Session, ip: str | None) -> Actor:
+    return Actor.user(user_id=session.user_id, label=session.user.username, ip=ip)
+
+
+def _record(verb: str, session: Session, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    why = {"why": session.ended_why} if session.ended_why else {}
     record(
-        actor=Actor.user(user_id=user.pk, label=user.username, ip=ip),
+        actor=actor,
         action=f"accounts.session.{verb}",
         target_type="accounts.user",
-        target_id=user.pk,
-        target_label=user.username,
+        target_id=session.user_id,
+        target_label=session.user.username,
+        reason=reason,
+        after={"session": session.sid} | why,
         now=now,
     )

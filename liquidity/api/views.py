@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import actor_of, caller
-from accounts.models import Deal
+from accounts.api.callers import actor_of, reach_of
+from accounts.models import Deal, Scope
 from accounts.selectors import require_own_account
 from liquidity import selectors
 from liquidity.api import inputs, rendering, shapes
@@ -29,6 +29,8 @@ _TAGS = ["positions"]
 class PositionsView(APIView):
     """GET, POST /accounts/{account}/positions."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(
         operation_id="leveraged_positions_list",
         tags=_TAGS,
@@ -38,7 +40,7 @@ class PositionsView(APIView):
     def get(self, request: Request, account: int) -> Response:
         """Open positions with what they are worth now, or closed ones, newest first."""
         query = parse(inputs.PositionsQuery, request.query_params)
-        require_own_account(user_id=caller(request).pk, account_id=account)
+        require_own_account(reach_of(request), account)
         owner = selectors.account_of(account)
         decimals = owner.currency.decimals
         if query["state"] == "open":
@@ -72,12 +74,14 @@ class PositionsView(APIView):
 class PositionView(APIView):
     """GET, PATCH /accounts/{account}/positions/{position}."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(
         operation_id="leveraged_positions_retrieve", tags=_TAGS, responses=shapes.PositionDetailShape
     )
     def get(self, request: Request, account: int, position: int) -> Response:
         """One position with all its deals."""
-        require_own_account(user_id=caller(request).pk, account_id=account)
+        require_own_account(reach_of(request), account)
         return Response(_position(account, position))
 
     @extend_schema(
@@ -101,6 +105,8 @@ class PositionView(APIView):
 class CloseView(APIView):
     """POST /accounts/{account}/positions/{position}/close."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(
         operation_id="leveraged_positions_close",
         tags=_TAGS,
@@ -121,6 +127,8 @@ class CloseView(APIView):
 class ReverseView(APIView):
     """POST /accounts/{account}/positions/{position}/reverse."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(
         operation_id="leveraged_positions_reverse",
         tags=_TAGS,
@@ -135,6 +143,8 @@ class ReverseView(APIView):
 
 class CloseAllView(APIView):
     """POST /accounts/{account}/positions/close-all."""
+
+    key_scope = Scope.TRADE
 
     @extend_schema(
         operation_id="leveraged_positions_close_all",
@@ -154,12 +164,12 @@ class MarginView(APIView):
     @extend_schema(operation_id="accounts_margin", tags=_TAGS, responses=shapes.MarginShape)
     def get(self, request: Request, account: int) -> Response:
         """Equity, margin, free margin and level by the quotes of now."""
-        require_own_account(user_id=caller(request).pk, account_id=account)
+        require_own_account(reach_of(request), account)
         return Response(rendering.margin_json(selectors.margin_of(account, now=timezone.now())))
 
 
 def _ask(request: Request, account: int, asked: dict[str, Any]) -> Ask:
-    require_own_account(user_id=caller(request).pk, account_id=account)
+    require_own_account(reach_of(request), account)
     return Ask(account, asked["request_id"], actor_of(request), timezone.now())
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from rest_framework import status
 
-from accounts.selectors import account_not_found, own_accounts
+from accounts.selectors import Reach, account_not_found, own_accounts
+from accounts.services.rates import take_orders
 from audit.actor import Actor
 from orders.api.answers import orders_json
 from orders.api.inputs import OrderInput, new_order
@@ -22,14 +24,15 @@ from tradeplatform.common.errors import Code, Refusal
 
 
 def place_batch(
-    items: Sequence[Any], *, user_id: int, actor: Actor, now: datetime, wait_ms: int
+    items: Sequence[Any], *, reach: Reach, tier_id: int | None, actor: Actor, now: datetime, wait_ms: int
 ) -> list[dict[str, Any]]:
-    """One outcome for each item, in order. Raises too_many_items."""
+    """One outcome for each item, in order. Raises Refusal too_many_items, too_many_orders."""
     if not 1 <= len(items) <= MAX_BATCH:
         sentence = f"A batch has 1 to {MAX_BATCH} orders."
         raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(items), maximum=MAX_BATCH)
-    wanted = _owned(_read(items), user_id)
+    wanted = _owned(_read(items), reach)
     orders = [item for item in wanted if isinstance(item, NewOrder)]
+    take_orders(Counter(order.account_id for order in orders), tier_id=tier_id, now=now)
     outcomes = iter(submit_orders(orders=orders, actor=actor, source=Source.API, now=now) if orders else ())
     settled = [item if isinstance(item, Refusal) else next(outcomes) for item in wanted]
     accepted = [outcome for outcome in settled if isinstance(outcome, Accepted)]
@@ -54,10 +57,10 @@ def _read(items: Sequence[Any]) -> list[NewOrder | Refusal]:
     return wanted
 
 
-def _owned(wanted: Sequence[NewOrder | Refusal], user_id: int) -> list[NewOrder | Refusal]:
+def _owned(wanted: Sequence[NewOrder | Refusal], reach: Reach) -> list[NewOrder | Refusal]:
     """The orders for other people's accounts replaced by their refusal."""
     named = {item.account_id for item in wanted if isinstance(item, NewOrder)}
-    own = own_accounts(user_id=user_id, account_ids=named)
+    own = own_accounts(reach, named)
     return [
         account_not_found(item.account_id)
         if isinstance(item, NewOrder) and item.account_id not in own

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import caller
+from accounts.api.callers import reach_of
 from accounts.selectors import chosen_accounts
 from instruments.selectors import rules_by_id
 from orders.api import inputs, shapes
@@ -32,7 +32,7 @@ class FillsView(APIView):
     def get(self, request: Request) -> Response:
         """My fills, newest first."""
         query = parse(inputs.FillListQuery, request.query_params)
-        accounts = chosen_accounts(user_id=caller(request).pk, account_id=query.get("account"))
+        accounts = chosen_accounts(reach_of(request), query.get("account"))
         sources = fills_of(accounts, instrument_id=instrument_id_of(query.get("symbol")))
         page = newest_first(sources, cursor=query.get("cursor"), limit=query["limit"])
         return Response(page.render(fills_json(page.rows)))
@@ -50,7 +50,7 @@ class OrderFillsView(APIView):
     def get(self, request: Request, order: int) -> Response:
         """An order's fills, newest first."""
         query = parse(PageQuery, request.query_params)
-        ref = own_order(order_id=order, user_id=caller(request).pk)
+        ref = own_order(reach_of(request), order)
         fills = Fill.objects.filter(order_id=ref.id, at__gte=ref.created_at)
         page = newest_first([fills], cursor=query.get("cursor"), limit=query["limit"])
         return Response(page.render(fills_json(page.rows)))
@@ -68,7 +68,7 @@ class OrderEventsView(APIView):
     def get(self, request: Request, order: int) -> Response:
         """An order's life in the book, oldest first."""
         query = parse(PageQuery, request.query_params)
-        ref = own_order(order_id=order, user_id=caller(request).pk)
+        ref = own_order(reach_of(request), order)
         page = events_of(ref, cursor=query.get("cursor"), limit=query["limit"])
         rules = rules_by_id({event.instrument_id for event in page.rows})
         trigger = trigger_ticks_of(ref)

@@ -15,8 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import actor_of, caller
+from accounts.api.callers import actor_of, reach_of, tier_of
+from accounts.models import Scope
 from accounts.selectors import chosen_accounts, require_own_account
+from accounts.services.rates import take_orders
 from orders.api import examples, inputs, shapes
 from orders.api.answers import cancelled_answer, instrument_id_of, list_answer, order_answer, orders_json
 from orders.api.batch import place_batch
@@ -29,7 +31,6 @@ from orders.services.order_lists import submit_list
 from orders.services.requests import Requested
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import list_of, page_of
-from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import newest_first
 
 _ORDER = shapes.OrderShape
@@ -37,6 +38,8 @@ _ORDER = shapes.OrderShape
 
 class OrdersView(APIView):
     """GET, POST, DELETE /orders."""
+
+    key_scope = Scope.TRADE
 
     @extend_schema(
         operation_id="orders_list",
@@ -48,7 +51,7 @@ class OrdersView(APIView):
         """My orders, newest first."""
         query = parse(inputs.OrderListQuery, request.query_params)
         sources = orders_of(
-            chosen_accounts(user_id=caller(request).pk, account_id=query.get("account")),
+            chosen_accounts(reach_of(request), query.get("account")),
             instrument_id=instrument_id_of(query.get("symbol")),
             status=query.get("status"),
             live=query.get("open"),
@@ -74,7 +77,8 @@ class OrdersView(APIView):
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         order = inputs.new_order(parse(inputs.OrderInput, request.data))
-        require_own_account(user_id=caller(request).pk, account_id=order.account_id)
+        require_own_account(reach_of(request), order.account_id)
+        take_orders({order.account_id: 1}, tier_id=tier_of(request), now=timezone.now())
         accepted = submit_order(order=order, actor=actor_of(request), source=Source.API, now=timezone.now())
         stored = await_orders([accepted], wait_ms=wait_ms)[accepted.order_id]
         if accepted.duplicate:
@@ -88,16 +92,14 @@ class OrdersView(APIView):
         responses={200: list_of(shapes.CancelledShape), 202: list_of(shapes.CancelledShape)},
     )
     def delete(self, request: Request) -> Response:
-        """Cancel an account's orders: all, or those of a symbol, side, list or session.
+        """Cancel an account's orders: all, or those of a symbol, side, list, session or key.
 
         Parked orders are cancelled too. Works while trading is halted.
         """
         query, now = parse(inputs.CancelAllQuery, request.query_params), timezone.now()
-        account = require_own_account(user_id=caller(request).pk, account_id=query["account"])
+        account = require_own_account(reach_of(request), query["account"])
         instrument_id_of(query.get("symbol"))
         actor = actor_of(request)
-        if "credential" in query and not actor.credential:
-            raise Refusal(Code.NOT_AUTHENTICATED, "This token does not say its session: log in again.")
         requested = changing.cancel_all_orders(
             account_id=account,
             symbol=query.get("symbol"),
@@ -113,6 +115,8 @@ class OrdersView(APIView):
 
 class ListsView(APIView):
     """POST /orders/lists."""
+
+    key_scope = Scope.TRADE
 
     @extend_schema(
         operation_id="orders_place_list",
@@ -130,7 +134,8 @@ class ListsView(APIView):
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         asked = inputs.new_list(parse(inputs.ListInput, request.data))
-        require_own_account(user_id=caller(request).pk, account_id=asked.orders[0].account_id)
+        account_id = require_own_account(reach_of(request), asked.orders[0].account_id)
+        take_orders({account_id: len(asked.orders)}, tier_id=tier_of(request), now=timezone.now())
         taken = submit_list(asked=asked, actor=actor_of(request), source=Source.API, now=timezone.now())
         stored = await_orders(taken.orders, wait_ms=wait_ms)
         return list_answer(taken, asked.kind, [stored[item.order_id] for item in taken.orders])
@@ -138,6 +143,8 @@ class ListsView(APIView):
 
 class BatchView(APIView):
     """POST /orders/batch."""
+
+    key_scope = Scope.TRADE
 
     @extend_schema(
         operation_id="orders_place_batch",
@@ -155,7 +162,8 @@ class BatchView(APIView):
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         results = place_batch(
             parse(inputs.BatchInput, request.data)["orders"],
-            user_id=caller(request).pk,
+            reach=reach_of(request),
+            tier_id=tier_of(request),
             actor=actor_of(request),
             now=timezone.now(),
             wait_ms=wait_ms,
@@ -168,10 +176,12 @@ class BatchView(APIView):
 class OrderView(APIView):
     """GET, PATCH, DELETE /orders/{order}."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(operation_id="orders_retrieve", tags=["orders"], responses=_ORDER)
     def get(self, request: Request, order: int) -> Response:
         """One order."""
-        return order_answer(_stored(own_order(order_id=order, user_id=caller(request).pk)), waiting=False)
+        return order_answer(_stored(own_order(reach_of(request), order)), waiting=False)
 
     @extend_schema(
         operation_id="orders_amend",
@@ -189,7 +199,7 @@ class OrderView(APIView):
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         given, now = parse(inputs.AmendInput, request.data), timezone.now()
-        ref = own_order(order_id=order, user_id=caller(request).pk)
+        ref = own_order(reach_of(request), order)
         requested = changing.amend_order(
             order_id=ref.id,
             account_id=ref.account_id,
@@ -210,7 +220,7 @@ class OrderView(APIView):
     def delete(self, request: Request, order: int) -> Response:
         """Take what is open of an order off the book. Works while trading is halted."""
         wait_ms, now = parse(inputs.WaitQuery, request.query_params)["wait"], timezone.now()
-        ref = own_order(order_id=order, user_id=caller(request).pk)
+        ref = own_order(reach_of(request), order)
         requested = changing.cancel_order(
             order_id=ref.id, account_id=ref.account_id, actor=actor_of(request), now=now
         )
@@ -223,7 +233,7 @@ class OrderByClientIdView(APIView):
     @extend_schema(operation_id="orders_retrieve_by_client_id", tags=["orders"], responses=_ORDER)
     def get(self, request: Request, account: int, client_order_id: str) -> Response:
         """One order by the id you gave it: the way to learn what became of a request without an answer."""
-        require_own_account(user_id=caller(request).pk, account_id=account)
+        require_own_account(reach_of(request), account)
         order = find_order_by_client_id(account_id=account, client_order_id=client_order_id)
         return order_answer(order, waiting=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -23,7 +24,7 @@ from orders.feed.protocol import ACCESS_ENDED, Topic
 from orders.feed.reading import DATABASE_AWAY, in_thread, read_positions
 from orders.feed.retrying import until_read
 from orders.services.frames import SHARDS_CHANNEL, market_channel
-from tradeplatform.common.valkey import account_channel
+from tradeplatform.common.valkey import ACCESS_CHANNEL, account_channel
 
 logger = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ class Hub:
         self._link = Link(settings.REDIS_URL, self)
         self._tasks: list[asyncio.Task[None]] = []
         self._beginning: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
         self._last_tick = 0.0
         self.live = False
 
@@ -76,6 +78,7 @@ class Hub:
         if not self._tasks:
             self._link = Link(settings.REDIS_URL, self)
             self._link.want(SHARDS_CHANNEL)
+            self._link.want(ACCESS_CHANNEL)
             # In a context of their own: what they log is not about the socket that happened to come first.
             runs = (self._link.run, self._run_ticks, self._run_audits)
             self._tasks = [asyncio.create_task(run(), context=Context()) for run in runs]
@@ -135,6 +138,8 @@ class Hub:
             frame = orjson.loads(body)
             if channel == SHARDS_CHANNEL:
                 self._hear(frame)
+            elif channel == ACCESS_CHANNEL:
+                self._ask_soon(int(frame["user"]))
             elif kind == "md" and name in self._markets:
                 self._markets[name].frame(frame)
             elif kind == "acct" and int(name) in self._accounts:
@@ -201,17 +206,33 @@ class Hub:
         """Look for lost batches, and for people and accounts whose rights have changed."""
         if not self._positions.audit(await in_thread(read_positions)):
             self._resync_all("batch_never_published")
+        await self._audit_access(lambda _identity: True)
+
+    async def _audit_access(self, concerns: Callable[[Identity], bool]) -> None:
+        """Close the sockets of those who may not go on."""
         claims = [
             (member, member.identity, frozenset(member.accounts()))
             for member in self._members
-            if member.identity is not None
+            if member.identity is not None and concerns(member.identity)
         ]
         if claims:
-            users = {identity.user_id for _member, identity, _accounts in claims}
-            access = await in_thread(read_access, users, frozenset().union(*(claim[2] for claim in claims)))
+            sids = {identity.sid for _member, identity, _accounts in claims}
+            access = await in_thread(read_access, sids, frozenset().union(*(claim[2] for claim in claims)))
             for member, identity, accounts in claims:
                 if not access.allows(identity, accounts):
                     member.outlet.close(ACCESS_ENDED)
+
+    def _ask_soon(self, user_id: int) -> None:
+        """A person's access may have changed; the database says. Should this fail, the next audit asks."""
+        asking = asyncio.create_task(self._audit_person(user_id))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+
+    async def _audit_person(self, user_id: int) -> None:
+        try:
+            await self._audit_access(lambda identity: identity.user_id == user_id)
+        except DATABASE_AWAY as error:
+            logger.warning("feed_audit_failed", error=str(error).strip())
 
     def _forget_unwatched(self) -> None:
         for symbol in [symbol for symbol, market in self._markets.items() if not market.is_watched]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from accounts.selectors import require_own_account
+from accounts.selectors import Reach, require_own_account
 from orders.feed import protocol
 from orders.feed.hub import Hub
 from orders.feed.identity import Identity, identify
@@ -123,7 +123,7 @@ class Session:
     async def _require_account(self, account_id: int) -> None:
         if self.identity is None:
             raise Refusal(Code.NOT_AUTHENTICATED, "This channel is private: send an auth message first.")
-        await in_thread(require_own_account, user_id=self.identity.user_id, account_id=account_id)
+        await in_thread(require_own_account, Reach(self.identity.user_id), account_id)
         # It may have run out while we asked.
         if self.identity is None:
             raise Refusal(Code.NOT_AUTHENTICATED, protocol.AUTH_EXPIRED.message)

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
+from accounts.selectors import Reach
 from orders.market.models import AlertState, PriceAlert
 from tradeplatform.common.errors import Code, Refusal
 
 
-def alerts_of(user_id: int) -> QuerySet[PriceAlert]:
-    """A person's alerts, of all accounts."""
-    return PriceAlert.objects.filter(account__user_id=user_id)
+def alerts_of(reach: Reach) -> QuerySet[PriceAlert]:
+    """The alerts of all accounts within reach."""
+    own = PriceAlert.objects.filter(account__user_id=reach.user_id)
+    return own if reach.account_id is None else own.filter(account_id=reach.account_id)
 
 
 def alerts_of_accounts(
@@ -27,9 +29,9 @@ def alerts_of_accounts(
     return [wanted.filter(account_id=account_id) for account_id in account_ids]
 
 
-def require_alert(*, alert_id: int, user_id: int) -> PriceAlert:
-    """A person's alert. Raises alert_not_found."""
-    found = alerts_of(user_id).filter(pk=alert_id).first() if alert_id < 2**63 else None
+def require_alert(reach: Reach, alert_id: int) -> PriceAlert:
+    """A caller's alert. Raises alert_not_found."""
+    found = alerts_of(reach).filter(pk=alert_id).first() if alert_id < 2**63 else None
     if found is None:
         raise alert_not_found(alert_id)
     return found

@@ -12,6 +12,7 @@ from accounts.models import KycLimit, TradingAccount, TradingGroup, User, UserRo
 from accounts.reconciliation.models import StatementSource
 from accounts.reconciliation.services.seeding import seed_bank
 from accounts.services.limits import seed_limits
+from accounts.services.rates import seed_tiers
 from accounts.services.seeding import Login, PeopleSeeded, remember_logins, seed_groups, seed_people
 from audit.actor import Actor
 from audit.models import ApprovalPolicy
@@ -67,6 +68,7 @@ def seed(*, now: datetime, logins_file: Path, with_people: bool, dry_run: bool =
         run_alone("seed")
         shards, assets, instruments, books = _seed_market()
         policies, limits = seed_policies(), seed_limits()
+        seed_tiers()
         groups, quotes = seed_groups(), seed_quotes(now=now) if with_people else 0
         people = seed_people(actor=ACTOR, now=now) if with_people else PeopleSeeded([], 0, 0, 0)
         sources = seed_bank(actor=ACTOR, now=now) if with_people else 0

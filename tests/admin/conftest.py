@@ -14,12 +14,24 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import MoneyKind, ProofRun, Role, TradingAccount, User
+from accounts.services.rates import seed_tiers
 from accounts.services.roles import grant_role
 from liquidity.services.dealing import Ask, open_position
 from orders.market.services.alerting import place_alert
 from orders.services.quoting import quote_books
+from tests.accounts.keys import make_key
 from tests.accounts.wishing import ask_money, client_account, needs_approval
-from tests.factories import ACTOR, NOW, Market, fund, make_asset, make_group, make_market, make_user
+from tests.factories import (
+    ACTOR,
+    NOW,
+    Market,
+    fund,
+    make_asset,
+    make_group,
+    make_market,
+    make_user,
+    tokens_of,
+)
 from tests.history.telling import lived_history, make_portfolio
 from tests.market.alerts import alert_wanted
 
@@ -70,10 +82,13 @@ class Lived:
     def rows(self) -> dict[str, Any]:
         """A key of each model that has a page, by model label."""
         from accounts.models import (  # noqa: PLC0415
+            ApiKey,
             LedgerAccount,
             MoneyRequest,
             Position,
             ProofRun,
+            RateTier,
+            Session,
             Transfer,
         )
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
@@ -90,8 +105,8 @@ class Lived:
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
-            ApprovalRequest, MoneyRequest, Correction, ExternalTrade, FrozenPeriod, LivePosition,
-            Portfolio, RefusedTrade, ProofRun, Position, PriceAlert)}  # fmt: skip
+            ApprovalRequest, ApiKey, RateTier, Session, MoneyRequest, Correction, ExternalTrade, FrozenPeriod,
+            LivePosition, Portfolio, RefusedTrade, ProofRun, Position, PriceAlert)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -153,6 +168,9 @@ def _live() -> Lived:
     )
     make_portfolio(lived_history(market), buyer)
     place_alert(alert_wanted(market, buyer, 50500), now=NOW)
+    make_key(buyer)
+    seed_tiers()
+    tokens_of(buyer.user)
     ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 

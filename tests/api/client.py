@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import Resolver404, resolve
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.models import TradingAccount, User
 from tests.api.document import check
-from tests.factories import Market
+from tests.factories import Market, tokens_of
 
 V1 = "/api/v1"
 
@@ -38,9 +36,7 @@ class Api(APIClient):
 
     def sign_in(self, user: User) -> Api:
         """Send this person's token from now on, of a session of its own."""
-        token = RefreshToken.for_user(user)
-        token["sid"] = uuid.uuid4().hex
-        return self.bearer(token.access_token)
+        return self.bearer(tokens_of(user).access)
 
 
 def signed_in(account: TradingAccount) -> Api:

@@ -48,5 +48,7 @@ def check(response: Any, route: str, method: str) -> None:
         assert not response.content
         return
     ((media_type, body),) = content.items()
-    assert response["Content-Type"] == media_type, response["Content-Type"]
+    assert response["Content-Type"].partition(";")[0] == media_type, response["Content-Type"]
+    if media_type == "text/csv":
+        return
     validate(response.json(), body["schema"])

@@ -6,19 +6,29 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
+import pgtrigger
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 from pytest_django import Settings
-from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from accounts.models import Role, User
+from accounts.models import ApiKey, Role, Session, SessionEnd, User
+from accounts.services.people import set_active, set_password
+from accounts.services.sessions import Tokens
 from accounts.tasks import forget_expired_tokens
 from audit.models import AuditRecord
 from tests.api.client import Api, refused
-from tests.factories import make_user
+from tests.factories import (
+    ACTOR,
+    everything_stored,
+    fund,
+    make_account,
+    make_asset,
+    make_user,
+    tokens_of,
+)
 
 PASSWORD = "correct horse battery staple"
 
@@ -34,6 +44,10 @@ def _log_in(api: Api, person: User) -> dict[str, Any]:
     assert response.status_code == 200, response.content
     tokens: dict[str, Any] = response.json()
     return tokens
+
+
+def _access(person: User) -> str:
+    return tokens_of(person).access
 
 
 def _claims(token: str) -> dict[str, object]:
@@ -78,7 +92,7 @@ class TestLogin:
         assert refused(response, "not_authenticated", 401)["detail"] == (
             "The name or the password is wrong, or this login is closed."
         )
-        assert not OutstandingToken.objects.exists()
+        assert not Session.objects.exists()
 
     def test_refuses_a_deactivated_person(self, person: User, anonymous: Api) -> None:
         User.objects.filter(id=person.id).update(is_active=False)
@@ -126,7 +140,7 @@ class TestLockout:
         for response in (tenth, right):
             refused(response, "throttled", 429)
             assert response["Retry-After"] == "900"
-        assert not OutstandingToken.objects.exists()
+        assert not Session.objects.exists()
 
     def test_does_not_touch_another_name(self, person: User, anonymous: Api) -> None:
         for _ in range(10):
@@ -181,7 +195,7 @@ class TestRefresh:
         refused(anonymous.post("/auth/refresh", {"refresh": refresh}), "not_authenticated", 401)
 
     def test_refuses_an_expired_token(self, person: User, anonymous: Api) -> None:
-        token = RefreshToken.for_user(person)
+        token = RefreshToken(tokens_of(person).refresh.encode())  # type: ignore[arg-type]
         token.set_exp(lifetime=-timedelta(seconds=1))
 
         refused(anonymous.post("/auth/refresh", {"refresh": str(token)}), "not_authenticated", 401)
@@ -218,39 +232,39 @@ class TestAccessToken:
         assert response["WWW-Authenticate"].startswith("Bearer")
 
     def test_works(self, person: User) -> None:
-        assert Api().bearer(str(AccessToken.for_user(person))).get("/accounts").status_code == 200
+        assert Api().bearer(_access(person)).get("/accounts").status_code == 200
 
     def test_is_not_a_refresh_token(self, person: User) -> None:
-        self._refused(str(RefreshToken.for_user(person)))
+        self._refused(tokens_of(person).refresh)
 
     def test_expires(self, person: User) -> None:
-        token = AccessToken.for_user(person)
+        token = AccessToken(_access(person).encode())  # type: ignore[arg-type]
         token.set_exp(lifetime=-timedelta(seconds=1))
 
         self._refused(str(token))
 
     def test_is_refused_when_altered(self, person: User) -> None:
-        header, payload, signature = str(AccessToken.for_user(person)).split(".")
+        header, payload, signature = _access(person).split(".")
 
         self._refused(f"{header}.{payload}.{signature[::-1]}")
 
     def test_is_refused_unsigned(self, person: User) -> None:
-        self._refused(jwt.encode(_claims(str(AccessToken.for_user(person))), "", algorithm="none"))
+        self._refused(jwt.encode(_claims(_access(person)), "", algorithm="none"))
 
     @pytest.mark.parametrize("claim", [{"iss": "somebody"}, {"aud": "elsewhere"}, {"user_id": "0"}])
     def test_is_refused_when_made_for_another(self, person: User, claim: dict[str, str]) -> None:
-        claims = _claims(str(AccessToken.for_user(person))) | claim
+        claims = _claims(_access(person)) | claim
 
         self._refused(jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"))
 
     def test_stops_working_the_moment_a_person_is_deactivated(self, person: User) -> None:
-        token = str(AccessToken.for_user(person))
+        token = _access(person)
         User.objects.filter(id=person.id).update(is_active=False)
 
         self._refused(token)
 
     def test_stops_working_with_a_change_of_password(self, person: User) -> None:
-        token = str(AccessToken.for_user(person))
+        token = _access(person)
         User.objects.filter(id=person.id).update(password=make_password("another long password"))
 
         self._refused(token)
@@ -313,20 +327,180 @@ class TestRecords:
 
 
 class TestForgetting:
-    def test_deletes_only_what_has_expired(self, person: User) -> None:
-        RefreshToken.for_user(person)
-        RefreshToken.for_user(person)
-        expired = OutstandingToken.objects.order_by("id").first()
-        assert expired is not None
-        OutstandingToken.objects.filter(id=expired.id).update(
-            expires_at=timezone.now() - timedelta(seconds=1)
-        )
+    def test_deletes_only_what_expired_a_month_ago(self, person: User) -> None:
+        for _ in range(3):
+            tokens_of(person)
+        now = timezone.now()
+        old, older, _new = Session.objects.order_by("id")
+        long_ago = {"opened_at": now - timedelta(days=40)}
+        with pgtrigger.ignore():
+            Session.objects.filter(sid=old.sid).update(expires_at=now - timedelta(days=29), **long_ago)
+            Session.objects.filter(sid=older.sid).update(expires_at=now - timedelta(days=30), **long_ago)
 
         forget_expired_tokens()
         forget_expired_tokens(from_a_newer_version=True)
 
-        assert OutstandingToken.objects.count() == 1
-        assert not OutstandingToken.objects.filter(id=expired.id).exists()
+        assert Session.objects.count() == 2
+        assert not Session.objects.filter(sid=older.sid).exists()
+
+
+class TestSessions:
+    """Whatever ends a session ends its tokens with the next request."""
+
+    def _both(self, person: User) -> tuple[Api, Api, Tokens]:
+        mine, other = tokens_of(person), tokens_of(person)
+        return Api().bearer(mine.access), Api().bearer(other.access), other
+
+    def test_are_listed_for_their_owner(self, person: User, anonymous: Api) -> None:
+        headers = {"User-Agent": "bot/1.0"}
+        body = {"username": person.username, "password": PASSWORD}
+        tokens = anonymous.post("/auth/login", body, headers=headers).json()
+        tokens_of(make_user())
+        tokens_of(person)
+
+        rows = Api().bearer(tokens["access"]).get("/auth/sessions").json()["results"]
+
+        assert [(row["agent"], row["current"], row["ip"]) for row in rows] == [
+            ("tests", False, "127.0.0.1"),
+            ("bot/1.0", True, "127.0.0.1"),
+        ]
+
+    def test_logout_stops_the_access_token_at_once(self, person: User, anonymous: Api) -> None:
+        me, other, tokens = self._both(person)
+        assert other.get("/auth/me").status_code == 200
+
+        anonymous.post("/auth/logout", {"refresh": tokens.refresh})
+
+        refused(other.get("/auth/me"), "not_authenticated", 401)
+        assert me.get("/auth/me").status_code == 200
+
+    def test_one_can_be_ended_by_its_owner_from_another(self, person: User, anonymous: Api) -> None:
+        me, other, tokens = self._both(person)
+        (sid,) = [row["id"] for row in me.get("/auth/sessions").json()["results"] if not row["current"]]
+
+        assert me.delete(f"/auth/sessions/{sid}").status_code == 204
+
+        refused(other.get("/auth/me"), "not_authenticated", 401)
+        refused(anonymous.post("/auth/refresh", {"refresh": tokens.refresh}), "not_authenticated", 401)
+        refused(me.delete(f"/auth/sessions/{sid}"), "session_not_found", 404)
+        assert len(me.get("/auth/sessions").json()["results"]) == 1
+        ended = Session.objects.get(sid=sid)
+        assert (ended.ended_why, ended.ended_at is None) == (SessionEnd.REVOKED, False)
+
+    def test_all_others_can_be_ended_at_once(self, person: User) -> None:
+        me, other, _tokens = self._both(person)
+        stranger = Api().bearer(_access(make_user()))
+
+        assert me.delete("/auth/sessions").status_code == 204
+
+        refused(other.get("/auth/me"), "not_authenticated", 401)
+        assert [api.get("/auth/me").status_code for api in (me, stranger)] == [200, 200]
+
+    @pytest.mark.parametrize("junk", ["x", "0" * 32, "%00", "%D7%A9", "a" * 300])
+    def test_another_persons_is_as_unknown_as_none(self, person: User, junk: str) -> None:
+        tokens_of(make_user())
+        theirs = Session.objects.get().sid
+        me = Api().bearer(_access(person))
+
+        refused(me.delete(f"/auth/sessions/{theirs}"), "session_not_found", 404)
+        refused(me.delete(f"/auth/sessions/{junk}"), "session_not_found", 404)
+        assert Session.objects.filter(ended_at__isnull=True).count() == 2
+
+    @pytest.mark.parametrize("what", ["deactivate", "password"])
+    def test_an_operators_act_ends_all(self, person: User, what: str) -> None:
+        me, other, _tokens = self._both(person)
+        now = timezone.now()
+
+        if what == "deactivate":
+            set_active(user_id=person.id, active=False, actor=ACTOR, now=now, reason="left")
+            set_active(user_id=person.id, active=True, actor=ACTOR, now=now, reason="back")
+        else:
+            phrase = "another long phrase 42"
+            set_password(user_id=person.id, password=phrase, actor=ACTOR, now=now, reason="lost")
+
+        for api in (me, other):
+            refused(api.get("/auth/me"), "not_authenticated", 401)
+        assert not Session.objects.filter(ended_at__isnull=True).exists()
+
+    def test_a_token_of_another_persons_session_is_none(self, person: User) -> None:
+        tokens_of(person)
+        token: Any = AccessToken.for_user(make_user())
+        token["sid"] = Session.objects.get().sid
+
+        refused(Api().bearer(token).get("/auth/me"), "not_authenticated", 401)
+
+    def test_a_refresh_token_in_two_hands_ends_its_session(self, person: User, anonymous: Api) -> None:
+        """The thief and the owner cannot be told apart: both have to prove who they are."""
+        stolen = tokens_of(person)
+        owner = anonymous.post("/auth/refresh", {"refresh": stolen.refresh}).json()
+        # A moment later it might be the owner, who did not hear the answer.
+        refused(anonymous.post("/auth/refresh", {"refresh": stolen.refresh}), "not_authenticated", 401)
+        assert anonymous.bearer(owner["access"]).get("/auth/me").status_code == 200
+        Session.objects.update(renewed_at=timezone.now() - timedelta(seconds=11))
+
+        refused(Api().post("/auth/refresh", {"refresh": stolen.refresh}), "not_authenticated", 401)
+
+        refused(anonymous.get("/auth/me"), "not_authenticated", 401)
+        refused(Api().post("/auth/refresh", {"refresh": owner["refresh"]}), "not_authenticated", 401)
+        assert Session.objects.get().ended_why == SessionEnd.REFRESH_REUSED
+
+    def test_a_refresh_token_older_than_the_last_ends_its_session_at_once(
+        self, person: User, anonymous: Api
+    ) -> None:
+        first = tokens_of(person).refresh
+        second = anonymous.post("/auth/refresh", {"refresh": first}).json()["refresh"]
+        anonymous.post("/auth/refresh", {"refresh": second})
+
+        refused(anonymous.post("/auth/refresh", {"refresh": first}), "not_authenticated", 401)
+
+        assert Session.objects.get().ended_why == SessionEnd.REFRESH_REUSED
+
+    def test_keeps_no_token(self, person: User) -> None:
+        tokens = tokens_of(person)
+
+        row = str(Session.objects.values().get())
+        assert tokens.refresh.split(".")[2] not in row
+        assert tokens.access.split(".")[2] not in row
+
+
+class TestConfirming:
+    """A proof that is older than five minutes does for trading, not for what matters most."""
+
+    @pytest.fixture
+    def stale(self, person: User) -> Api:
+        api = Api().bearer(_access(person))
+        Session.objects.update(confirmed_at=timezone.now() - timedelta(minutes=5, seconds=1))
+        return api
+
+    def test_is_asked_for_and_counts_for_five_minutes(self, person: User, stale: Api) -> None:
+        account = make_account(currency=make_asset(), user=person)
+        body = {"account": account.pk, "label": "bot", "scopes": ["read"]}
+        refused(stale.post("/auth/keys", body), "confirmation_required", 403)
+        assert not ApiKey.objects.exists()
+
+        answer = stale.post("/auth/confirm", {"password": PASSWORD})
+
+        assert answer.status_code == 200
+        assert stale.post("/auth/keys", body).status_code == 201
+
+    def test_of_a_withdrawal_comes_before_it(self, person: User, stale: Api) -> None:
+        account = make_account(currency=make_asset(), user=person)
+        fund(account, account.currency, 100)
+        before = everything_stored()
+        body = {"asset": account.currency.code, "amount": "1", "request_id": "w-1"}
+
+        refused(stale.post(f"/accounts/{account.pk}/withdrawals", body), "confirmation_required", 403)
+
+        assert everything_stored() == before
+
+    def test_needs_the_password_and_counts_failures_as_a_login_does(self, person: User, stale: Api) -> None:
+        for _ in range(9):
+            refused(stale.post("/auth/confirm", {"password": "wrong"}), "not_authenticated", 401)
+
+        refused(stale.post("/auth/confirm", {"password": "wrong"}), "throttled", 429)
+        refused(stale.post("/auth/confirm", {"password": PASSWORD}), "throttled", 429)
+        assert Session.objects.get().confirmed_at < timezone.now() - timedelta(minutes=5)
+        assert AuditRecord.objects.filter(action="accounts.session.refused").count() == 11
 
 
 def test_every_door_but_the_public_ones_asks_for_a_token(db: None, anonymous: Api) -> None:

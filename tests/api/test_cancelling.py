@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
@@ -187,7 +187,7 @@ class TestCancelAll:
     ) -> None:
         market.buy(alice, 1, 50000)
         before = everything_stored()
-        api.bearer(RefreshToken.for_user(alice.user).access_token)
+        api.bearer(AccessToken.for_user(alice.user))
 
         refused(api.delete(f"/orders?account={alice.id}&credential=current&wait=0"), "not_authenticated", 401)
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.models import LedgerAccount, TradingAccount
 from orders.models import Order
 from tests.api.client import Api, order_body, refused
-from tests.factories import Market, fund, make_account, money
+from tests.factories import Market, fund, make_account, money, tokens_of
 from tradeplatform.common.db import execute
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +47,7 @@ def test_100_orders_at_once_never_overdraw(market: Market, alice: TradingAccount
     """Each order needs 1001 of a balance of 10000: nine fit, whatever the order they come in."""
     poor = make_account(currency=market.instrument.quote)
     fund(poor, market.instrument.quote, 10_000)
-    token = RefreshToken.for_user(poor.user).access_token
+    token = tokens_of(poor.user).access
     body = order_body(market, poor, quantity="0.02")
 
     def four() -> list[Any]:
@@ -164,7 +163,7 @@ def test_batches_that_name_accounts_in_opposite_order_do_not_lock_each_other_out
 
 
 def test_one_refresh_token_at_once_gives_one_new_pair(alice: TradingAccount, anonymous: Api) -> None:
-    body = {"refresh": str(RefreshToken.for_user(alice.user))}
+    body = {"refresh": tokens_of(alice.user).refresh}
 
     answers = _at_once([lambda: anonymous.post("/auth/refresh", body)] * 8)
 

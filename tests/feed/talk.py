@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import TradingAccount, User
+from tests.factories import tokens_of
 from tests.threads import elsewhere
 
 Message = dict[str, Any]
@@ -31,7 +32,8 @@ PATIENCE = 20.0
 
 def token_for(owner: TradingAccount | User, *, lifetime: timedelta | None = None) -> str:
     """An access token as a login gives it."""
-    token = AccessToken.for_user(owner if isinstance(owner, User) else owner.user)
+    access = tokens_of(owner if isinstance(owner, User) else owner.user).access
+    token = AccessToken(access.encode())  # type: ignore[arg-type]  # the stubs want a token where text is read
     if lifetime is not None:
         token.set_exp(lifetime=lifetime)
     return str(token)

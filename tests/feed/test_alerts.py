@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accounts.models import TradingAccount
+from accounts.selectors import Reach
 from orders.market.services.alerting import cancel_alert, place_alert
 from orders.market.services.following import follow
 from tests.factories import NOW, Market
@@ -38,7 +39,7 @@ async def test_placed_fired_and_cancelled_alerts_are_told_to_their_owner(
         (fired,) = (await socket.hear("alert"))["alerts"]
         assert (fired["id"], fired["state"], fired["fired_price"]) == (str(first.pk), "fired", "50001.00")
 
-        await do(lambda: cancel_alert(alert_id=second.pk, user_id=alice.user_id, now=NOW))
+        await do(lambda: cancel_alert(Reach(alice.user_id), second.pk, now=NOW))
         (cancelled,) = (await socket.hear("alert"))["alerts"]
         assert (cancelled["id"], cancelled["state"]) == (str(second.pk), "cancelled")
 

@@ -6,12 +6,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from rest_framework_simplejwt.tokens import RefreshToken
+from django.utils import timezone
 
 from accounts.models import Role, TradingAccount, User
+from accounts.services import sessions
+from accounts.services.people import set_active, set_password
+from accounts.services.sessions import Tokens
 from orders.feed import hub as hub_module
 from orders.feed.hub import hub
-from tests.factories import Market, fund, make_user
+from tests.factories import ACTOR, Market, fund, make_user, tokens_of
 from tests.feed.talk import do, eventually, subscribed, talk, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,7 +121,7 @@ class TestPrivate:
 
         good = await do(lambda: token_for(alice))
         head, body, signature = good.split(".")
-        refresh = await do(lambda: str(RefreshToken.for_user(alice.user)))
+        refresh = await do(lambda: tokens_of(alice.user).refresh)
         expired = await do(lambda: token_for(alice, lifetime=timedelta(seconds=-1)))
         closed = await do(lambda: token_for(_closed_login()))
         unsigned = f"eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{body}."
@@ -144,6 +147,69 @@ class TestPrivate:
             error = await socket.ask("error", op="auth", token=await do(lambda: token_for(bob)))
             assert error["code"] == "permission_denied"
             await subscribed(socket, channel="orders", account=alice.pk)
+
+
+class TestControlMessage:
+    """What ends a session closes its sockets by a message of its own, long before the next look at rights."""
+
+    @pytest.fixture(autouse=True)
+    def _no_other_checks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hub_module, "_AUDIT_SECONDS", 1_000)
+
+    @pytest.mark.parametrize("what", ["logout", "ended elsewhere", "operator", "password", "deactivated"])
+    async def test_closes_the_sockets_of_that_session_alone(
+        self, market: Market, alice: TradingAccount, what: str
+    ) -> None:
+        tokens = await do(lambda: tokens_of(alice.user))
+        async with talk() as socket, talk() as stranger:
+            await socket.ask("authenticated", op="auth", token=tokens.access)
+            await subscribed(socket, channel="orders", account=alice.pk)
+            other = await do(market.trader)
+            await stranger.ask("authenticated", op="auth", token=await do(lambda: token_for(other)))
+
+            await do(lambda: _end(what, alice.user, tokens))
+
+            assert await socket.hear_close() == (4401, "access_ended")
+            await stranger.ask("pong", op="ping")
+
+    async def test_leaves_the_person_s_other_sessions_open(
+        self, market: Market, alice: TradingAccount
+    ) -> None:
+        first, second = await do(lambda: (tokens_of(alice.user), tokens_of(alice.user)))
+        async with talk() as socket, talk() as other:
+            for conversation, tokens in ((socket, first), (other, second)):
+                await conversation.ask("authenticated", op="auth", token=tokens.access)
+                await subscribed(conversation, channel="orders", account=alice.pk)
+
+            await do(lambda: _end("logout", alice.user, first))
+
+            assert await socket.hear_close() == (4401, "access_ended")
+            await other.ask("pong", op="ping")
+
+    async def test_an_ended_session_cannot_authenticate_a_socket(
+        self, market: Market, alice: TradingAccount
+    ) -> None:
+        tokens = await do(lambda: tokens_of(alice.user))
+        await do(lambda: _end("logout", alice.user, tokens))
+        async with talk() as socket:
+            error = await socket.ask("error", op="auth", token=tokens.access)
+            assert error["code"] == "not_authenticated"
+
+
+def _end(what: str, user: User, tokens: Tokens) -> None:
+    now = timezone.now()
+    if what == "logout":
+        sessions.log_out(refresh=tokens.refresh, ip=None, now=now)
+    elif what == "ended elsewhere":
+        sessions.end_own(user_id=user.pk, actor=ACTOR, now=now)
+    elif what == "operator":
+        number = sessions.identify(tokens.access).pk
+        sessions.end_by_operator(session_id=number, actor=ACTOR, now=now, reason="stolen")
+    elif what == "password":
+        phrase = "another long phrase 42"
+        set_password(user_id=user.pk, password=phrase, actor=ACTOR, now=now, reason="lost")
+    else:
+        set_active(user_id=user.pk, active=False, actor=ACTOR, now=now, reason="left")
 
 
 class TestEndOfAccess:

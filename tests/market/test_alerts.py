@@ -12,6 +12,7 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from accounts.models import TradingAccount
+from accounts.selectors import Reach
 from audit.models import AuditRecord
 from instruments.models import InstrumentStatus
 from instruments.services.pricing import NewQuote, record_quotes
@@ -274,7 +275,7 @@ class TestPlacing:
             place_alert(alert_wanted(market, second, 50000), now=NOW)
         assert (caught.value.code, caught.value.context["maximum"]) == ("too_many_active_alerts", 3)
 
-        cancel_alert(alert_id=placed[0].pk, user_id=alice.user_id, now=NOW)
+        cancel_alert(Reach(alice.user_id), placed[0].pk, now=NOW)
         place_alert(alert_wanted(market, second, 50000), now=NOW)
 
 
@@ -282,8 +283,8 @@ class TestCancelling:
     def test_a_cancelled_alert_never_fires(self, alice: TradingAccount, trade: Trading, place: Place) -> None:
         alert = place(50000)
 
-        cancel_alert(alert_id=alert.pk, user_id=alice.user_id, now=NOW + SECOND)
-        again = cancel_alert(alert_id=alert.pk, user_id=alice.user_id, now=NOW + 2 * SECOND)
+        cancel_alert(Reach(alice.user_id), alert.pk, now=NOW + SECOND)
+        again = cancel_alert(Reach(alice.user_id), alert.pk, now=NOW + 2 * SECOND)
 
         assert again.cancelled_at == NOW + SECOND
         trade(50001)
@@ -296,7 +297,7 @@ class TestCancelling:
         follow(now=NOW)
 
         with pytest.raises(Refusal) as caught:
-            cancel_alert(alert_id=alert.pk, user_id=alice.user_id, now=NOW)
+            cancel_alert(Reach(alice.user_id), alert.pk, now=NOW)
 
         assert caught.value.code == "alert_not_active"
         assert now_is(alert) == ("fired", "50001")
@@ -305,7 +306,7 @@ class TestCancelling:
         alert = place(50000)
 
         with pytest.raises(Refusal) as caught:
-            cancel_alert(alert_id=alert.pk, user_id=bob.user_id, now=NOW)
+            cancel_alert(Reach(bob.user_id), alert.pk, now=NOW)
 
         assert caught.value.code == "alert_not_found"
         assert now_is(alert)[0] == "active"
@@ -360,7 +361,7 @@ class TestRaces:
             trade(50001, at=NOW + step * SECOND)
 
             acts: list[Callable[[], object]] = [
-                partial(cancel_alert, alert_id=alert.pk, user_id=alice.user_id, now=NOW),
+                partial(cancel_alert, Reach(alice.user_id), alert.pk, now=NOW),
                 partial(follow, now=NOW),
                 partial(follow, now=NOW),
             ]

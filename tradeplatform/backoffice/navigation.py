@@ -46,6 +46,9 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
              "accounts_moneyrequest_changelist"),
             ("KYC limits", "speed", "accounts.view_kyclimit", "accounts_kyclimit_changelist"),
             ("People and roles", "group", "accounts.view_user", "accounts_user_changelist"),
+            ("Sessions", "devices", "accounts.view_session", "accounts_session_changelist"),
+            ("Rate tiers", "speed", "accounts.view_ratetier", "accounts_ratetier_changelist"),
+            ("API keys", "key", "accounts.view_apikey", "accounts_apikey_changelist"),
         ),
     ),
     (

@@ -13,14 +13,14 @@ from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
 from accounts.backends import is_staff_now
-from accounts.models import User
+from accounts.models import SessionEnd, User
 from accounts.services import desk_sessions
 from accounts.services.desk_sessions import Step
+from accounts.services.sessions import end_all_sessions
 from tradeplatform.common.addresses import client_address
 
-#: What other packages register and nobody here needs: rights come from roles, tokens are secrets, and
-#: lockouts end by themselves.
-_FOREIGN_APPS = frozenset({"auth", "token_blacklist", "axes"})
+#: What other packages register and nobody here needs: rights come from roles, lockouts end by themselves.
+_FOREIGN_APPS = frozenset({"auth", "axes"})
 
 
 class BackOfficeSite(UnfoldAdminSite):
@@ -70,6 +70,7 @@ class BackOfficeSite(UnfoldAdminSite):
             answer: HttpResponse = super().password_change(request, extra_context)
             if answer.status_code == HTTPStatus.FOUND and isinstance(request.user, User):
                 self._note(Step.PASSWORD, request, request.user)
+                end_all_sessions(request.user, SessionEnd.PASSWORD, now=timezone.now())
         return answer
 
     def _note(self, step: Step, request: HttpRequest, user: User) -> None:

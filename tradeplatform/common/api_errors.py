@@ -60,9 +60,19 @@ def problem_details_handler(exc: Exception, context: Mapping[str, Any]) -> Respo
     return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
 
 
+def headers_of(refusal: Refusal) -> dict[str, str]:
+    """What a refusal says in headers as well: how to authenticate, when to come back."""
+    headers: dict[str, str] = {}
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="api"'
+    if "retry_after" in refusal.context:
+        headers["Retry-After"] = str(refusal.context["retry_after"])
+    return headers
+
+
 def _as_refusal(exc: Exception) -> tuple[Refusal | None, dict[str, str]]:
     if isinstance(exc, Refusal):
-        return exc, {}
+        return exc, headers_of(exc)
     if isinstance(exc, Http404):
         return Refusal(Code.NOT_FOUND, "There is nothing here, or it is not yours."), {}
     if isinstance(exc, PermissionDenied):

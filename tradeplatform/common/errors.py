@@ -44,6 +44,10 @@ class Code(StrEnum):
     NOT_AUTHENTICATED = "not_authenticated"
     PERMISSION_DENIED = "permission_denied"
     THROTTLED = "throttled"
+    TOO_MANY_ORDERS = "too_many_orders"
+    BANNED = "banned"
+    CONFIRMATION_REQUIRED = "confirmation_required"
+    SESSION_REQUIRED = "session_required"
     API_KEY_UNKNOWN = "api_key_unknown"
     API_KEY_REVOKED = "api_key_revoked"
     API_KEY_EXPIRED = "api_key_expired"
@@ -71,6 +75,7 @@ class Code(StrEnum):
     REQUEST_NOT_FOUND = "request_not_found"
     POSITION_NOT_FOUND = "position_not_found"
     API_KEY_NOT_FOUND = "api_key_not_found"
+    SESSION_NOT_FOUND = "session_not_found"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ASSET = "unknown_asset"
 
@@ -144,6 +149,8 @@ _STATUS = {
     Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
     Code.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.CONFIRMATION_REQUIRED: HTTPStatus.FORBIDDEN,
+    Code.SESSION_REQUIRED: HTTPStatus.FORBIDDEN,
     Code.API_KEY_UNKNOWN: HTTPStatus.UNAUTHORIZED,
     Code.API_KEY_REVOKED: HTTPStatus.UNAUTHORIZED,
     Code.API_KEY_EXPIRED: HTTPStatus.UNAUTHORIZED,
@@ -162,6 +169,8 @@ _STATUS = {
     Code.LEVERAGE_NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Code.WRONG_REALM: HTTPStatus.FORBIDDEN,
     Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.TOO_MANY_ORDERS: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.BANNED: HTTPStatus.IM_A_TEAPOT,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ACCOUNT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.ORDER_NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -170,6 +179,7 @@ _STATUS = {
     Code.REQUEST_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.POSITION_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.API_KEY_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_SYMBOL: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_ASSET: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,

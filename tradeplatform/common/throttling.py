@@ -1,80 +1,52 @@
-"""Rate limits counted in Valkey for all processes: N calls in a window, then 429 until it ends."""
+"""The limit of an address, counted before anybody is looked up; accounts.api.throttling counts callers."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Callable
 
-import structlog
-from redis.exceptions import RedisError
-from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from tradeplatform.common.valkey import client
+from tradeplatform.common.addresses import client_address
+from tradeplatform.common.api_errors import CONTENT_TYPE, headers_of, problem
+from tradeplatform.common.errors import Refusal
+from tradeplatform.common.limits import Limit, take
 
-_log = structlog.get_logger(__name__)
+MINUTE = 60
 
 
-class WindowThrottle(SimpleRateThrottle):
-    """Counts with one atomic increment a call, where Django REST framework reads, appends and writes a list.
+def clock() -> float:
+    """Seconds since 1970."""
+    return time.time()
 
-    Without Valkey calls are let through: a lost counter must not stop anyone from cancelling.
+
+class AddressLimitMiddleware:
+    """Counts what an address asks of API v1, whoever it is, and shuts out one that ignores refusals.
+
+    Cancels are counted apart and never shut out: whoever has used up everything else can still cancel.
     """
 
-    num_requests: int | None
-    duration: int | None
-    _left: float | None = None
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
 
-    def allow_request(self, request: Request, view: Any) -> bool:
-        """Count this call and say whether it is within the rate."""
-        key = self.get_cache_key(request, view)
-        if self.rate is None or key is None or not self.duration or self.num_requests is None:
-            return True
-        window, passed = divmod(self.timer(), self.duration)
-        self._left = self.duration - passed
-        name = f"{key}:{window:.0f}"
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Count, then let it through or answer 429 or 418."""
+        if not request.path.startswith("/api/v1/"):
+            return self.get_response(request)
+        address, cancels = client_address(request) or "unknown", request.method == "DELETE"
+        limit = Limit(counter("address", address, request), settings.RATE_LIMITS["address"], MINUTE)
         try:
-            pipe = client().pipeline(transaction=False)
-            pipe.incr(name)
-            pipe.expire(name, self.duration, nx=True)
-            count = pipe.execute()[0]
-        except (RedisError, OSError) as error:
-            _log.warning("throttle_not_counted", scope=self.scope, error=str(error))
-            return True
-        return bool(count <= self.num_requests)
-
-    def wait(self) -> float | None:
-        """Seconds until the window ends."""
-        return self._left
+            take([limit], now=clock(), offender="" if cancels else f"address:{address}")
+        except Refusal as refusal:
+            body = problem(refusal)
+            return JsonResponse(
+                body, status=body["status"], content_type=CONTENT_TYPE, headers=headers_of(refusal)
+            )
+        return self.get_response(request)
 
 
-class CallerThrottle(WindowThrottle):
-    """One rate for each signed-in user, one for each address without a user.
-
-    Cancels are counted apart, at the same rate: a caller who has used up everything else can still cancel.
-    """
-
-    def __init__(self) -> None:
-        """The rate depends on the caller, so it is looked up with the first request."""
-
-    def allow_request(self, request: Request, view: Any) -> bool:
-        """Choose the caller's rate, then count."""
-        self.scope = "user" if request.user.is_authenticated else "anon"
-        self.rate = self.get_rate()
-        self.num_requests, self.duration = self.parse_rate(self.rate)
-        return super().allow_request(request, view)
-
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        """User or address, and whether it is a cancel."""
-        who = request.user.pk if self.scope == "user" else self.get_ident(request)
-        what = "cancel" if request.method == "DELETE" else "call"
-        return f"throttle:{self.scope}:{who}:{what}"
-
-
-class LoginThrottle(WindowThrottle):
-    """Attempts to log in or to renew a token, by address: hashing passwords costs us more than the caller."""
-
-    scope = "login"
-
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        """The address."""
-        return f"throttle:{self.scope}:{self.get_ident(request)}"
+def counter(kind: str, who: object, request: HttpRequest) -> str:
+    """The name of a count of calls; cancels have one of their own."""
+    return f"{kind}:{who}:{'cancel' if request.method == 'DELETE' else 'call'}"

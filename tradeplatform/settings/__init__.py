@@ -5,7 +5,14 @@ from __future__ import annotations
 from tradeplatform.config import secret_key
 
 from .admin import UNFOLD
-from .api import BINANCE_LIMITS, MAX_WAITING_REQUESTS, REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS
+from .api import (
+    BINANCE_LIMITS,
+    MAX_WAITING_REQUESTS,
+    RATE_LIMITS,
+    REST_FRAMEWORK,
+    SIMPLE_JWT,
+    SPECTACULAR_SETTINGS,
+)
 from .apps import INSTALLED_APPS, MIDDLEWARE, TEMPLATES
 from .database import CACHES, DATABASES
 from .logs import (

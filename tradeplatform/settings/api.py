@@ -8,13 +8,17 @@ from typing import Any
 from tradeplatform.settings.values import config
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.SessionAuthentication",
+        "accounts.api.authentication.KeyAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.authentication.KeyHasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["tradeplatform.common.json_codec.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tradeplatform.common.json_codec.JSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["tradeplatform.common.throttling.CallerThrottle"],
-    # Generous: they stop a loop gone wild, not a busy trader. A batch of a thousand orders is one call.
-    "DEFAULT_THROTTLE_RATES": {"anon": "1200/min", "user": "12000/min", "login": "120/min"},
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.CallerThrottle"],
     # Whose word to take for the caller's address: the proxy's where there is one, else nobody's.
     "NUM_PROXIES": 1 if config.behind_tls_proxy else 0,
     # OPTIONS is answered for other sites' browsers by corsheaders, and by nobody else.
@@ -26,6 +30,10 @@ REST_FRAMEWORK: dict[str, Any] = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
+#: Calls a minute: of an address whoever calls, of one without a login, and attempts to log in. Those who are
+#: logged in have their tier's. Generous: they stop a loop gone wild, not a busy trader.
+RATE_LIMITS = {"address": config.address_calls_1m, "anonymous": 1_200, "login": 120}
+
 #: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)
 
@@ -35,8 +43,6 @@ BINANCE_LIMITS: dict[str, int] = {"weight_1m": 6_000, "orders_10s": 100, "orders
 SIMPLE_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
     "UPDATE_LAST_LOGIN": False,
     # One algorithm, and tokens made by and for this platform alone.
     "ALGORITHM": "HS256",
@@ -65,6 +71,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "EventKind": "orders.api.shapes.EVENT_KINDS",
         "InstrumentKind": "instruments.models.InstrumentKind",
         "InstrumentStatus": "instruments.models.InstrumentStatus",
+        "KeyKind": "accounts.models.KeyKind",
         "Link": "orders.models.Link",
         "Liquidity": "orders.models.Liquidity",
         "ListKind": "orders.api.shapes.LIST_KINDS",
@@ -72,6 +79,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "OrderType": "orders.models.OrderType",
         "Realm": "instruments.models.Realm",
         "Role": "accounts.models.Role",
+        "Scope": "accounts.models.Scope",
         "Side": "orders.models.Side",
         "StpMode": "orders.models.StpMode",
         "TimeInForce": "orders.models.TimeInForce",

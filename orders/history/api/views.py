@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import caller
+from accounts.api.callers import caller, reach_of
 from accounts.documents.report import report_json
 from accounts.selectors import require_own_account
 from accounts.statement_selectors import Period
@@ -47,7 +47,7 @@ class PositionHistoryView(APIView):
         Fills of the last second may still be missing. Executions of one microsecond count together.
         """
         query = parse(HistoryQuery, request.query_params)
-        require_own_account(user_id=caller(request).pk, account_id=account)
+        require_own_account(reach_of(request), account)
         rules = require_rules(query["instrument"])
         at, width = query.get("at"), query.get("bins")
         answer = {
@@ -81,13 +81,15 @@ class ReportView(APIView):
     def get(self, request: Request, account: int) -> Response:
         """Fees, volume and profit of some days, UTC. Fills of the last second may still be missing."""
         query = parse(ReportQuery, request.query_params)
-        require_own_account(user_id=caller(request).pk, account_id=account)
+        require_own_account(reach_of(request), account)
         found = results(Period(query["from"], query["to"]), query["by"], account_id=account)
         return Response({"results": report_json(COLUMNS, [row.cells() for row in found])})
 
 
 class PortfolioListView(APIView):
     """GET /portfolios."""
+
+    key_scope = None
 
     @extend_schema(operation_id="portfolios_list", tags=["accounts"], responses=list_of(PortfolioShape))
     def get(self, request: Request) -> Response:
@@ -107,6 +109,8 @@ class PortfolioListView(APIView):
 
 class PortfolioView(APIView):
     """GET /portfolios/{portfolio}/positions."""
+
+    key_scope = None
 
     @extend_schema(
         operation_id="portfolios_positions",

@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import caller
+from accounts.api.callers import reach_of
+from accounts.models import Scope
 from accounts.selectors import chosen_accounts, require_own_account
 from instruments.selectors import rules_by_id
 from orders.api.answers import instrument_id_of
@@ -38,6 +39,8 @@ _EXAMPLE = {
 class AlertsView(APIView):
     """GET, POST /alerts."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(
         operation_id="alerts_list",
         tags=["price alerts"],
@@ -47,7 +50,7 @@ class AlertsView(APIView):
     def get(self, request: Request) -> Response:
         """My price alerts, newest first."""
         query = parse(AlertsQuery, request.query_params)
-        accounts = chosen_accounts(user_id=caller(request).pk, account_id=query.get("account"))
+        accounts = chosen_accounts(reach_of(request), query.get("account"))
         sources = alerts_of_accounts(
             accounts, instrument_id=instrument_id_of(query.get("symbol")), state=query.get("state")
         )
@@ -68,7 +71,7 @@ class AlertsView(APIView):
         refused (409). When it fires, the account's `alerts` channel of the feed is told.
         """
         given = parse(AlertInput, request.data)
-        require_own_account(user_id=caller(request).pk, account_id=given["account"])
+        require_own_account(reach_of(request), given["account"])
         placed = place_alert(Wanted(account_id=given.pop("account"), **given), now=timezone.now())
         (body,) = _rows([placed.alert])
         return Response(body, status=status.HTTP_200_OK if placed.repeated else status.HTTP_201_CREATED)
@@ -77,15 +80,17 @@ class AlertsView(APIView):
 class AlertView(APIView):
     """GET, DELETE /alerts/{alert}."""
 
+    key_scope = Scope.TRADE
+
     @extend_schema(operation_id="alerts_retrieve", tags=["price alerts"], responses=AlertShape)
     def get(self, request: Request, alert: int) -> Response:
         """One price alert."""
-        return Response(_rows([require_alert(alert_id=alert, user_id=caller(request).pk)])[0])
+        return Response(_rows([require_alert(reach_of(request), alert)])[0])
 
     @extend_schema(operation_id="alerts_cancel", tags=["price alerts"], responses={200: AlertShape})
     def delete(self, request: Request, alert: int) -> Response:
         """Wait no more. Cancelling a cancelled alert changes nothing; a fired one has fired (409)."""
-        found = cancel_alert(alert_id=alert, user_id=caller(request).pk, now=timezone.now())
+        found = cancel_alert(reach_of(request), alert, now=timezone.now())
         return Response(_rows([found])[0])
 
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import TradingAccount, User
+from accounts.selectors import Reach
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
@@ -83,10 +84,10 @@ def place_alert(wanted: Wanted, *, now: datetime) -> Placed:
     return Placed(alert, repeated=False)
 
 
-def cancel_alert(*, alert_id: int, user_id: int, now: datetime) -> PriceAlert:
+def cancel_alert(reach: Reach, alert_id: int, *, now: datetime) -> PriceAlert:
     """Cancel an own alert; a cancelled one stays cancelled. Raises alert_not_found, alert_not_active."""
     with transaction.atomic():
-        alert = _locked(alerts_of(user_id), alert_id)
+        alert = _locked(alerts_of(reach), alert_id)
         if alert.state == AlertState.CANCELLED:
             return alert
         return _cancel(alert, now=now)
@@ -151,7 +152,7 @@ def _same(earlier: PriceAlert, wanted: Wanted, instrument_id: int) -> PriceAlert
 
 
 def _check_count(user_id: int) -> None:
-    if alerts_of(user_id).filter(state=AlertState.ACTIVE).count() >= MOST_ACTIVE:
+    if alerts_of(Reach(user_id)).filter(state=AlertState.ACTIVE).count() >= MOST_ACTIVE:
         raise Refusal(
             Code.TOO_MANY_ACTIVE_ALERTS,
             f"A person has at most {MOST_ACTIVE} active alerts: cancel one.",

@@ -1,0 +1,79 @@
+"""Proving who one is: at the login, and again before what matters most."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.models import Session, User
+from accounts.services.sessions import Tokens, open_session
+from audit.actor import Actor, ActorKind
+from audit.services.recording import record
+from tradeplatform.common.errors import Code, Refusal
+
+#: For so long a proof is fresh enough to create keys or to withdraw.
+FRESH_FOR = timedelta(minutes=5)
+
+
+def log_in(
+    *, request: HttpRequest, username: str, password: str, ip: str | None, agent: str, now: datetime
+) -> Tokens:
+    """Check name and password and open a session. Raises Refusal not_authenticated.
+
+    Repeated failures lock the name for the address they come from; the lockout is answered by its middleware.
+    """
+    user = _proven(request, username, password, ip=ip, now=now)
+    with transaction.atomic():
+        # Clears the count of failures and notes the time, as a login through the admin does.
+        user_logged_in.send(sender=User, request=request, user=user)
+        return open_session(user, ip=ip, agent=agent, now=now)
+
+
+def confirm(
+    session: Session, *, request: HttpRequest, password: str, ip: str | None, now: datetime
+) -> datetime:
+    """Prove again that the session is in its owner's hands; until when that counts.
+
+    Raises Refusal not_authenticated; failures count towards the lockout as failed logins do.
+    """
+    user = _proven(request, session.user.username, password, ip=ip, now=now)
+    with transaction.atomic():
+        Session.objects.filter(sid=session.sid, ended_at__isnull=True).update(confirmed_at=now)
+        record(
+            actor=Actor.user(user_id=user.pk, label=user.username, ip=ip),
+            action="accounts.session.confirm",
+            target_type="accounts.user",
+            target_id=user.pk,
+            target_label=user.username,
+            after={"session": session.sid},
+            now=now,
+        )
+    return now + FRESH_FOR
+
+
+def require_fresh(session: Session, *, now: datetime) -> None:
+    """Refuse with confirmation_required unless the owner proved who they are within FRESH_FOR."""
+    if now - session.confirmed_at > FRESH_FOR:
+        minutes = int(FRESH_FOR.total_seconds() // 60)
+        sentence = f"Confirm that it is you: POST /auth/confirm. It counts for {minutes} minutes."
+        raise Refusal(Code.CONFIRMATION_REQUIRED, sentence)
+
+
+def _proven(request: HttpRequest, username: str, password: str, *, ip: str | None, now: datetime) -> User:
+    user = authenticate(request, username=username, password=password)
+    if isinstance(user, User):
+        return user
+    with transaction.atomic():
+        record(
+            actor=Actor(kind=ActorKind.SYSTEM, label="login", ip=ip),
+            action="accounts.session.refused",
+            target_type="accounts.user",
+            target_id="",
+            target_label=username,
+            now=now,
+        )
+    raise Refusal(Code.NOT_AUTHENTICATED, "The name or the password is wrong, or this login is closed.")

@@ -1,0 +1,169 @@
+"""How often something may happen: counted in Valkey for all processes, several counters in one atomic step.
+
+A counter belongs to a window of the clock and ends with it. A call is counted by all its counters or, when
+one of them is full, by none. Who goes on asking after a refusal is shut out: for two minutes, then for twice
+as long each time, up to three days.
+
+When Valkey does not answer, each process counts for itself: nobody is stopped by a lost counter, and nobody
+is without one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import structlog
+from redis.commands.core import Script
+from redis.exceptions import RedisError
+
+from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.valkey import client
+
+#: So many refusals in a minute are an accident; the next one is contempt.
+PATIENCE = 60
+_FIRST_BAN = 120
+_LONGEST_BAN = 3 * 24 * 60 * 60
+# Longer than that without a ban, and the next one is a first one again.
+_BANS_REMEMBERED = 4 * 24 * 60 * 60
+_MOST_COUNTED_HERE = 100_000
+# Of a Valkey that did not answer nobody asks again so soon: each question would wait for its time-out.
+_ASK_AGAIN_SECONDS = 1.0
+_away_until = 0.0
+
+_log = structlog.get_logger(__name__)
+
+# KEYS: ban, refusals, bans so far; then a counter each. ARGV: whether bans are looked at, patience, first and
+# longest ban, how long bans are remembered; then for each counter: cost, most, seconds.
+# Answers {0, counts...}, {1, place of the full counter} or {2, seconds the ban has left}.
+_TAKE = """
+local bans = ARGV[1] == '1'
+if bans then
+  local left = redis.call('TTL', KEYS[1])
+  if left > 0 then return {2, left} end
+end
+for i = 4, #KEYS do
+  local a = 6 + (i - 4) * 3
+  local used = tonumber(redis.call('GET', KEYS[i]) or '0')
+  if used + tonumber(ARGV[a]) > tonumber(ARGV[a + 1]) then
+    if bans then
+      local refusals = redis.call('INCR', KEYS[2])
+      if refusals == 1 then redis.call('EXPIRE', KEYS[2], 60) end
+      if refusals > tonumber(ARGV[2]) then
+        local before = redis.call('INCR', KEYS[3]) - 1
+        redis.call('EXPIRE', KEYS[3], ARGV[5])
+        local seconds = math.min(tonumber(ARGV[3]) * 2 ^ math.min(before, 30), tonumber(ARGV[4]))
+        redis.call('SET', KEYS[1], '1', 'EX', string.format('%d', seconds))
+        redis.call('DEL', KEYS[2])
+        return {2, seconds}
+      end
+    end
+    return {1, i - 4}
+  end
+end
+local answer = {0}
+for i = 4, #KEYS do
+  local a = 6 + (i - 4) * 3
+  answer[#answer + 1] = redis.call('INCRBY', KEYS[i], ARGV[a])
+  redis.call('EXPIRE', KEYS[i], ARGV[a + 2], 'NX')
+end
+return answer
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` in each window of `seconds`; this call counts for `cost`. `name` says whose it is."""
+
+    name: str
+    most: int
+    seconds: int
+    cost: int = 1
+
+    def key(self, now: float) -> str:
+        """Of the counter of the window that `now` falls in."""
+        return f"limit:{self.name}:{self.seconds}:{int(now // self.seconds)}"
+
+    def wait(self, now: float) -> int:
+        """Whole seconds until the window has ended."""
+        return self.seconds - int(now % self.seconds)
+
+
+def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int]:
+    """Count a call by all of its limits; what each has counted then, in the same order.
+
+    `offender` names who is shut out for ignoring refusals; without one nobody is. Raises Refusal: throttled,
+    banned, both with `retry_after` in seconds.
+    """
+    if not limits:
+        return []
+    global _away_until  # noqa: PLW0603 - the process has one memory of it
+    keys = [f"ban:{offender}", f"refusals:{offender}", f"bans:{offender}", *(one.key(now) for one in limits)]
+    numbers = [int(bool(offender)), PATIENCE, _FIRST_BAN, _LONGEST_BAN, _BANS_REMEMBERED]
+    counters = [number for one in limits for number in (one.cost, one.most, one.seconds)]
+    if time.monotonic() < _away_until:
+        return _take_here(limits, now)
+    try:
+        kind, *answer = _script()(keys=keys, args=[*numbers, *counters], client=client())
+    except (RedisError, OSError) as error:
+        _log.warning("limits_counted_here_only", error=str(error))
+        _away_until = time.monotonic() + _ASK_AGAIN_SECONDS
+        return _take_here(limits, now)
+    if kind == 0:
+        return [int(count) for count in answer]
+    if kind == 1:
+        raise throttled(limits[int(answer[0])], now)
+    _log.warning("shut_out", who=offender, seconds=int(answer[0]))
+    raise banned(int(answer[0]))
+
+
+def give_back(limits: Sequence[Limit], *, now: float) -> None:
+    """Take back what `take` counted: the thing did not happen, or no longer counts. May be lost."""
+    try:
+        pipe = client().pipeline(transaction=False)
+        for one in limits:
+            pipe.decrby(one.key(now), one.cost)
+            pipe.expire(one.key(now), one.seconds, nx=True)
+        pipe.execute()
+    except (RedisError, OSError) as error:
+        _log.warning("limits_not_given_back", error=str(error))
+
+
+def throttled(limit: Limit, now: float) -> Refusal:
+    """The refusal of a call that was one too many."""
+    wait = limit.wait(now)
+    sentence = f"Too many calls: at most {limit.most} in {limit.seconds} seconds. Wait {wait} seconds."
+    return Refusal(Code.THROTTLED, sentence, limit=limit.most, seconds=limit.seconds, retry_after=wait)
+
+
+def banned(seconds: int) -> Refusal:
+    """The refusal of a caller who is shut out."""
+    sentence = f"You went on calling after refusals: nothing is answered for {seconds} seconds."
+    return Refusal(Code.BANNED, sentence, retry_after=seconds)
+
+
+@cache
+def _script() -> Script:
+    return client().register_script(_TAKE)
+
+
+_here: dict[str, tuple[int, float]] = {}
+_lock = threading.Lock()
+
+
+def _take_here(limits: Sequence[Limit], now: float) -> list[int]:
+    """Count as `take` does, in this process alone and without shutting anybody out. Raises throttled."""
+    with _lock:
+        if len(_here) > _MOST_COUNTED_HERE:
+            for key in [key for key, (_count, end) in _here.items() if end <= now]:
+                del _here[key]
+        counts = [_here.get(one.key(now), (0, 0.0))[0] + one.cost for one in limits]
+        full = next((one for one, count in zip(limits, counts, strict=True) if count > one.most), None)
+        if full is not None:
+            raise throttled(full, now)
+        for one, count in zip(limits, counts, strict=True):
+            _here[one.key(now)] = (count, now + one.seconds)
+    return counts
