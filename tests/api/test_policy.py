@@ -28,7 +28,7 @@ from tests.market.alerts import alert_wanted
 PAST, HIDDEN, NOBODY, SCOPE, SESSION = "past", "hidden", "not_authenticated", "api_key_wrong_scope", "session"
 
 # Addresses of the HTTP side that are not API v1: each has a policy of its own and tests of it.
-ELSEWHERE = ("admin/", "api/schema", "api/docs", "api/v3/", "sapi/", "static/", "")
+ELSEWHERE = ("admin/", "api/schema", "api/docs", "api/v3/", "sapi/", "0/", "static/", "")
 
 
 class Rule(NamedTuple):

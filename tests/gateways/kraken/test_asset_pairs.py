@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from instruments.models import Instrument, InstrumentStatus
 from tests.factories import Market, make_asset, make_market
@@ -78,11 +79,9 @@ def test_there_is_nothing_else(path: str) -> None:
     assert Client().get(path).json() == {"error": ["EGeneral:Unknown method"]}
 
 
-def test_who_asks_too_often_is_told_so(monkeypatch: pytest.MonkeyPatch, pair: Market) -> None:
-    from tradeplatform.common.throttling import CallerThrottle  # noqa: PLC0415
-
-    monkeypatch.setattr(CallerThrottle, "get_rate", lambda _self: "1/day")
-    for key in valkey().scan_iter("throttle:anon:*"):
+def test_who_asks_too_often_is_told_so(settings: Settings, pair: Market) -> None:
+    settings.RATE_LIMITS = settings.RATE_LIMITS | {"anonymous": 1}
+    for key in valkey().scan_iter("limit:anonymous:*"):
         valkey().delete(key)
     assert Client().get("/0/public/AssetPairs?pair=" + pair.symbol).status_code == 200
     refused = Client().get("/0/public/AssetPairs?pair=" + pair.symbol)

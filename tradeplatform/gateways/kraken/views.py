@@ -6,12 +6,10 @@ An answer is `{"error": [...], "result": ...}`; a refusal is an error in a list,
 from __future__ import annotations
 
 from http import HTTPStatus
-from math import ceil
 from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
-from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,6 +17,8 @@ from rest_framework.views import APIView
 from instruments.models import InstrumentStatus
 from instruments.scaling import text
 from instruments.selectors import Rules, all_rules, rules_by_symbol
+from tradeplatform.common.api_errors import headers_of
+from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.gateways.kraken.pairs import pair_name, rules_by_pair
 
 #: Which orders are taken; cancels always are.
@@ -53,13 +53,10 @@ class AssetPairsView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """Too many calls, in this dialect; everything else as everywhere."""
-        if not isinstance(exc, Throttled):
+        if not (isinstance(exc, Refusal) and exc.code == Code.THROTTLED):
             return super().handle_exception(exc)
-        answer = Response({"error": ["EAPI:Rate limit exceeded"]}, status=HTTPStatus.TOO_MANY_REQUESTS)
-        wait: float | None = getattr(exc, "wait", None)
-        if wait is not None:
-            answer["Retry-After"] = str(ceil(wait))
-        return answer
+        body, status = {"error": ["EAPI:Rate limit exceeded"]}, HTTPStatus.TOO_MANY_REQUESTS
+        return Response(body, status=status, headers=headers_of(exc))
 
 
 def unknown_method(_request: HttpRequest) -> HttpResponse:

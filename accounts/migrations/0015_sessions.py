@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0013_realms'),
+        ('accounts', '0014_no_index_by_entry'),
     ]
 
     operations = [
