@@ -1,4 +1,4 @@
-"""At the HTTP door: the correlation id, taken from the caller when sane; what the log says of a request."""
+"""At the HTTP door: the correlation id, what the log says of a request, and how often an address may call."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import re
 from collections.abc import Callable
 
 import uuid_utils
+from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django_structlog.middlewares import RequestMiddleware
+
+from tradeplatform.common.addresses import client_address
+from tradeplatform.common.api_errors import CONTENT_TYPE, headers_of, problem
+from tradeplatform.common.errors import Refusal
+from tradeplatform.common.limits import Limit, take
+from tradeplatform.common.throttling import MINUTE, clock, counter
 
 _HEADER = "X-Correlation-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -42,3 +49,29 @@ class RequestLogMiddleware(RequestMiddleware):
             RequestMiddleware.bind_user_id(request)
         except DatabaseError:
             return
+
+
+class AddressLimitMiddleware:
+    """Counts what an address asks of API v1, whoever it is, and shuts out one that ignores refusals.
+
+    Cancels are counted apart and never shut out: whoever has used up everything else can still cancel.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Count, then let it through or answer 429 or 418."""
+        if not request.path.startswith("/api/v1/"):
+            return self.get_response(request)
+        address, cancels = client_address(request) or "unknown", request.method == "DELETE"
+        limit = Limit(counter("address", address, request), settings.RATE_LIMITS["address"], MINUTE)
+        try:
+            take([limit], now=clock(), offender="" if cancels else f"address:{address}")
+        except Refusal as refusal:
+            body = problem(refusal)
+            return JsonResponse(
+                body, status=body["status"], content_type=CONTENT_TYPE, headers=headers_of(refusal)
+            )
+        return self.get_response(request)

@@ -21,7 +21,8 @@ from tests.accounts.keys import make_key
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.api.signing import SigningApi
 from tests.factories import NOW, Market, everything_stored, make_account, tag
-from tradeplatform.common import limits, throttling
+from tradeplatform import middleware
+from tradeplatform.common import limits
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.valkey import client
 
@@ -40,7 +41,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of all windows."""
     clock = Clock()
-    monkeypatch.setattr(throttling, "clock", clock)
+    monkeypatch.setattr(middleware, "clock", clock)
     monkeypatch.setattr(callers, "clock", clock)
     return clock
 

@@ -98,6 +98,20 @@ def test_wake_ups_are_hints() -> None:
     assert current_app.conf.task_serializer == "json"
 
 
+@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+def test_a_door_loads_in_a_process_that_has_loaded_nothing_else(door: str) -> None:
+    """Middleware is loaded before any view: what both need must not depend on the order."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import tradeplatform.{door}"],
+        cwd=BASE_DIR,
+        env=os.environ | {"TRADEPLATFORM_ROLE": "web"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_production_passes_djangos_own_deployment_checks() -> None:
     production = {
         "TRADEPLATFORM_ENVIRONMENT": "production",

@@ -49,7 +49,7 @@ MIDDLEWARE = [
     "tradeplatform.middleware.RequestLogMiddleware",
     "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "tradeplatform.common.throttling.AddressLimitMiddleware",
+    "tradeplatform.middleware.AddressLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
