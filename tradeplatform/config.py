@@ -80,6 +80,8 @@ class Config(BaseSettings):
 
     #: How many calls of API v1 an address may make in a minute, all its users together.
     address_calls_1m: int = Field(default=60_000, ge=60)
+    #: How much weight of the Binance dialect an address may use in a minute; its clients read it there.
+    binance_weight_1m: int = Field(default=6_000, ge=60)
 
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

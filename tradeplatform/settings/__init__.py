@@ -6,7 +6,6 @@ from tradeplatform.config import secret_key
 
 from .admin import UNFOLD
 from .api import (
-    BINANCE_LIMITS,
     MAX_WAITING_REQUESTS,
     RATE_LIMITS,
     REST_FRAMEWORK,

@@ -31,14 +31,17 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 
 #: Calls a minute: of an address whoever calls, of one without a login, and attempts to log in. Those who are
-#: logged in have their tier's. Generous: they stop a loop gone wild, not a busy trader.
-RATE_LIMITS = {"address": config.address_calls_1m, "anonymous": 1_200, "login": 120}
+#: logged in have their tier's. Generous: they stop a loop gone wild, not a busy trader. `binance_weight` is
+#: what an address may use of the Binance dialect.
+RATE_LIMITS = {
+    "address": config.address_calls_1m,
+    "anonymous": 1_200,
+    "login": 120,
+    "binance_weight": config.binance_weight_1m,
+}
 
 #: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)
-
-#: What the Binance dialect allows, and says so: weight an address and minute, unfilled orders an account.
-BINANCE_LIMITS: dict[str, int] = {"weight_1m": 6_000, "orders_10s": 100, "orders_1d": 200_000}
 
 SIMPLE_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),

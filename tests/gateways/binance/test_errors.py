@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from django.test import override_settings
+from pytest_django import Settings
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
@@ -259,9 +259,9 @@ class TestPlatform:
 
         refused(venue.look("depth", symbol=market.symbol), code, msg, status)
 
-    @override_settings(BINANCE_LIMITS={"weight_1m": 0, "orders_10s": 1, "orders_1d": 1})
-    def test_too_much_weight_is_counted_before_anything_else(self, venue: Venue) -> None:
-        body = venue.look("ping").json()
+    def test_too_much_weight_is_counted_before_anything_else(self, venue: Venue, settings: Settings) -> None:
+        settings.RATE_LIMITS = settings.RATE_LIMITS | {"binance_weight": 0}
+        body = venue.get("/api/v3/ping", REMOTE_ADDR="192.0.2.99").json()
         assert (body["code"], body["msg"][:36]) == (-1003, "Too much request weight used; curren")
 
 
@@ -278,6 +278,11 @@ class TestTable:
             (Code.LIST_NOT_FOUND, Asked.LOOK, (-2013, 400, "Order list does not exist.")),
             (Code.LIST_NOT_FOUND, Asked.CANCEL, (-2011, 400, "Unknown order sent.")),
             (Code.INSUFFICIENT_FUNDS, Asked.PLACE, (-2010, 400, BALANCE)),
+            (
+                Code.WRONG_REALM,
+                Asked.PLACE,
+                (-2010, 400, "This symbol is not permitted for this account."),
+            ),
             (Code.INSTRUMENT_CLOSED, Asked.PLACE, (-2010, 400, "Market is closed.")),
             (Code.NOT_IN_AUCTION, Asked.PLACE, (-2010, 400, "Market is closed.")),
             (Code.NO_REFERENCE_PRICE, Asked.PLACE, (-1112, 400, "No orders on book for symbol.")),

@@ -19,8 +19,8 @@ def test_says_the_limits_of_the_house(venue: Venue, market: Market) -> None:
     assert list(found) == ["timezone", "serverTime", "rateLimits", "exchangeFilters", "symbols"]
     assert found["rateLimits"] == [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6_000},
-        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
-        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100_000},
+        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 50_000_000},
     ]
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
-from django.test import override_settings
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import TradingAccount
 from orders.models import Side, Trade
 from orders.services.journal import microseconds
-from tests.factories import NOW, Market, make_market
+from tests.factories import NOW, Market, make_market, tag
 from tests.gateways.binance.client import Venue, refused
+from tradeplatform.common.limits import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -272,21 +274,35 @@ class TestWeights:
             asked = f"/api/v3/depth?symbol={market.symbol}&limit={limit}"
             return int(venue.get(asked, REMOTE_ADDR=address)["X-MBX-USED-WEIGHT-1M"])
 
-        here, there = f"10.1.{market.instrument.id % 250}.1", f"10.1.{market.instrument.id % 250}.2"
+        here, there = (f"2001:db8:{number}::{int(tag(), 16) % 65_536:x}" for number in (1, 2))
         before, elsewhere = used(here), used(there)
         assert used(here) == before + 5
         assert used(here, limit=1_000) == before + 55
         assert used(there) == elsewhere + 5
 
-    @override_settings(BINANCE_LIMITS={"weight_1m": 4, "orders_10s": 10, "orders_1d": 10})
-    def test_beyond_the_limit_are_429_with_the_seconds_to_wait(self, venue: Venue, market: Market) -> None:
-        answer = venue.look("depth", symbol=market.symbol)
-
+    def test_beyond_the_limit_are_429_then_418_and_cancels_go_on(
+        self, venue: Venue, settings: Settings
+    ) -> None:
+        settings.RATE_LIMITS = settings.RATE_LIMITS | {"binance_weight": 4}
+        here = f"2001:db8::{int(tag(), 16) % 65_536:x}"
+        last = venue.get("/api/v3/depth", REMOTE_ADDR=here)
         refused(
-            answer,
+            last,
             -1003,
             "Too much request weight used; current limit is 4 request weight per 1 MINUTE. "
             "Please use WebSocket Streams for live updates to avoid polling the API.",
             429,
         )
-        assert 1 <= int(answer["Retry-After"]) <= 60
+        assert 1 <= int(last["Retry-After"]) <= 60
+
+        for _call in range(PATIENCE):
+            last = venue.get("/api/v3/depth", REMOTE_ADDR=here)
+
+        body = last.json()
+        assert (last.status_code, body["code"], last["Retry-After"]) == (418, -1003, "120")
+        assert body["msg"].startswith("Way too much request weight used; IP banned until ")
+        until = int(body["msg"].split("until ")[1].split(".")[0])
+        assert 0 < until / 1_000 - time.time() <= 121
+        assert venue.get("/api/v3/ping", REMOTE_ADDR=here).status_code == 418
+        cancel = venue.delete("/api/v3/order", REMOTE_ADDR=here)
+        refused(cancel, -1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.")

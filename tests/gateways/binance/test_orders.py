@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from django.test import override_settings
 
 from accounts.models import TradingAccount
+from accounts.services import rates
+from accounts.services.rates import Allowance
 from orders.models import Fill, Order
 from orders.services.journal import microseconds
 from tests.factories import Market, everything_stored, stored
@@ -363,8 +364,11 @@ class TestCounts:
         assert heads(taken) == (0, 0)
         assert [row["count"] for row in client_a.ask("rateLimit/order")][1] == 2
 
-    @override_settings(BINANCE_LIMITS={"weight_1m": 6_000, "orders_10s": 1_000, "orders_1d": 1})
-    def test_beyond_the_limit_are_refused_and_cancels_are_not(self, market: Market, client_a: Signed) -> None:
+    def test_beyond_the_limit_are_refused_and_cancels_are_not(
+        self, market: Market, client_a: Signed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rates, "_tiers", {None: Allowance(orders_1d=1)})
+        monkeypatch.setattr(rates, "_fresh_until", float("inf"))
         placed = client_a.do("order", **limit(market, "BUY", "1", "49000"))["orderId"]
         before = everything_stored()
 

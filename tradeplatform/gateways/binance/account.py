@@ -13,7 +13,7 @@ from orders import prevention_selectors
 from orders.order_selectors import list_ids
 from orders.selectors import find_order
 from orders.trade_selectors import Span, fills_of_instrument
-from tradeplatform.gateways.binance import errors, limits, order_shapes, shapes
+from tradeplatform.gateways.binance import errors, order_shapes, shapes
 from tradeplatform.gateways.binance.exchange_info import PERMISSIONS, symbol_filters
 from tradeplatform.gateways.binance.keys import Security
 from tradeplatform.gateways.binance.parameters import Parameters, window
@@ -146,8 +146,7 @@ def prevented_matches(call: Call) -> list[dict[str, Any]]:
 @endpoint(weight=40, security=Security.USER_DATA)
 def order_counts(call: Call) -> list[dict[str, object]]:
     """GET /rateLimit/order."""
-    counts = limits.count_orders(call.account_id, 0, now=call.now // 1_000_000)
-    return [limit.body(count) for limit, count in zip(limits.ORDER_LIMITS, counts, strict=True)]
+    return call.orders.counts()
 
 
 @endpoint("symbol", weight=40, security=Security.USER_DATA)

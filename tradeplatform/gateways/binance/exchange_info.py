@@ -45,7 +45,7 @@ def exchange_info(call: Call) -> dict[str, Any]:
     return {
         "timezone": "UTC",
         "serverTime": call.clock.of(call.now),
-        "rateLimits": [limits.weight_limit(), *(limit.body() for limit in limits.ORDER_LIMITS)],
+        "rateLimits": limits.shown(),
         "exchangeFilters": [],
         "symbols": [_symbol(rules) for rules in found if status in {None, _STATUS[rules.status]}],
     }

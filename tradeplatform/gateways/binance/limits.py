@@ -1,7 +1,8 @@
 """What an address may ask for in a minute, and how many unfilled orders an account may have placed.
 
-Counted in Valkey by one atomic increment, in windows of the clock. Without Valkey nothing is counted and all
-are let through: a lost counter must not stop anyone from cancelling.
+The counters are the house's (tradeplatform.common.limits, accounts.services.rates): an account's orders are
+counted together through whichever door they come, and who goes on asking is shut out of all. Cancels have a
+count of their own and are never shut out.
 """
 
 from __future__ import annotations
@@ -9,115 +10,101 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 from django.conf import settings
-from redis.exceptions import RedisError
 
-from tradeplatform.common.valkey import client
+from accounts.services.rates import Allowance, allowance, order_limits
+from tradeplatform.common import limits as counting
+from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.gateways.binance import errors
-
-logger = structlog.get_logger(__name__)
 
 _MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLimit:
-    """At most `limit` unfilled orders in each interval."""
+class Interval:
+    """A length of time in which orders are counted, as this dialect names it."""
 
-    letter: str
-    interval: str
     number: int
-    seconds: int
-    setting: str
-
-    @property
-    def limit(self) -> int:
-        """As the settings have it."""
-        return int(settings.BINANCE_LIMITS[self.setting])
-
-    @property
-    def words(self) -> str:
-        """As refusals name it."""
-        return f"{self.number} {self.interval}"
+    letter: str
+    word: str
 
     @property
     def header(self) -> str:
         """Which says how many there are."""
         return f"X-MBX-ORDER-COUNT-{self.number}{self.letter}"
 
-    def body(self, count: int | None = None) -> dict[str, object]:
-        """As exchangeInfo and rateLimit/order show it."""
-        plain: dict[str, object] = {
-            "rateLimitType": "ORDERS",
-            "interval": self.interval,
-            "intervalNum": self.number,
-            "limit": self.limit,
-        }
-        return plain if count is None else plain | {"count": count}
-
-    def key(self, account_id: int, now: int) -> str:
-        """Of the counter of the interval that `now` (seconds) falls in."""
-        return f"binance:orders:{account_id}:{self.number}{self.letter}:{now // self.seconds}"
+    def body(self, most: int) -> dict[str, object]:
+        """As exchangeInfo and rateLimit/order show the limit."""
+        named = {"interval": self.word, "intervalNum": self.number}
+        return {"rateLimitType": "ORDERS", **named, "limit": most}
 
 
-ORDER_LIMITS = (
-    OrderLimit("S", "SECOND", 10, 10, "orders_10s"),
-    OrderLimit("D", "DAY", 1, 86_400, "orders_1d"),
-)
+#: In the order of the limits of an account's orders.
+_INTERVALS = (Interval(10, "S", "SECOND"), Interval(1, "D", "DAY"))
 
 
-def weight_limit() -> dict[str, object]:
-    """As exchangeInfo shows it."""
-    return {
-        "rateLimitType": "REQUEST_WEIGHT",
-        "interval": "MINUTE",
-        "intervalNum": 1,
-        "limit": settings.BINANCE_LIMITS["weight_1m"],
-    }
+def shown(tier_id: int | None = None) -> list[dict[str, object]]:
+    """The limits, as exchangeInfo shows them."""
+    weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": _weight()}
+    return [weight, *(interval.body(most) for interval, most in _most(allowance(tier_id)))]
 
 
-def use_weight(address: str, weight: int, *, now: int) -> int:
+def use_weight(address: str, weight: int, *, cancels: bool, now: float) -> int:
     """Count a request of this weight; how much the address has used in this minute. Raises -1003."""
-    window, passed = divmod(now, _MINUTE)
-    key = f"binance:weight:{address}:{window}"
+    name = f"binance:{address}:{'cancel' if cancels else 'call'}"
+    limit = counting.Limit(name, _weight(), _MINUTE, weight)
     try:
-        used = int(client().incrby(key, weight))
-        if used == weight:
-            client().expire(key, _MINUTE)
-    except (RedisError, OSError) as error:
-        logger.warning("weight_not_counted", error=str(error))
-        return weight
-    limit = settings.BINANCE_LIMITS["weight_1m"]
-    if used > limit:
-        raise errors.too_much_weight(limit=limit, wait=_MINUTE - passed)
+        (used,) = counting.take([limit], now=now, offender="" if cancels else f"address:{address}")
+    except Refusal as refusal:
+        wait = int(refusal.context["retry_after"])
+        if refusal.code == Code.BANNED:
+            raise errors.banned(until_ms=int((now + wait) * 1_000), wait=wait) from None
+        raise errors.too_much_weight(limit=_weight(), wait=wait) from None
     return used
 
 
-def count_orders(account_id: int, change: int, *, now: int) -> list[int]:
-    """Change the counts of an account's unfilled orders, one for each interval; what they are then."""
-    try:
-        pipe = client().pipeline(transaction=False)
-        for limit in ORDER_LIMITS:
-            pipe.incrby(limit.key(account_id, now), change)
-            pipe.expire(limit.key(account_id, now), limit.seconds, nx=True)
-        return [max(0, int(count)) for count in pipe.execute()[::2]]
-    except (RedisError, OSError) as error:
-        logger.warning("orders_not_counted", error=str(error))
-        return [0 for _limit in ORDER_LIMITS]
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """An account's unfilled orders, counted; those of a request are given back once they are filled."""
+
+    account_id: int
+    tier_id: int | None
+    now: float
+
+    def take(self, orders: int) -> list[int]:
+        """Count new orders; what each interval has then. Raises -1015, and then none is counted."""
+        allowed = allowance(self.tier_id)
+        try:
+            return counting.take(order_limits(self.account_id, orders, allowed), now=self.now)
+        except Refusal as refusal:
+            full = next(one for one, most in _most(allowed) if most == refusal.context["limit"])
+            raise errors.too_many_orders(
+                limit=refusal.context["limit"],
+                per=f"{full.number} {full.word}",
+                wait=refusal.context["retry_after"],
+            ) from None
+
+    def give_back(self) -> None:
+        """One of them has been filled: who trades may go on placing."""
+        counting.give_back(order_limits(self.account_id, 1, allowance(self.tier_id)), now=self.now)
+
+    def counts(self) -> list[dict[str, object]]:
+        """How many there are and how many there may be, as rateLimit/order shows it."""
+        counts = self.take(0)
+        return [
+            interval.body(most) | {"count": max(0, count)}
+            for (interval, most), count in zip(_most(allowance(self.tier_id)), counts, strict=True)
+        ]
 
 
-def take_order_places(account_id: int, orders: int, *, now: int) -> list[int]:
-    """Count new orders; the counts. Raises -1015, and then they are not counted."""
-    counts = count_orders(account_id, orders, now=now)
-    for limit, count in zip(ORDER_LIMITS, counts, strict=True):
-        if count > limit.limit:
-            count_orders(account_id, -orders, now=now)
-            wait = limit.seconds - now % limit.seconds
-            raise errors.too_many_orders(limit=limit.limit, per=limit.words, wait=wait)
-    return counts
+def headers(counts: Sequence[int]) -> dict[str, str]:
+    """The headers of an answer about new orders."""
+    return {interval.header: str(max(0, count)) for interval, count in zip(_INTERVALS, counts, strict=True)}
 
 
-def order_headers(counts: Sequence[int]) -> dict[str, str]:
-    """The headers of an answer about orders."""
-    return {limit.header: str(count) for limit, count in zip(ORDER_LIMITS, counts, strict=True)}
+def _most(allowed: Allowance) -> list[tuple[Interval, int]]:
+    return list(zip(_INTERVALS, (allowed.orders_10s, allowed.orders_1d), strict=True))
+
+
+def _weight() -> int:
+    return int(settings.RATE_LIMITS["binance_weight"])

@@ -65,15 +65,15 @@ def place_one(call: Call, order: NewOrder, rules: Rules, response: ResponseWord)
     fills = fills_of(stored) if stored.filled else ()
     if fills:
         # Who trades may go on placing: only orders without a fill are counted.
-        counts = limits.count_orders(call.account_id, -1, now=call.now // 1_000_000)
-    call.headers |= limits.order_headers(counts)
+        call.orders.give_back()
+        call.headers |= limits.headers([count - 1 for count in counts])
     return order_shapes.placed(stored, fills, rules, call.clock, response)
 
 
 def take_places(call: Call, orders: int) -> list[int]:
     """Count new orders of the account; the counts, which also go into the answer's head. Raises -1015."""
-    counts = limits.take_order_places(call.account_id, orders, now=call.now // 1_000_000)
-    call.headers |= limits.order_headers(counts)
+    counts = call.orders.take(orders)
+    call.headers |= limits.headers(counts)
     return counts
 
 

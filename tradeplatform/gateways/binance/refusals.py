@@ -33,7 +33,7 @@ DUPLICATE = "Duplicate order sent."
 CLOSED = "Market is closed."
 MAY_NOT = "This account may not place or cancel orders."
 UNKNOWN = "Unknown order sent."
-RESTRICTED = "This symbol is restricted for this account."
+NOT_PERMITTED = "This symbol is not permitted for this account."
 COMBINATION = "Unsupported order combination"
 NO_EFFECT = "The requested action would change no state; rejecting"
 NOT_AMENDABLE = "Order amend is not supported for this symbol."
@@ -108,6 +108,7 @@ _ANY: dict[Code, Said] = {
     Code.ACCOUNT_NOT_FOUND: _simply(errors.key_refused),
     Code.ACCOUNT_INACTIVE: _rejected(MAY_NOT),
     Code.ACCOUNT_LOCKED: _rejected(MAY_NOT),
+    Code.WRONG_REALM: _rejected(NOT_PERMITTED),
     # The state of things.
     Code.ORDER_NOT_FOUND: _simply(errors.no_such_order),
     Code.ORDER_NOT_OPEN: _rejected(UNKNOWN),

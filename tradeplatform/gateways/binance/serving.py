@@ -70,6 +70,11 @@ class Call:
         return self._known.actor
 
     @property
+    def orders(self) -> limits.Orders:
+        """The count of the account's unfilled orders."""
+        return limits.Orders(self.account_id, self._known.tier_id, self.now / 1_000_000)
+
+    @property
     def _known(self) -> ApiKeyCaller:
         if self.caller is None:
             raise errors.key_refused()
@@ -136,16 +141,16 @@ def serve(**methods: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
 
 def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str]) -> Any:
     now = microseconds_now()
-    address = client_address(request) or ""
+    address = client_address(request) or "unknown"
     query = request.META.get("QUERY_STRING", "")
     try:
         body = b"" if request.method == "GET" else request.body
         parameters = Parameters(read_pairs(query, body))
         weight = _weight(found, parameters)
     except BinanceError:
-        headers[_WEIGHT] = str(limits.use_weight(address, 1, now=now // 1_000_000))
+        _count(headers, address, request, 1, now)
         raise
-    headers[_WEIGHT] = str(limits.use_weight(address, weight, now=now // 1_000_000))
+    _count(headers, address, request, weight, now)
     if found is None:
         raise errors.not_supported()
     parameters.check_known(found.accepts)
@@ -155,13 +160,18 @@ def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str
         call.validity, call.name = Validity.of(parameters), request_signed.name
         call.caller = let_in(
             request.META.get("HTTP_X_MBX_APIKEY", ""),
-            address=address or None,
+            address=client_address(request),
             security=found.security,
             signed=request_signed,
             validity=call.validity,
             now=now,
         )
     return found.handler(call)
+
+
+def _count(headers: dict[str, str], address: str, request: HttpRequest, weight: int, now: int) -> None:
+    used = limits.use_weight(address, weight, cancels=request.method == "DELETE", now=now / 1_000_000)
+    headers[_WEIGHT] = str(used)
 
 
 def _weight(found: Endpoint | None, parameters: Parameters) -> int:
