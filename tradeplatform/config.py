@@ -78,6 +78,9 @@ class Config(BaseSettings):
     http_workers: int = Field(default=1, ge=1, le=64)
     http_threads: int = Field(default=8, ge=1, le=64)
 
+    #: People with a staff role cannot open the back office by password alone.
+    operators_need_second_factor: bool = False
+
     #: How many calls of API v1 an address may make in a minute, all its users together.
     address_calls_1m: int = Field(default=60_000, ge=60)
     #: How much weight of the Binance dialect an address may use in a minute; its clients read it there.

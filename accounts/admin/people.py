@@ -16,6 +16,7 @@ from accounts.admin import show as party
 from accounts.admin.tiers import ChangeTier
 from accounts.models import KycStatus, Role, TradingAccount, User, UserRole
 from accounts.permissions import STAFF_ROLES, permissions_of
+from accounts.services import second_factor
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button
 from tradeplatform.common.admin.details import DetailMixin
@@ -72,6 +73,7 @@ class UserAdmin(DetailMixin, KeysetList):
         people_buttons.ChangeIdentity,
         people_buttons.SetPassword,
         ChangeTier,
+        people_buttons.ResetSecondFactor,
         people_buttons.Deactivate,
         people_buttons.Activate,
     ]
@@ -132,6 +134,7 @@ class UserAdmin(DetailMixin, KeysetList):
                 Fact("Country", user.country_code or show.NOTHING),
                 Fact("Identity", _kyc(user)),
                 Fact("Identity level", show.number(user.kyc_level)),
+                Fact("Second factor", "On" if second_factor.is_on(user) else "Off"),
                 Fact("Rate tier", show.ref(user.rate_tier) if user.rate_tier else "standard"),
                 Fact("E-mail verified", "Yes" if user.is_verified else "No"),
                 Fact("Joined (UTC)", show.when(user.date_joined)),

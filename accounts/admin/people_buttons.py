@@ -12,7 +12,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminPasswordWidget
 from accounts.backends import roles_of
 from accounts.models import Role, User, UserRole
 from accounts.permissions import STAFF_ROLES
-from accounts.services import identity, people, roles
+from accounts.services import identity, people, roles, second_factor
 from audit.admin.acting import actor_of
 from audit.admin.asking import sent, waits_for
 from tradeplatform.common.admin import show
@@ -225,6 +225,35 @@ class SetPassword(Button):
             reason=data["reason"],
         )
         return Done(f"{obj} has a new password.")
+
+
+class ResetSecondFactor(Button):
+    """For somebody who has lost their authenticator app and their recovery codes."""
+
+    name, label, icon = "reset-factor", "Reset second factor", "phonelink_erase"
+    permission = "accounts.change_user"
+    danger = True
+
+    def shown(self, obj: User) -> bool:
+        """While there is one."""
+        return second_factor.is_on(obj)
+
+    def why_not(self, obj: User) -> str:
+        """There is none."""
+        return "" if second_factor.is_on(obj) else f"{obj} has no second factor."
+
+    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What a login needs."""
+        return [
+            Effect("A login needs", "password and code", "the password alone, until they set another up"),
+            Effect("Recovery codes", "work", "forgotten"),
+        ]
+
+    def act(self, obj: User, data: Mapping[str, Any]) -> Done:
+        """Take it away."""
+        actor, now = actor_of(self.request), timezone.now()
+        second_factor.reset(user_id=obj.pk, actor=actor, now=now, reason=data["reason"])
+        return Done(f"{obj} logs in by password alone until they set another second factor up.")
 
 
 class Deactivate(Button):

@@ -64,6 +64,7 @@ class LoginView(_OpenDoor):
             request=http,
             username=given["username"],
             password=given["password"],
+            code=given.get("code", ""),
             ip=client_address(http),
             agent=http.headers.get("User-Agent", ""),
             now=timezone.now(),
@@ -116,6 +117,7 @@ class ConfirmView(APIView):
             session_of(request),
             request=http,
             password=given["password"],
+            code=given.get("code", ""),
             ip=client_address(http),
             now=timezone.now(),
         )

@@ -10,18 +10,28 @@ from accounts.models import CLIENTS, AccountType, Role, TransferKind
 from tradeplatform.common.api_input import PageQuery, StrictSerializer, TextField
 from tradeplatform.common.api_shapes import DecimalText, IdText
 
+_CODE = "Of the authenticator app, or a recovery code; where the second factor is on."
+
 
 class LoginInput(StrictSerializer):
     """Name and password."""
 
     username = TextField(max_length=150)
     password = TextField(max_length=1_024, write_only=True)
+    code = TextField(max_length=64, required=False, help_text=_CODE)
 
 
 class ConfirmInput(StrictSerializer):
     """The password, once more."""
 
     password = TextField(max_length=1_024, write_only=True)
+    code = TextField(max_length=64, required=False, help_text=_CODE)
+
+
+class CodeInput(StrictSerializer):
+    """The first code of a new authenticator app."""
+
+    code = TextField(max_length=64)
 
 
 class RefreshInput(StrictSerializer):
@@ -63,6 +73,26 @@ class ConfirmedShape(serializers.Serializer[Any]):
     """Until when the proof counts."""
 
     confirmed_until = serializers.DateTimeField()
+
+
+class SecondFactorShape(serializers.Serializer[Any]):
+    """Whether logins need a code, and how many recovery codes are left."""
+
+    on = serializers.BooleanField()
+    recovery_codes_left = serializers.IntegerField()
+
+
+class SetupShape(serializers.Serializer[Any]):
+    """For the authenticator app; shown once. Nothing is asked for until its first code was confirmed."""
+
+    secret = serializers.CharField(help_text="Base32, to be typed.")
+    uri = serializers.CharField(help_text="otpauth://, to be shown as a picture.")
+
+
+class RecoveryCodesShape(serializers.Serializer[Any]):
+    """Each stands in for one code, once; shown once."""
+
+    recovery_codes = serializers.ListField(child=serializers.CharField())
 
 
 class SessionShape(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import auth, keys, money, schemes, views
+from accounts.api import auth, keys, money, schemes, second_factor, views
 
 __all__ = ["schemes", "urlpatterns"]
 
@@ -18,6 +18,17 @@ urlpatterns = [
     path("auth/keys", keys.KeysView.as_view(), name="auth-keys"),
     path("auth/keys/<int:key>", keys.KeyView.as_view(), name="auth-key"),
     path("auth/keys/<int:key>/rotate", keys.RotateKeyView.as_view(), name="auth-key-rotate"),
+    path("auth/second-factor", second_factor.SecondFactorView.as_view(), name="auth-second-factor"),
+    path(
+        "auth/second-factor/confirm",
+        second_factor.ConfirmSecondFactorView.as_view(),
+        name="auth-second-factor-confirm",
+    ),
+    path(
+        "auth/second-factor/recovery-codes",
+        second_factor.RecoveryCodesView.as_view(),
+        name="auth-second-factor-codes",
+    ),
     path("auth/me", auth.MeView.as_view(), name="auth-me"),
     path("accounts", views.AccountListView.as_view(), name="accounts"),
     path("accounts/<int:account>/balances", views.BalanceListView.as_view(), name="account-balances"),

@@ -22,6 +22,7 @@ from accounts.models.ledger import (
 from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
 from accounts.models.proof import ProofRun
+from accounts.models.second_factor import RecoveryCode, SecondFactor
 from accounts.models.secret import Purpose, Secret
 from accounts.models.session import Session, SessionEnd
 from accounts.models.tier import RateTier
@@ -55,8 +56,10 @@ __all__ = [
     "ProofRun",
     "Purpose",
     "RateTier",
+    "RecoveryCode",
     "Role",
     "Scope",
+    "SecondFactor",
     "Secret",
     "Session",
     "SessionEnd",

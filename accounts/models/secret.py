@@ -11,6 +11,7 @@ class Purpose(models.TextChoices):
     """What a secret opens. Sealed into it: a secret of one purpose cannot be read as one of another."""
 
     API_KEY = "api_key", "Client's API key"
+    SECOND_FACTOR = "second_factor", "Authenticator app"
     LP_CREDENTIAL = "lp_credential", "Liquidity provider"
     EXCHANGE_CREDENTIAL = "exchange_credential", "Exchange"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.contrib.auth import authenticate
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.models import Session, User
+from accounts.services import second_factor
 from accounts.services.sessions import Tokens, open_session
 from audit.actor import Actor, ActorKind
 from audit.services.recording import record
@@ -20,13 +21,23 @@ FRESH_FOR = timedelta(minutes=5)
 
 
 def log_in(
-    *, request: HttpRequest, username: str, password: str, ip: str | None, agent: str, now: datetime
+    *,
+    request: HttpRequest,
+    username: str,
+    password: str,
+    code: str,
+    ip: str | None,
+    agent: str,
+    now: datetime,
 ) -> Tokens:
-    """Check name and password and open a session. Raises Refusal not_authenticated.
+    """Check name, password and, where it is on, the second factor, and open a session.
+
+    Raises Refusal: not_authenticated, second_factor_required, second_factor_wrong.
 
     Repeated failures lock the name for the address they come from; the lockout is answered by its middleware.
     """
     user = _proven(request, username, password, ip=ip, now=now)
+    check_second_factor(user, code, request=request, ip=ip, now=now)
     with transaction.atomic():
         # Clears the count of failures and notes the time, as a login through the admin does.
         user_logged_in.send(sender=User, request=request, user=user)
@@ -34,13 +45,14 @@ def log_in(
 
 
 def confirm(
-    session: Session, *, request: HttpRequest, password: str, ip: str | None, now: datetime
+    session: Session, *, request: HttpRequest, password: str, code: str, ip: str | None, now: datetime
 ) -> datetime:
     """Prove again that the session is in its owner's hands; until when that counts.
 
-    Raises Refusal not_authenticated; failures count towards the lockout as failed logins do.
+    Raises Refusal as log_in; failures count towards the lockout as failed logins do.
     """
     user = _proven(request, session.user.username, password, ip=ip, now=now)
+    check_second_factor(user, code, request=request, ip=ip, now=now)
     with transaction.atomic():
         Session.objects.filter(sid=session.sid, ended_at__isnull=True).update(confirmed_at=now)
         record(
@@ -63,10 +75,36 @@ def require_fresh(session: Session, *, now: datetime) -> None:
         raise Refusal(Code.CONFIRMATION_REQUIRED, sentence)
 
 
+def check_second_factor(
+    user: User, code: str, *, request: HttpRequest, ip: str | None, now: datetime
+) -> None:
+    """Nothing where it is off. Raises Refusal second_factor_required, second_factor_wrong.
+
+    A wrong code counts towards the lockout as a wrong password does.
+    """
+    if not second_factor.is_on(user):
+        return
+    if not code:
+        sentence = "Send the code of your authenticator app, or a recovery code, as `code`."
+        raise Refusal(Code.SECOND_FACTOR_REQUIRED, sentence)
+    try:
+        second_factor.check(user, code, now=now)
+    except Refusal:
+        credentials = {"username": user.username}
+        user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+        _record_refused(user.username, ip=ip, now=now)
+        raise
+
+
 def _proven(request: HttpRequest, username: str, password: str, *, ip: str | None, now: datetime) -> User:
     user = authenticate(request, username=username, password=password)
     if isinstance(user, User):
         return user
+    _record_refused(username, ip=ip, now=now)
+    raise Refusal(Code.NOT_AUTHENTICATED, "The name or the password is wrong, or this login is closed.")
+
+
+def _record_refused(username: str, *, ip: str | None, now: datetime) -> None:
     with transaction.atomic():
         record(
             actor=Actor(kind=ActorKind.SYSTEM, label="login", ip=ip),
@@ -76,4 +114,3 @@ def _proven(request: HttpRequest, username: str, password: str, *, ip: str | Non
             target_label=username,
             now=now,
         )
-    raise Refusal(Code.NOT_AUTHENTICATED, "The name or the password is wrong, or this login is closed.")

@@ -28,6 +28,7 @@ class BackOfficeSite(UnfoldAdminSite):
 
     index_title = "Dashboard"
     index_template = "backoffice/dashboard.html"
+    login_template = "backoffice/login.html"
     empty_value_display = "\N{EN DASH}"
     enable_nav_sidebar = True
 

@@ -46,6 +46,8 @@ class Code(StrEnum):
     THROTTLED = "throttled"
     TOO_MANY_ORDERS = "too_many_orders"
     BANNED = "banned"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    SECOND_FACTOR_WRONG = "second_factor_wrong"
     CONFIRMATION_REQUIRED = "confirmation_required"
     SESSION_REQUIRED = "session_required"
     API_KEY_UNKNOWN = "api_key_unknown"
@@ -120,6 +122,7 @@ class Code(StrEnum):
     CORRECTION_TOO_LARGE = "correction_too_large"
     ACCOUNT_IN_USE = "account_in_use"
     FIELD_IS_FIXED = "field_is_fixed"
+    SECOND_FACTOR_OFF = "second_factor_off"
     API_KEY_LABEL_TAKEN = "api_key_label_taken"
     TOO_MANY_API_KEYS = "too_many_api_keys"
     ROW_CHANGED = "row_changed"
@@ -149,6 +152,8 @@ _STATUS = {
     Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
     Code.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.SECOND_FACTOR_REQUIRED: HTTPStatus.UNAUTHORIZED,
+    Code.SECOND_FACTOR_WRONG: HTTPStatus.UNAUTHORIZED,
     Code.CONFIRMATION_REQUIRED: HTTPStatus.FORBIDDEN,
     Code.SESSION_REQUIRED: HTTPStatus.FORBIDDEN,
     Code.API_KEY_UNKNOWN: HTTPStatus.UNAUTHORIZED,
@@ -220,6 +225,7 @@ _STATUS = {
     Code.CORRECTION_TOO_LARGE: HTTPStatus.CONFLICT,
     Code.ACCOUNT_IN_USE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
+    Code.SECOND_FACTOR_OFF: HTTPStatus.CONFLICT,
     Code.API_KEY_LABEL_TAKEN: HTTPStatus.CONFLICT,
     Code.TOO_MANY_API_KEYS: HTTPStatus.CONFLICT,
     Code.ROW_CHANGED: HTTPStatus.CONFLICT,

@@ -28,6 +28,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+#: Staff without a second factor cannot open the back office; nobody on the staff can turn theirs off.
+OPERATORS_NEED_SECOND_FACTOR = config.operators_need_second_factor
+
 # Locked by name and address together: a stranger cannot lock a colleague out of his own desk.
 AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 10
