@@ -34,6 +34,7 @@ from tests.factories import (
 )
 from tests.history.telling import lived_history, make_portfolio
 from tests.market.alerts import alert_wanted
+from tests.reconciliation.banking import lived_bank
 
 SignIn = Callable[..., Client]
 
@@ -91,6 +92,15 @@ class Lived:
             Session,
             Transfer,
         )
+        from accounts.reconciliation.models import (  # noqa: PLC0415
+            Break,
+            ImportedStatement,
+            Match,
+            ReconciliationRun,
+            StatementLine,
+            StatementSource,
+            StatementUpload,
+        )
         from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord  # noqa: PLC0415
         from orders.history.models import (  # noqa: PLC0415
             Correction,
@@ -106,7 +116,9 @@ class Lived:
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
             ApprovalRequest, ApiKey, RateTier, Session, MoneyRequest, Correction, ExternalTrade, FrozenPeriod,
-            LivePosition, Portfolio, RefusedTrade, ProofRun, Position, PriceAlert)}  # fmt: skip
+            LivePosition, Portfolio, RefusedTrade, ProofRun, Position, PriceAlert,
+            Break, ImportedStatement, Match, ReconciliationRun, StatementLine, StatementSource,
+            StatementUpload)}  # fmt: skip
         instrument = self.market.instrument
         return {
             "orders.order": self.part_filled,
@@ -172,6 +184,7 @@ def _live() -> Lived:
     seed_tiers()
     tokens_of(buyer.user)
     ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
+    lived_bank()
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
 
 

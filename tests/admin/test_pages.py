@@ -31,6 +31,7 @@ def test_each_table_of_an_operator_has_a_page() -> None:
     labels = {model._meta.label_lower for model in admin.site._registry}
 
     assert labels == {
+        "accounts.apikey", "accounts.ratetier", "accounts.session",
         "accounts.kyclimit", "accounts.ledgeraccount", "accounts.moneyrequest", "accounts.position",
         "accounts.proofrun", "accounts.tradingaccount", "accounts.tradinggroup", "accounts.transfer",
         "accounts.user", "audit.approvalpolicy", "audit.approvalrequest", "audit.auditrecord",
@@ -39,6 +40,9 @@ def test_each_table_of_an_operator_has_a_page() -> None:
         "instruments.asset", "instruments.instrument", "instruments.quote", "marketdata.pricealert",
         "orders.book", "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard",
         "orders.trade",
+        "reconciliation.break", "reconciliation.importedstatement", "reconciliation.match",
+        "reconciliation.reconciliationrun", "reconciliation.statementline",
+        "reconciliation.statementsource", "reconciliation.statementupload",
     }  # fmt: skip
     assert len(all_sites) == 1
 
@@ -125,7 +129,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 36
+    assert len(links) == 43
     assert {boss.get(link).status_code for link in links} == {200}
 
 

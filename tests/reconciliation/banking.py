@@ -38,6 +38,7 @@ from accounts.reconciliation.models import (
 from accounts.reconciliation.services.importing import Imported, Terms, import_statement
 from accounts.reconciliation.services.matching import match_by_hand, rematch, undo
 from accounts.reconciliation.services.sources import add_source
+from accounts.reconciliation.services.uploads import upload
 from accounts.reconciliation.services.writing_off import ACTION, ask_write_off
 from accounts.services.funding import deposit, withdraw
 from accounts.services.posting import Cause, Ledger
@@ -280,4 +281,18 @@ def lived_bank(asset: Asset | None = None, *, now: datetime = LATER) -> Statemen
     rematch(actor=ACTOR, now=now, source_id=source.pk)
     policy_for_write_offs()
     decided(asked_off(Break.objects.get(source=source, line__reference="L2")))
+    uploaded(source, row("L4", 12), now=now)
     return source
+
+
+def uploaded(source: StatementSource, *rows: str, now: datetime = LATER) -> StatementUpload:
+    """A file of these rows that waits to be imported."""
+    return upload(
+        source_id=source.pk,
+        file=io.BytesIO(statement(*rows)),
+        file_name="march.csv",
+        terms=Terms(),
+        reason="the bank's monthly file",
+        actor=ACTOR,
+        now=now,
+    )

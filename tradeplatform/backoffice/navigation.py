@@ -66,6 +66,23 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         ),
     ),
     (
+        "Reconciliation",
+        (
+            ("Breaks", "difference", "reconciliation.view_break", "reconciliation_break_changelist"),
+            ("Statements", "description", "reconciliation.view_importedstatement",
+             "reconciliation_importedstatement_changelist"),
+            ("Uploads", "upload_file", "reconciliation.view_statementupload",
+             "reconciliation_statementupload_changelist"),
+            ("Lines", "format_list_bulleted", "reconciliation.view_statementline",
+             "reconciliation_statementline_changelist"),
+            ("Matches", "link", "reconciliation.view_match", "reconciliation_match_changelist"),
+            ("Runs", "event_repeat", "reconciliation.view_reconciliationrun",
+             "reconciliation_reconciliationrun_changelist"),
+            ("Statement sources", "assured_workload", "reconciliation.view_statementsource",
+             "reconciliation_statementsource_changelist"),
+        ),
+    ),
+    (
         "Engine",
         (
             ("Shards", "memory", "orders.view_shard", "orders_shard_changelist"),

@@ -55,6 +55,14 @@ WEBSOCKET_ORIGINS = config.allowed_origins or [
 # The largest body any door takes; the API's parser answers 413 past it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
+# Files come in through the back office alone, and are statements: see accounts/reconciliation/reading.py.
+MOST_UPLOADED_BYTES = 11_000_000
+FILE_UPLOAD_HANDLERS = [
+    "tradeplatform.common.uploads.BoundedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+
 _secure = config.is_production
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_SECURE = _secure

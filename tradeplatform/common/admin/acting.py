@@ -65,7 +65,7 @@ class ButtonPage:
             return HttpResponseRedirect(self.back)
         if request.method != "POST":
             return self._page(request, button.form_class(obj=obj, initial=dict(button.initial(obj))))
-        form = button.form_class(request.POST, obj=obj)
+        form = button.form_class(request.POST, request.FILES, obj=obj)
         if not form.is_valid():
             return self._page(request, form)
         try:

@@ -11,6 +11,7 @@ from django.db import models
 from unfold.overrides import FORMFIELD_OVERRIDES
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
@@ -60,6 +61,16 @@ def whole_field(label: str, *, least: int, most: int, **options: Any) -> forms.I
 def choice_field(label: str, choices: Sequence[tuple[str, str]], **options: Any) -> forms.ChoiceField:
     """One of a few."""
     return forms.ChoiceField(label=label, choices=choices, widget=UnfoldAdminSelectWidget(), **options)
+
+
+def file_field(label: str, **options: Any) -> forms.FileField:
+    """A file from the operator's own machine."""
+    return forms.FileField(label=label, widget=UnfoldAdminFileFieldWidget(), **options)
+
+
+def day_field(label: str, **options: Any) -> forms.DateField:
+    """A day of the calendar, picked by the browser's own means."""
+    return forms.DateField(label=label, widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}), **options)
 
 
 def model_fields(model: type[models.Model], names: Sequence[str]) -> dict[str, forms.Field]:

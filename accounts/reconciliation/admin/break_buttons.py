@@ -1,0 +1,165 @@
+"""What people do about a break: match it by hand, have it written off, look at it, write a note."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils import timezone
+from django.utils.html import format_html
+
+from accounts.reconciliation.approvals import RIGHT
+from accounts.reconciliation.models import Break, BreakState
+from accounts.reconciliation.services import breaks
+from accounts.reconciliation.services.matching import match_by_hand, sides_of
+from accounts.reconciliation.services.writing_off import ACTION, ask_write_off, preview
+from audit.admin.acting import actor_of
+from audit.admin.approval_buttons import role_name
+from audit.services.policies import policy_for
+from instruments.admin.show import amount
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.fields import text_field
+from tradeplatform.common.admin.filters import as_id
+from tradeplatform.common.errors import Code, Refusal
+
+
+class _OnOpen(Button):
+    """An act on a break that is open."""
+
+    def why_not(self, obj: Break) -> str:
+        """It is closed."""
+        return "" if obj.state == BreakState.OPEN else f"It is {obj.get_state_display().lower()} already."
+
+
+class MatchForm(ReasonForm):
+    """Both sides, by number."""
+
+    lines = text_field(
+        "Their lines", required=False, max_length=500, help_text="Numbers of lines, as in their addresses."
+    )
+    transfers = text_field("Our transfers", required=False, max_length=500, help_text="Numbers of transfers.")
+
+
+class MatchByHand(_OnOpen):
+    """Say that these are the same money."""
+
+    name, label, icon = "match", "Match by hand", "link"
+    permission = "reconciliation.match_break"
+    form_class = MatchForm
+    previews = True
+
+    def initial(self, obj: Break) -> Mapping[str, Any]:
+        """What the break is about."""
+        return {"lines": obj.line_id or "", "transfers": " ".join(map(str, obj.transfer_ids))}
+
+    def effects(self, obj: Break, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """Both sums."""
+        sides = sides_of(
+            obj.source_id, line_ids=_numbers(data, "lines"), transfer_ids=_numbers(data, "transfers")
+        )
+        asset = obj.ledger.asset
+        same = "match" if sides.theirs == sides.ours else "differ: this will be refused"
+        return [
+            Effect("Theirs", f"{len(sides.lines)} lines", amount(sides.theirs, asset)),
+            Effect("Ours", f"{len(sides.transfers)} transfers", amount(sides.ours, asset)),
+            Effect("The two sides", "unmatched", same),
+        ]
+
+    def act(self, obj: Break, data: Mapping[str, Any]) -> Done:
+        """Match."""
+        match = match_by_hand(
+            source_id=obj.source_id,
+            line_ids=_numbers(data, "lines"),
+            transfer_ids=_numbers(data, "transfers"),
+            reason=data["reason"],
+            actor=actor_of(self.request),
+            now=timezone.now(),
+        )
+        return Done(format_html("Matched: {}.", show.ref(match)))
+
+
+class WriteOff(_OnOpen):
+    """Let suspense have it, once somebody else has agreed."""
+
+    name, label, icon = "write-off", "Write off", "playlist_remove"
+    permission = RIGHT
+    danger = True
+
+    def why_not(self, obj: Break) -> str:
+        """It is closed, or waits."""
+        waits = "Its write-off waits for approval already." if obj.approval_id else ""
+        return super().why_not(obj) or waits
+
+    def effects(self, obj: Break, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What would move, and who has to agree."""
+        rows = [Effect(*row) for row in preview({"break": obj.pk})]
+        asset = obj.ledger.asset.code
+        policy = policy_for(ACTION, amount=obj.amount, asset=asset, now=timezone.now())
+        if policy is None:
+            return [*rows, Effect("Approval", "", "no policy says who agrees: it will be refused")]
+        who = f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
+        return [*rows, Effect("Approval", "", f"waits for {who}: nothing moves before")]
+
+    def act(self, obj: Break, data: Mapping[str, Any]) -> Done:
+        """Ask for it."""
+        approval = ask_write_off(
+            break_id=obj.pk,
+            request_id=data["request_id"],
+            reason=data["reason"],
+            actor=actor_of(self.request),
+            now=timezone.now(),
+        )
+        return Done(format_html("The write-off was sent for approval: {}.", show.ref(approval)))
+
+
+class AssignForm(ReasonForm):
+    """Whom."""
+
+    username = text_field(
+        "Who looks at it", required=False, max_length=150, help_text="Login name; empty: nobody."
+    )
+
+
+class Assign(_OnOpen):
+    """Say who looks at it."""
+
+    name, label, icon = "assign", "Assign", "person_add"
+    permission = "reconciliation.assign_break"
+    form_class = AssignForm
+
+    def initial(self, obj: Break) -> Mapping[str, Any]:
+        """Oneself."""
+        return {"username": self.request.user.get_username()}
+
+    def act(self, obj: Break, data: Mapping[str, Any]) -> Done:
+        """Assign."""
+        breaks.assign(
+            break_id=obj.pk,
+            username=data["username"].strip(),
+            reason=data["reason"],
+            actor=actor_of(self.request),
+            now=timezone.now(),
+        )
+        return Done(f"{data['username'] or 'Nobody'} looks at {obj}.")
+
+
+class Note(Button):
+    """Write down what was found out."""
+
+    name, label, icon = "note", "Note", "edit_note"
+    permission = "reconciliation.assign_break"
+
+    def act(self, obj: Break, data: Mapping[str, Any]) -> Done:
+        """Keep it in the audit trail."""
+        breaks.note(break_id=obj.pk, text=data["reason"], actor=actor_of(self.request), now=timezone.now())
+        return Done("The note was written down.")
+
+
+def _numbers(data: Mapping[str, Any], field: str) -> list[int]:
+    """Row numbers, with blanks or commas between them."""
+    words = data[field].replace(",", " ").split()
+    found = [as_id(word) for word in words]
+    if None in found:
+        raise Refusal(Code.INVALID_FIELD, "Write numbers with blanks between them.", field=field)
+    return sorted({number for number in found if number is not None})
