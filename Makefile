@@ -71,13 +71,14 @@ format: setup ## Let the formatters rewrite Python and Rust.
 	$(BIN)/ruff format
 	cd engine && cargo fmt
 
-bench: setup ## Measure engine, orders and feed, as ratios in one run each.
+bench: setup ## Measure engine, orders, feed and market data, as ratios in one run each.
 	cd engine/bench && cargo run --release --locked --quiet --features peers
 	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
 	$(BIN)/python -m tests.bench.bench_settlement
 	$(BIN)/python -m tests.bench.bench_feed
 	$(BIN)/python -m tests.bench.bench_ledger
+	$(BIN)/python -m tests.bench.bench_market
 	$(BIN)/python -m tests.bench.bench_engine
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.

@@ -13,7 +13,7 @@ from accounts.models import TradingAccount
 from orders.market.intervals import Interval
 from orders.market.services.following import follow
 from orders.models import Side
-from tests.api.client import Api
+from tests.api.client import Api, refused
 from tests.factories import NOW, Market, make_market
 
 # Before a follower has seen the trades and after: the answers must be the same.
@@ -45,6 +45,7 @@ class TestInstruments:
             "base": instrument.base.code,
             "quote": instrument.quote.code,
             "status": "active",
+            "realm": "live",
             "tick_size": "0.01",
             "lot_size": "0.0001",
             "price_decimals": 2,
@@ -409,3 +410,63 @@ class TestCandles:
                 "results"
             ]
             assert [row["volume"] for row in rows] == ["1.0000"]
+
+
+class TestIndicators:
+    @pytest.mark.parametrize(
+        ("query", "lines"),
+        [
+            ("indicator=sma&period=2", {"sma"}),
+            ("indicator=ema&period=2", {"ema"}),
+            ("indicator=rsi", {"rsi"}),
+            ("indicator=macd&fast=2&slow=3&signal=2", {"macd", "signal", "histogram"}),
+            ("indicator=bollinger&deviations=3", {"upper", "middle", "lower"}),
+            ("indicator=atr", {"atr"}),
+            ("indicator=vwap&period=1", {"vwap"}),
+        ],
+    )
+    def test_have_their_lines_over_the_candles_asked_for(
+        self,
+        market: Market,
+        alice: TradingAccount,
+        bob: TradingAccount,
+        anonymous: Api,
+        query: str,
+        lines: set[str],
+    ) -> None:
+        for minutes, price in ((3, 50000), (2, 50010), (0, 50020)):
+            _trade(market, alice, bob, NOW - timedelta(minutes=minutes), price, "1")
+
+        answer = anonymous.get(
+            f"/instruments/{market.symbol}/indicators?{query}&interval=1m&before=2026-03-02T12:00:00Z&limit=3"
+        ).json()
+
+        assert set(answer["lines"]) == lines
+        assert [time[11:16] for time in answer["times"]] == ["11:58", "11:59", "12:00"]
+        assert {len(line) for line in answer["lines"].values()} == {3}
+        if "period=2" in query:
+            assert answer["lines"].get("sma", [50005.0])[0] == 50005.0
+
+    def test_before_the_first_trade_are_empty(self, market: Market, anonymous: Api) -> None:
+        answer = anonymous.get(f"/instruments/{market.symbol}/indicators?indicator=sma&interval=1m").json()
+
+        assert (answer["times"], answer["lines"]) == ([], {})
+
+    @pytest.mark.parametrize(
+        ("query", "code"),
+        [
+            ("indicator=alpha&interval=1m", "invalid_field"),
+            ("interval=1m", "invalid_field"),
+            ("indicator=sma", "invalid_field"),
+            ("indicator=sma&interval=7m", "invalid_field"),
+            ("indicator=sma&interval=1m&period=0", "invalid_field"),
+            ("indicator=sma&interval=1m&period=201", "invalid_field"),
+            ("indicator=sma&interval=1m&period=x", "invalid_field"),
+            ("indicator=sma&interval=1m&limit=501", "invalid_field"),
+            ("indicator=sma&interval=1m&fast=3", "invalid_combination"),
+            ("indicator=macd&interval=1m&period=3", "invalid_combination"),
+            ("indicator=macd&interval=1m&fast=26", "invalid_combination"),
+        ],
+    )
+    def test_refuse_what_makes_no_sense(self, market: Market, anonymous: Api, query: str, code: str) -> None:
+        refused(anonymous.get(f"/instruments/{market.symbol}/indicators?{query}"), code)

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from audit.admin.acting import actor_of
 from instruments.admin import show as market
+from instruments.scaling import decimals_of, grouped, text
 from orders.admin import show as trading
 from orders.admin.filters import AccountFilter, InstrumentFilter
 from orders.market.models import AlertDirection, AlertState, PriceAlert
@@ -100,7 +101,7 @@ class PriceAlertAdmin(DetailMixin, KeysetList):
         return trading.instrument(alert.instrument)
 
     @admin.display(description="Waits for")
-    def waits(self, alert: PriceAlert) -> SafeString:
+    def waits(self, alert: PriceAlert) -> str:
         """The price, of what, from where."""
         return waits_for(alert)
 
@@ -158,7 +159,7 @@ def state(alert: PriceAlert) -> SafeString:
     return show.badge(alert.get_state_display(), _TONES[AlertState(alert.state)])
 
 
-def waits_for(alert: PriceAlert) -> SafeString:
+def waits_for(alert: PriceAlert) -> str:
     """Such as: Last trade at or above 50 000.00."""
-    words = f"{alert.get_watches_display()} {AlertDirection(alert.direction).label.lower()}"
-    return show.together([words, market.price(alert.price, alert.instrument)])
+    price = grouped(text(alert.price, decimals_of(alert.instrument.tick_size)))
+    return f"{alert.get_watches_display()} {AlertDirection(alert.direction).label.lower()} {price}"

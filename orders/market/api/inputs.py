@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accounts.api.money_shapes import RequestIdField
 from orders.api.inputs import MomentField
+from orders.market.indicators import Indicator
 from orders.market.intervals import Interval
 from orders.market.models import AlertDirection, AlertState, AlertWatch
 from tradeplatform.common.api_input import (
@@ -16,6 +17,10 @@ from tradeplatform.common.api_input import (
 )
 
 _ACCOUNT = "Id of one of your accounts, as GET /accounts lists them."
+
+
+def _period(usual: str) -> WholeNumberField:
+    return WholeNumberField(min_value=1, max_value=200, required=False, help_text=usual)
 
 
 class DepthQuery(StrictSerializer):
@@ -45,6 +50,22 @@ class CandlesQuery(StrictSerializer):
     before = MomentField(
         required=False, help_text="The last candle is the one this moment falls in. Default: now."
     )
+
+
+class IndicatorQuery(StrictSerializer):
+    """Which indicator, over which candles. Each takes the parameters that go with it."""
+
+    indicator = WordField(Indicator)
+    interval = WordField(Interval)
+    period = _period("Of sma, ema, bollinger and vwap: 20; of rsi and atr: 14.")
+    fast = _period("Of macd: 12. Less than slow.")
+    slow = _period("Of macd: 26.")
+    signal = _period("Of macd: 9.")
+    deviations = WholeNumberField(
+        min_value=1, max_value=10, required=False, help_text="Standard deviations of bollinger: 2."
+    )
+    limit = WholeNumberField(min_value=1, max_value=500, default=100, help_text="Candles to look back.")
+    before = MomentField(required=False, help_text="The last candle holds this moment. Default: now.")
 
 
 class AlertInput(StrictSerializer):

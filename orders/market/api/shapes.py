@@ -7,6 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from orders.market.indicators import Indicator
+from orders.market.intervals import Interval
 from orders.market.models import AlertDirection, AlertState, AlertWatch
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull, IdText
 
@@ -91,6 +93,20 @@ class AveragePriceShape(serializers.Serializer[Any]):
     price = DecimalTextOrNull()
     volume = DecimalText()
     trades = serializers.IntegerField()
+
+
+class IndicatorShape(serializers.Serializer[Any]):
+    """An indicator: lines over the candles that began at `times`. Floating point: statistics, never money."""
+
+    symbol = serializers.CharField()
+    indicator = serializers.ChoiceField(choices=[(word.value, word.value) for word in Indicator])
+    interval = serializers.ChoiceField(choices=[(word.value, word.value) for word in Interval])
+    parameters = serializers.DictField(child=serializers.FloatField())
+    times = serializers.ListField(child=serializers.DateTimeField())
+    lines = serializers.DictField(
+        child=serializers.ListField(child=serializers.FloatField(allow_null=True)),
+        help_text="By name, such as upper, middle and lower; null where there is no past yet.",
+    )
 
 
 class AlertShape(serializers.Serializer[Any]):

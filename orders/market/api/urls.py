@@ -13,6 +13,7 @@ urlpatterns = [
     path("instruments/<str:symbol>/best", views.BestView.as_view(), name="best"),
     path("instruments/<str:symbol>/average-price", views.AveragePriceView.as_view(), name="average-price"),
     path("instruments/<str:symbol>/candles", views.CandlesView.as_view(), name="candles"),
+    path("instruments/<str:symbol>/indicators", views.IndicatorView.as_view(), name="indicators"),
     path("tickers", views.TickersView.as_view(), name="tickers"),
     path("tickers/best", views.BestsView.as_view(), name="tickers-best"),
     path("alerts", alerts.AlertsView.as_view(), name="alerts"),

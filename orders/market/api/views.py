@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from instruments.selectors import require_rules
 from orders.api.shapes import TradeShape
 from orders.market.api import inputs, shapes
+from orders.market.charting import chart
 from orders.market.rendering import candle_json
 from orders.market.selectors import candles
 from orders.market.services import warm
@@ -26,6 +27,9 @@ from orders.rendering import trade_json
 from tradeplatform.common.api_input import PageQuery, parse
 from tradeplatform.common.api_shapes import list_of, page_of
 from tradeplatform.common.pagination import newest_first
+from tradeplatform.common.times import rfc3339
+
+_PARAMETERS = ("period", "fast", "slow", "signal", "deviations")
 
 
 class _PublicView(APIView):
@@ -145,6 +149,45 @@ class CandlesView(_PublicView):
             now=now,
         )
         return Response({"results": [candle_json(row, rules) for row in rows]})
+
+
+class IndicatorView(_PublicView):
+    """GET /instruments/{symbol}/indicators."""
+
+    @extend_schema(
+        operation_id="market_indicators",
+        tags=["market data"],
+        parameters=[inputs.IndicatorQuery],
+        responses=shapes.IndicatorShape,
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        """An indicator over the last candles: sma, ema, rsi, macd, bollinger, atr or vwap.
+
+        Computed in floating point, for charts: no order and no money depends on it. Smoothed ones are
+        computed from ten times their periods back, so that it matters little where they begin.
+        """
+        query, rules = parse(inputs.IndicatorQuery, request.query_params), require_rules(symbol)
+        now = timezone.now()
+        given = {name: query[name] for name in _PARAMETERS if name in query}
+        found = chart(
+            rules,
+            indicator=query["indicator"],
+            given=given,
+            interval=query["interval"],
+            before=query.get("before") or now,
+            limit=query["limit"],
+            now=now,
+        )
+        return Response(
+            {
+                "symbol": rules.symbol,
+                "indicator": query["indicator"],
+                "interval": query["interval"],
+                "parameters": found.parameters,
+                "times": [rfc3339(moment) for moment in found.times],
+                "lines": found.lines,
+            }
+        )
 
 
 def _wanted(request: Request) -> list[warm.Market]:

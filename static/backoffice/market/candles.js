@@ -1,9 +1,10 @@
 // Candles and volume: history from the API, then every trade of the feed moves or opens the last candle.
 
 import { CandlestickSeries, HistogramSeries, createChart } from "../../vendor/lightweight-charts-5.2.1/lightweight-charts.standalone.production.mjs";
+import { Indicator } from "./indicator.js";
 import { colours, onThemeChange } from "./theme.js";
 
-const SECONDS = { "1m": 60, "5m": 300, "1h": 3600 };
+const SECONDS = { "1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400 };
 const LIMIT = 300;
 const RECONCILE_MS = 60000;
 
@@ -18,6 +19,7 @@ export class CandleChart {
     this.candles = this.chart.addSeries(CandlestickSeries, { priceFormat: format });
     this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
     this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+    this.indicator = new Indicator(this.chart, facts);
     this.paint();
     onThemeChange(() => this.paint());
     setInterval(() => this.reconcile(), RECONCILE_MS);
@@ -29,6 +31,7 @@ export class CandleChart {
     this.candles.applyOptions({ upColor: paint.good, downColor: paint.bad, borderVisible: false, wickUpColor: paint.good, wickDownColor: paint.bad });
     this.volume.applyOptions({ color: paint.line });
     this.soft = { up: paint.goodSoft, down: paint.badSoft };
+    this.indicator.paint(paint);
   }
 
   // Replaces everything. Trades that arrive meanwhile may or may not be in what comes: they are left to
@@ -44,8 +47,9 @@ export class CandleChart {
     this.last = rows.at(-1) ?? null;
     this.candles.setData(rows);
     this.volume.setData(rows.map((row) => this.bar(row)));
-    this.chart.timeScale().applyOptions({ barSpacing: 8, rightOffset: 4 });
+    this.chart.timeScale().applyOptions({ barSpacing: 8, rightOffset: 4, secondsVisible: interval === "1s" });
     this.chart.timeScale().scrollToRealTime();
+    this.indicator.show(interval);
     setTimeout(() => this.reconcile(), 1000);
   }
 
@@ -64,6 +68,7 @@ export class CandleChart {
         this.last = row;
       }
     }
+    this.indicator.refresh();
   }
 
   async history(limit) {

@@ -143,6 +143,8 @@ place("symbols").addEventListener("change", (event) => {
   window.location.href = new URL(`../${encodeURIComponent(event.target.value)}/`, window.location.href);
 });
 
+place("indicator").addEventListener("change", (event) => candles.indicator.choose(event.target.value));
+
 for (const button of place("intervals").children) {
   button.addEventListener("click", () => {
     for (const other of place("intervals").children) {

@@ -8,6 +8,8 @@ export function colours() {
     line: of("--bo-line"),
     good: of("--bo-good"),
     bad: of("--bo-bad"),
+    info: of("--bo-info"),
+    warn: of("--bo-warn"),
     surface: of("--bo-surface"),
     goodSoft: of("--bo-good-soft"),
     badSoft: of("--bo-bad-soft"),
