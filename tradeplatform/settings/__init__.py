@@ -41,12 +41,9 @@ from .security import (
     CSRF_COOKIE_SECURE,
     CSRF_TRUSTED_ORIGINS,
     DATA_UPLOAD_MAX_MEMORY_SIZE,
-<<<<<<< HEAD
-    OPERATORS_NEED_SECOND_FACTOR,
-=======
     FILE_UPLOAD_HANDLERS,
     MOST_UPLOADED_BYTES,
->>>>>>> 93f9c93 (Reconcile in the back office: upload, look, import, work through breaks)
+    OPERATORS_NEED_SECOND_FACTOR,
     PASSWORD_HASHERS,
     SECURE_HSTS_INCLUDE_SUBDOMAINS,
     SECURE_HSTS_SECONDS,
