@@ -116,7 +116,7 @@ def test_a_statement_is_uploaded_looked_at_and_imported(
     page.fill("textarea[name=reason]", "the daily file")
     page.click("button:has-text('Upload statement')")
     assert "Can be imported" in page.inner_text("#main")
-    page.click("text=Import")
+    page.click("a.bo-button:has-text('Import')")
     assert "New lines" in page.inner_text("table.bo-effects")
     page.click("button:has-text('Import')")
 

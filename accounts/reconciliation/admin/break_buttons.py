@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.reconciliation.approvals import RIGHT
-from accounts.reconciliation.models import Break, BreakState
+from accounts.reconciliation.models import Break, BreakState, StatementLine
 from accounts.reconciliation.services import breaks
 from accounts.reconciliation.services.matching import match_by_hand, sides_of
 from accounts.reconciliation.services.writing_off import ACTION, ask_write_off, preview
@@ -23,6 +23,8 @@ from tradeplatform.common.admin.fields import text_field
 from tradeplatform.common.admin.filters import as_id
 from tradeplatform.common.errors import Code, Refusal
 
+_SIDES = ("lines", "transfers")
+
 
 class _OnOpen(Button):
     """An act on a break that is open."""
@@ -33,12 +35,14 @@ class _OnOpen(Button):
 
 
 class MatchForm(ReasonForm):
-    """Both sides, by number."""
+    """Both sides, by name."""
 
     lines = text_field(
-        "Their lines", required=False, max_length=500, help_text="Numbers of lines, as in their addresses."
+        "Their lines", required=False, max_length=500, help_text="Their references, with commas between them."
     )
-    transfers = text_field("Our transfers", required=False, max_length=500, help_text="Numbers of transfers.")
+    transfers = text_field(
+        "Our transfers", required=False, max_length=500, help_text="Numbers, with commas between them."
+    )
 
 
 class MatchByHand(_OnOpen):
@@ -51,13 +55,12 @@ class MatchByHand(_OnOpen):
 
     def initial(self, obj: Break) -> Mapping[str, Any]:
         """What the break is about."""
-        return {"lines": obj.line_id or "", "transfers": " ".join(map(str, obj.transfer_ids))}
+        line = obj.line.reference if obj.line else ""
+        return {"lines": line, "transfers": ", ".join(map(str, obj.transfer_ids))}
 
     def effects(self, obj: Break, data: Mapping[str, Any]) -> Sequence[Effect]:
         """Both sums."""
-        sides = sides_of(
-            obj.source_id, line_ids=_numbers(data, "lines"), transfer_ids=_numbers(data, "transfers")
-        )
+        sides = sides_of(obj.source_id, **_chosen(obj, data))
         asset = obj.ledger.asset
         same = "match" if sides.theirs == sides.ours else "differ: this will be refused"
         return [
@@ -70,8 +73,7 @@ class MatchByHand(_OnOpen):
         """Match."""
         match = match_by_hand(
             source_id=obj.source_id,
-            line_ids=_numbers(data, "lines"),
-            transfer_ids=_numbers(data, "transfers"),
+            **_chosen(obj, data),
             reason=data["reason"],
             actor=actor_of(self.request),
             now=timezone.now(),
@@ -156,10 +158,17 @@ class Note(Button):
         return Done("The note was written down.")
 
 
-def _numbers(data: Mapping[str, Any], field: str) -> list[int]:
-    """Row numbers, with blanks or commas between them."""
-    words = data[field].replace(",", " ").split()
-    found = [as_id(word) for word in words]
-    if None in found:
-        raise Refusal(Code.INVALID_FIELD, "Write numbers with blanks between them.", field=field)
-    return sorted({number for number in found if number is not None})
+def _chosen(obj: Break, data: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The rows that were named, of the break's source."""
+    named = {name: [word.strip() for word in data[name].split(",") if word.strip()] for name in _SIDES}
+    known = StatementLine.objects.filter(source=obj.source_id, reference__in=named["lines"])
+    lines = dict(known.values_list("reference", "pk"))
+    if missing := [reference for reference in named["lines"] if reference not in lines]:
+        raise Refusal(Code.NOT_FOUND, f"The source has no line {missing[0]!a}.", field="lines")
+    transfers = {as_id(word) for word in named["transfers"]}
+    if None in transfers:
+        raise Refusal(Code.INVALID_FIELD, "Write numbers with commas between them.", field="transfers")
+    return {
+        "line_ids": sorted(lines.values()),
+        "transfer_ids": sorted(number for number in transfers if number is not None),
+    }

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from accounts.models import TransferKind
 from accounts.reconciliation.admin import show as words
 from accounts.reconciliation.admin.break_buttons import Assign, MatchByHand, Note, WriteOff
 from accounts.reconciliation.admin.statements import SourceFilter
@@ -209,7 +210,7 @@ def ages() -> Table | None:
                         (Decimal(of_source.get(name, 0)), tone)
                         for (name, _end), tone in zip(AGES, _AGE_TONES, strict=True)
                     ),
-                    (Decimal(most - sum(of_source.values())), "none"),
+                    (Decimal(most - sum(of_source.values())), "open"),
                     title=", ".join(f"{name}: {count}" for name, count in of_source.items()),
                 ),
             ]
@@ -241,7 +242,7 @@ def _sides(row: Break) -> Table:
         )  # fmt: skip
     rows += [
         ["Ours", words.transfers([transfer.id]), show.when(transfer.at), amount(transfer.amount, asset),
-         transfer.kind, ""]
+         "", TransferKind(transfer.kind).label]
         for transfer in transfers_of(row.source_id, row.transfer_ids)
     ]  # fmt: skip
     return Table(

@@ -279,7 +279,7 @@ def _runs(source: StatementSource) -> Table:
                 row.opened,
                 row.closed,
                 row.breaks,
-                show.bar((Decimal(row.breaks), "warn"), (Decimal(most - row.breaks), "none")),
+                show.bar((Decimal(row.breaks), "warn"), (Decimal(most - row.breaks), "open")),
                 show.when(row.oldest),
             ]
             for row in rows
