@@ -4,6 +4,9 @@ The transaction works on three temporary tables: `theirs` (lines that nothing ma
 the source's ledger accounts that nothing matches, amounts as a line counts them) and `pairs` (a line that
 names a transfer). A rule finds groups of them, which become matches and leave the tables. Lines and transfers
 that a person has taken apart are never brought together again by a rule.
+
+Steps are tables with statistics and not parts of one query: nobody can guess how many rows a rule finds, and
+a plan for one row takes hours for a hundred thousand.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from tradeplatform.common.db import execute, fetch, require_transaction
 _MARGIN = timedelta(days=MOST_DAYS)
 
 _TABLES = (
-    "DROP TABLE IF EXISTS pg_temp.theirs, pg_temp.ours, pg_temp.pairs, pg_temp.apart, pg_temp.wanted",
+    """
+    DROP TABLE IF EXISTS pg_temp.theirs, pg_temp.ours, pg_temp.pairs, pg_temp.apart, pg_temp.found,
+        pg_temp.numbered, pg_temp.wanted""",
     """
     CREATE TEMPORARY TABLE theirs ON COMMIT DROP AS
     SELECT l.id, l.booked_at, l.ledger_id, l.amount, l.reference, l.our_reference
@@ -64,6 +69,8 @@ _TABLES = (
     SELECT l.id, o.id FROM theirs l JOIN ours o ON o.id::text = l.our_reference AND o.ledger_id = l.ledger_id
     EXCEPT
     SELECT a.line_id, b.transfer_id FROM apart a JOIN apart b USING (match_id)""",
+    "CREATE TEMPORARY TABLE found (grp bigint, line bigint, transfer bigint) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE numbered (grp bigint, match_id bigint) ON COMMIT DROP",
     "ANALYZE pg_temp.theirs",
     "ANALYZE pg_temp.ours",
     "ANALYZE pg_temp.pairs",
@@ -91,7 +98,9 @@ _RULES = {
             FROM (SELECT id, amount, coalesce(corrects_id, id) AS root,
                          EXISTS (SELECT 1 FROM pairs p WHERE p.transfer = o.id)
                          OR EXISTS (SELECT 1 FROM apart a WHERE a.transfer_id = o.id) AS named
-                  FROM ours o) each
+                  FROM ours o
+                  WHERE o.corrects_id IS NOT NULL
+                     OR o.id IN (SELECT c.corrects_id FROM ours c WHERE c.corrects_id IS NOT NULL)) each
             WINDOW family AS (PARTITION BY root)) families
         WHERE sum = 0 AND whole AND NOT named""",
     # Who names another is not looked for by amount.
@@ -114,27 +123,31 @@ _RULES = {
         WHERE sum = amount""",
 }
 
-_MATCH = """
-    WITH found AS MATERIALIZED ({rule}),
-    numbered AS MATERIALIZED (
-        SELECT grp, nextval('reconciliation_match_id_seq') AS id
-        FROM (SELECT DISTINCT grp FROM found ORDER BY grp) g),
-    matches AS (
-        INSERT INTO reconciliation_match (id, source_id, rule, at, reason, actor_id, actor_label)
-        SELECT id, %(source)s, %(rule)s, %(now)s, '', %(actor)s, %(label)s FROM numbered),
-    legs AS (
-        INSERT INTO reconciliation_matchleg (match_id, line_id, transfer_id, amount, undone)
-        SELECT n.id, l.id, NULL, l.amount, false
-        FROM (SELECT DISTINCT grp, line FROM found) f
-        JOIN numbered n USING (grp) JOIN theirs l ON l.id = f.line
-        UNION ALL
-        SELECT n.id, NULL, o.id, -o.amount, false
-        FROM found f JOIN numbered n USING (grp) JOIN ours o ON o.id = f.transfer
-        RETURNING line_id, transfer_id),
-    gone AS (DELETE FROM theirs USING legs WHERE theirs.id = legs.line_id),
-    away AS (DELETE FROM ours USING legs WHERE ours.id = legs.transfer_id),
-    named AS (DELETE FROM pairs USING found WHERE pairs.line = found.line OR pairs.transfer = found.transfer)
-    SELECT count(*) FROM numbered"""
+_FIND = "INSERT INTO found (grp, line, transfer) {rule}"
+
+_MATCH = (
+    "ANALYZE pg_temp.found",
+    """
+    INSERT INTO numbered (grp, match_id)
+    SELECT grp, nextval('reconciliation_match_id_seq')
+    FROM (SELECT DISTINCT grp FROM found ORDER BY grp) g""",
+    "ANALYZE pg_temp.numbered",
+    """
+    INSERT INTO reconciliation_match (id, source_id, rule, at, reason, actor_id, actor_label)
+    SELECT match_id, %(source)s, %(rule)s, %(now)s, '', %(actor)s, %(label)s FROM numbered""",
+    """
+    INSERT INTO reconciliation_matchleg (match_id, line_id, transfer_id, amount, undone)
+    SELECT n.match_id, l.id, NULL, l.amount, false
+    FROM (SELECT DISTINCT grp, line FROM found) f
+    JOIN numbered n USING (grp) JOIN theirs l ON l.id = f.line
+    UNION ALL
+    SELECT n.match_id, NULL, o.id, -o.amount, false
+    FROM found f JOIN numbered n USING (grp) JOIN ours o ON o.id = f.transfer""",
+    "DELETE FROM pairs USING found WHERE pairs.line = found.line",
+    "DELETE FROM pairs USING found WHERE pairs.transfer = found.transfer",
+    "DELETE FROM theirs USING found WHERE theirs.id = found.line",
+    "DELETE FROM ours USING found WHERE ours.id = found.transfer",
+)
 
 # What breaks there must be now. A transfer that several lines name belongs to none of them.
 _WANTED = """
@@ -162,7 +175,7 @@ _CLOSE = """
         WHERE NOT g.undone AND (g.line_id = b.line_id OR g.transfer_id = ANY(b.transfer_ids)))
         THEN 'matched' ELSE 'superseded' END
     WHERE b.source_id = %(source)s AND b.state = 'open' AND NOT EXISTS (
-        SELECT 1 FROM wanted w WHERE w.line_id IS NOT DISTINCT FROM b.line_id
+        SELECT 1 FROM wanted w WHERE coalesce(w.line_id, 0) = coalesce(b.line_id, 0)
         AND w.transfer_ids = b.transfer_ids AND w.amount = b.amount)"""
 
 # Who looked at the break that this one takes the place of, looks at it.
@@ -178,7 +191,7 @@ _OPEN = """
     FROM wanted w
     WHERE NOT EXISTS (
         SELECT 1 FROM reconciliation_break b WHERE b.source_id = %(source)s AND b.state = 'open'
-        AND b.line_id IS NOT DISTINCT FROM w.line_id AND b.transfer_ids = w.transfer_ids)
+        AND coalesce(b.line_id, 0) = coalesce(w.line_id, 0) AND b.transfer_ids = w.transfer_ids)
     ORDER BY w.happened_at, w.line_id, w.transfer_ids"""
 
 
@@ -221,15 +234,18 @@ def settle(source: StatementSource, *, since: datetime | None, actor: Actor, now
         for rule, count in found.items():
             matched[rule] = matched.get(rule, 0) + count
     execute(_WANTED, names)
+    execute("ANALYZE pg_temp.wanted")
     closed = execute(_CLOSE, names)
     return Settled(matched, execute(_OPEN, names), closed)
 
 
 def _round(names: dict[str, object]) -> dict[str, int]:
     """Try each rule once; how many matches each made."""
-    found = {}
+    made = {}
     for rule, sql in _RULES.items():
-        ((count,),) = fetch(_MATCH.format(rule=sql), names | {"rule": rule.value})
-        if count:
-            found[rule.value] = count
-    return found
+        execute("TRUNCATE pg_temp.found, pg_temp.numbered")
+        if execute(_FIND.format(rule=sql), names):
+            for statement in _MATCH:
+                execute(statement, names | {"rule": rule.value})
+            ((made[rule.value],),) = fetch("SELECT count(*) FROM numbered")
+    return made
