@@ -21,8 +21,10 @@ from orders.services.engine_codes import REASON_WORD
 from tradeplatform.common.times import rfc3339
 
 if TYPE_CHECKING:
+    from orders.services.forecasting import Forecast
     from orders.services.order_state import OrderState
     from orders.services.projecting import FillRow, TradeRow
+    from orders.services.requests import NewOrder
 
 # The kinds of event that say why.
 _EXPLAINED = frozenset(
@@ -166,6 +168,39 @@ def depth_json(depth: Depth, rules: Rules, *, limit: int) -> dict[str, Any]:
         "bids": [_level(level, rules) for level in depth.bids[:limit]],
         "asks": [_level(level, rules) for level in depth.asks[:limit]],
         "checksum": book_checksum(asks=_digits(depth.asks, rules), bids=_digits(depth.bids, rules)),
+    }
+
+
+def forecast_json(found: Forecast, order: NewOrder) -> dict[str, Any]:
+    """What an order would do."""
+    rules, taken = found.rules, found.taken
+    buy, quote = order.side == Side.BUY, rules.quote_decimals
+    paid_with = rules.quote_decimals if buy else rules.base_decimals
+    average = taken.notional / taken.quantity if taken.quantity else None
+    return {
+        "account": order.account_id,
+        "symbol": rules.symbol,
+        "side": order.side,
+        "type": order.type,
+        "time_in_force": found.time_in_force,
+        "hold": {
+            "asset": rules.quote_code if buy else rules.base_code,
+            "amount": text(found.held, paid_with),
+            "available": text(found.available, paid_with),
+        },
+        "taken": {
+            "quantity": text(taken.quantity, rules.quantity_decimals),
+            "average_price": None if average is None else text(average, rules.price_decimals + 4),
+            "notional": text(taken.notional, quote),
+            "fee": text(taken.fee, quote),
+        },
+        "rest": {
+            "quantity": text(found.rest, rules.quantity_decimals),
+            "fee": text(found.rest_fee, quote),
+        },
+        "reason": found.reason,
+        "duplicate_of": None if found.duplicate_of is None else str(found.duplicate_of),
+        "seq": found.seq,
     }
 
 

@@ -55,6 +55,29 @@ _ANSWER = {
 _SELL = {"account": 7, "symbol": "BTCUSDT", "side": "sell"}
 _SELL_LEG = {"side": "sell", "quantity": "0.5"}
 
+_FORECAST = {
+    "account": 7,
+    "symbol": "BTCUSDT",
+    "side": "buy",
+    "type": "limit",
+    "time_in_force": "gtc",
+    "hold": {"asset": "USDT", "amount": "25025.00000000", "available": "100000.00000000"},
+    "taken": {
+        "quantity": "0.2000",
+        "average_price": "49990.000000",
+        "notional": "9998.00000000",
+        "fee": "9.99800000",
+    },
+    "rest": {"quantity": "0.3000", "fee": "7.50000000"},
+    "reason": "",
+    "duplicate_of": None,
+    "seq": 16,
+}
+
+DRY_RUN = [
+    OpenApiExample("A limit order", value=_ORDER, request_only=True),
+    OpenApiExample("A part would trade at once", value=_FORECAST, response_only=True, status_codes=["200"]),
+]
 PLACE = [
     OpenApiExample("A limit order", value=_ORDER, request_only=True),
     OpenApiExample(

@@ -258,6 +258,11 @@ class CancelAllQuery(WaitQuery):
         help_text="current: only the orders placed in the session of this request's token. A session begins "
         "with a login, and every token renewed from it is of the same session.",
     )
+    group = TextField(
+        required=False,
+        max_length=36,
+        help_text="Only the orders of this group: those whose client_order_id begins with it and a slash.",
+    )
 
 
 class OrderListQuery(PageQuery):

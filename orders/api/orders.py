@@ -92,7 +92,7 @@ class OrdersView(APIView):
         responses={200: list_of(shapes.CancelledShape), 202: list_of(shapes.CancelledShape)},
     )
     def delete(self, request: Request) -> Response:
-        """Cancel an account's orders: all, or those of a symbol, side, list, session or key.
+        """Cancel an account's orders: all, or those of a symbol, side, list, session, key or group.
 
         Parked orders are cancelled too. Works while trading is halted.
         """
@@ -106,6 +106,7 @@ class OrdersView(APIView):
             side=query.get("side"),
             list_id=query.get("list"),
             credential=actor.credential if "credential" in query else None,
+            group=query.get("group"),
             actor=actor,
             now=now,
         )

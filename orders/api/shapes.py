@@ -86,6 +86,50 @@ class OrderShape(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class HoldShape(serializers.Serializer[Any]):
+    """What would be held while the order lives, and what there is of it now."""
+
+    asset = serializers.CharField()
+    amount = DecimalText()
+    available = DecimalText()
+
+
+class TakenShape(serializers.Serializer[Any]):
+    """What would trade at once."""
+
+    quantity = DecimalText()
+    average_price = DecimalTextOrNull()
+    notional = DecimalText(help_text="In the quote asset, as all below.")
+    fee = DecimalText(help_text="As a taker.")
+
+
+class RestShape(serializers.Serializer[Any]):
+    """What would wait: in the book, or for its trigger."""
+
+    quantity = DecimalText()
+    fee = DecimalText(help_text="If it is filled at its price (triggered: at its trigger price).")
+
+
+class ForecastShape(serializers.Serializer[Any]):
+    """What an order would do, were it placed now."""
+
+    account = serializers.IntegerField()
+    symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=Side.choices)
+    type = serializers.ChoiceField(choices=OrderType.choices)
+    time_in_force = serializers.ChoiceField(choices=TimeInForce.choices)
+    hold = HoldShape()
+    taken = TakenShape()
+    rest = RestShape()
+    reason = serializers.CharField(
+        help_text="What the book would say where it would not do all that is asked; else empty."
+    )
+    duplicate_of = IdText(
+        allow_null=True, help_text="The order that was placed with this client_order_id: it stays as it is."
+    )
+    seq = serializers.IntegerField(help_text="The seq of the book that was looked at.")
+
+
 class ListShape(serializers.Serializer[Any]):
     """Orders that depend on each other, in the order of the request."""
 

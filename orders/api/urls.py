@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.api import history, orders
+from orders.api import dry_run, history, orders
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
+    path("orders/dry-run", dry_run.DryRunView.as_view(), name="orders-dry-run"),
     path("orders/batch", orders.BatchView.as_view(), name="orders-batch"),
     path("orders/lists", orders.ListsView.as_view(), name="orders-lists"),
     path(

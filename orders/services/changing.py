@@ -10,7 +10,16 @@ from django.db import transaction
 
 from audit.actor import Actor
 from instruments.selectors import rules_by_id
-from orders.models import Book, Command, CommandKind, CommandStatus, Link, Order, Side
+from orders.models import (
+    CLIENT_ORDER_ID,
+    Book,
+    Command,
+    CommandKind,
+    CommandStatus,
+    Link,
+    Order,
+    Side,
+)
 from orders.selectors import find_order
 from orders.services import engine_codes
 from orders.services.amending import Changes, amended
@@ -48,14 +57,16 @@ def cancel_all_orders(
     side: Side | None = None,
     list_id: int | None = None,
     credential: str | None = None,
+    group: str | None = None,
     by_operator: bool = False,
     reason: str = "",
 ) -> list[Requested]:
-    """Ask for all live orders of an account to be cancelled, or those of a symbol, side, list or credential.
+    """Ask for an account's live orders to be cancelled: all, or those of a symbol, side, list, login, group.
 
-    By account, symbol and side each book gets one command, whatever the number of orders; by list or by
-    credential, which the books do not know, each order gets its own. Raises Refusal: list_not_found (also for
-    another account's); a list that has ended is known, and gives nothing to cancel.
+    A group is what its owner has put before a slash in the orders' client order ids. By account, symbol and
+    side each book gets one command, whatever the number of orders; by what the books do not know each order
+    gets its own. Raises Refusal: list_not_found (also for another account's); a list that has ended is known,
+    and gives nothing to cancel.
     """
     with transaction.atomic():
         # The lock makes "all" mean all that were acknowledged before this call.
@@ -73,9 +84,13 @@ def cancel_all_orders(
             live = live.filter(list_id=list_id)
         if credential is not None:
             live = live.filter(credential=credential)
+        if group is not None:
+            if not CLIENT_ORDER_ID.fullmatch(group):
+                return []
+            live = live.filter(client_order_id__startswith=f"{group}/")
         found = list(live.order_by("id"))
         code = "operator" if by_operator else "mass_cancel"
-        if list_id is None and credential is None:
+        if list_id is None and credential is None and group is None:
             return _write_mass_cancels(
                 found, account_id=account_id, side=side, actor=actor, now=now, reason=reason, code=code
             )

@@ -106,6 +106,35 @@ class TestCancelAll:
 
         assert (stored(here).status, stored(there).status) == ("cancelled", "open")
 
+    def test_can_be_kept_to_one_group(
+        self, market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
+    ) -> None:
+        names = ["grid/1", "grid/2", "grid2/1", "grid", "old/grid/1"]
+        orders = {
+            name: market.buy(alice, 1, 49000 + number, client_order_id=name)
+            for number, name in enumerate(names)
+        }
+        theirs = market.buy(bob, 1, 48000, client_order_id="grid/1")
+        market.drain()
+
+        response = api.delete(f"/orders?account={alice.id}&group=grid&wait=0")
+        assert [row["client_order_id"] for row in response.json()["results"]] == ["grid/1", "grid/2"]
+        market.drain()
+
+        ended = {name for name, order in orders.items() if stored(order).status == "cancelled"}
+        assert ended == {"grid/1", "grid/2"}
+        assert stored(theirs).status == "open"
+
+    @pytest.mark.parametrize("group", ["gri", "g_id", "g%25", "grid/", "%F0%9F%98%80", "x" * 36])
+    def test_a_group_without_orders_cancels_nothing(
+        self, market: Market, alice: TradingAccount, api: Api, group: str
+    ) -> None:
+        order = market.buy(alice, 1, 49000, client_order_id="grid/1")
+        market.drain()
+        assert api.delete(f"/orders?account={alice.id}&group={group}&wait=0").json()["results"] == []
+        market.drain()
+        assert stored(order).status == "open"
+
     def test_is_one_command_for_each_book_whatever_the_number_of_orders(
         self, market: Market, alice: TradingAccount, bob: TradingAccount, api: Api
     ) -> None:

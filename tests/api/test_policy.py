@@ -99,6 +99,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("orders", "GET"): READ,
     ("orders", "POST"): TRADE,
     ("orders", "DELETE"): TRADE,
+    ("orders/dry-run", "POST"): TRADE,
     ("orders/batch", "POST"): TRADE,
     ("orders/lists", "POST"): TRADE,
     ("orders/by-client-id/<int:account>/<path:client_order_id>", "GET"): READ,
@@ -195,6 +196,7 @@ class Things:
                 "price": "50400.00", "request_id": "a",
             },
             "orders": order,
+            "orders/dry-run": order,
             "orders/batch": {"orders": [order]},
             "orders/lists": {"kind": "oco", "account": self.account.pk, "symbol": order["symbol"], "orders": [
                 {"side": "sell", "type": "limit", "quantity": "1", "price": "51000"},
