@@ -197,6 +197,21 @@ sql_invariant(
         WHERE (a.type = 'demo') <> (l.realm = 'demo')""",
 )
 
+sql_invariant(
+    "iA7",
+    "Every reset that is done moved play money alone, under its own request and at its time",
+    examined="SELECT count(*) FROM accounts_demoreset",
+    breaches="""
+        SELECT t.id AS transfer, r.id AS reset FROM accounts_transfer t
+        LEFT JOIN accounts_demoreset r ON r.identity_id = t.request_id AND r.state = 'done'
+            AND r.closed_at = t.at AND r.entry_id = t.entry_id
+        WHERE t.kind = 'reset' AND (r.id IS NULL OR t.realm <> 'demo')
+        UNION ALL
+        SELECT NULL, r.id FROM accounts_demoreset r
+        WHERE r.entry_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM accounts_transfer t WHERE t.id = r.entry_id AND t.kind = 'reset')""",
+)
+
 _BY_REQUEST = """('deposit', 'withdrawal', 'adjustment', 'correction', 'credit', 'bonus', 'internal',
     'write_off')"""
 

@@ -38,7 +38,8 @@ _RECONCILE = frozenset(
 ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.USER: frozenset(),
     Role.TRADER: frozenset(),
-    Role.SUPPORT: _LOOK | {"orders.cancel_order", "marketdata.cancel_pricealert"},
+    Role.SUPPORT: _LOOK
+    | {"orders.cancel_order", "marketdata.cancel_pricealert", "accounts.reset_tradingaccount"},
     Role.RISK_MANAGER: _LOOK
     | _OVERSEE
     | {"accounts.revoke_apikey", "accounts.end_session",
@@ -63,6 +64,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "accounts.close_tradingaccount", "accounts.deposit_tradingaccount",
        "accounts.withdraw_tradingaccount", "accounts.correct_transfer", "accounts.export_transfer",
        "accounts.adjust_tradingaccount", "accounts.transfer_tradingaccount",
+       "accounts.reset_tradingaccount",
        "accounts.credit_tradingaccount", "accounts.change_kyclimit", "accounts.lock_tradingaccount",
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
        "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",

@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from liquidity.services.resetting import finish_resets
 from liquidity.services.revaluing import revalue
 from liquidity.services.swapping import swap_night
 from liquidity.services.watching import watch_exits
@@ -23,6 +24,12 @@ def watch_exits_now(**_extra: Any) -> None:
 def revalue_positions(**_extra: Any) -> None:
     """Reserve what open positions need by the quotes of now."""
     revalue(now=timezone.now())
+
+
+@shared_task(name="liquidity.finish_resets")
+def finish_demo_resets(**_extra: Any) -> None:
+    """Go on with resets of demo accounts whose orders have been cancelled."""
+    finish_resets(now=timezone.now())
 
 
 @shared_task(name="liquidity.swap")

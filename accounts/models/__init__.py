@@ -22,6 +22,7 @@ from accounts.models.ledger import (
 from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
 from accounts.models.proof import ProofRun
+from accounts.models.resetting import DemoReset, ResetState
 from accounts.models.second_factor import RecoveryCode, SecondFactor
 from accounts.models.secret import Purpose, Secret
 from accounts.models.session import Session, SessionEnd
@@ -37,6 +38,7 @@ __all__ = [
     "Deal",
     "DealKind",
     "DealRequest",
+    "DemoReset",
     "Direction",
     "Execution",
     "FundingRequest",
@@ -57,6 +59,7 @@ __all__ = [
     "Purpose",
     "RateTier",
     "RecoveryCode",
+    "ResetState",
     "Role",
     "Scope",
     "SecondFactor",

@@ -148,6 +148,7 @@ class TransferKind(models.TextChoices):
     SWAP = "swap", "Swap"
     PROTECTION = "protection", "Negative-balance protection"
     WRITE_OFF = "write_off", "Write-off"
+    RESET = "reset", "Demo reset"
 
 
 # A correction is its original the other way round, and all corrections of one are no more than it was.

@@ -113,6 +113,7 @@ class DealKind(models.TextChoices):
     STOP_LOSS = "stop_loss", "Stop loss"
     TAKE_PROFIT = "take_profit", "Take profit"
     STOP_OUT = "stop_out", "Stop-out"
+    RESET = "reset", "Demo reset"
     SWAP = "swap", "Swap"
 
 

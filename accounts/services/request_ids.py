@@ -40,7 +40,7 @@ def repeated(request_id: str, fingerprint: str) -> Transfer | None:
     if earlier is None:
         return None
     if earlier.transfer_id is None:
-        raise _conflict(request_id)
+        raise conflict(request_id)
     return Transfer.objects.get(id=earlier.transfer_id, at=earlier.at)
 
 
@@ -51,7 +51,7 @@ def asked_before(request_id: str, fingerprint: str) -> MoneyRequest | None:
         return None
     found = MoneyRequest.objects.filter(identity=earlier).first()
     if found is None:
-        raise _conflict(request_id)
+        raise conflict(request_id)
     return found
 
 
@@ -59,7 +59,7 @@ def known(request_id: str, fingerprint: str) -> FundingRequest | None:
     """The identity with this id, where there is one. Raises request_id_conflict for another payload."""
     earlier = FundingRequest.objects.filter(request_id=request_id).first()
     if earlier is not None and earlier.fingerprint != fingerprint:
-        raise _conflict(request_id)
+        raise conflict(request_id)
     return earlier
 
 
@@ -71,10 +71,11 @@ def conflict_named(request_id: str) -> Iterator[None]:
     except IntegrityError as error:
         if "accounts_fundingrequest_pkey" not in str(error):
             raise
-        raise _conflict(request_id) from error
+        raise conflict(request_id) from error
 
 
-def _conflict(request_id: str) -> Refusal:
+def conflict(request_id: str) -> Refusal:
+    """The refusal of an id that another request has."""
     return Refusal(
         Code.REQUEST_ID_CONFLICT,
         "This request id was used for another request: choose a new one.",

@@ -13,6 +13,7 @@ from accounts.models import AccountType, Position, TradingAccount
 from instruments.admin import show as market
 from liquidity.admin.position_buttons import CloseAll, StopOut
 from liquidity.admin.positions import direction
+from liquidity.admin.reset_button import ResetDemo
 from liquidity.selectors import MarginState, margin_of, open_positions
 from liquidity.services.valuing import average_price
 from tradeplatform.common.admin import show
@@ -105,5 +106,5 @@ def _share(level: Decimal) -> str:
     return f"{min(level, _FULL) / _FULL * 100:.2f}"
 
 
-TradingAccountAdmin.buttons.extend([CloseAll, StopOut])
+TradingAccountAdmin.buttons.extend([CloseAll, StopOut, ResetDemo])
 TradingAccountAdmin.more_panels.append(panels)

@@ -63,6 +63,17 @@ class CloseAllInput(RequestInput):
     )
 
 
+class ResetInput(RequestInput):
+    """To what a demo account is reset, and why."""
+
+    balance = DecimalField(
+        required=False,
+        allow_null=True,
+        help_text="Of the account's currency, and nothing else. Default: what the account was opened with.",
+    )
+    reason = TextField(required=False, max_length=200, default="reset by its owner")
+
+
 class ExitsInput(RequestInput):
     """Where a position is to be closed by itself; what is left out stays, null takes it away."""
 

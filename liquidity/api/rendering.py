@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from accounts.models import Deal, Position
+from accounts.models import Deal, DemoReset, Position
 from instruments.scaling import decimals_of, short_text, text
 from liquidity.selectors import MarginState
 from liquidity.services.dealing import DealSide
@@ -85,4 +85,15 @@ def margin_json(state: MarginState) -> dict[str, Any]:
         "call_level": short_text(state.call_level),
         "stop_out_level": short_text(state.stop_out_level),
         "rated_at": None if valuation.rated_at is None else rfc3339(valuation.rated_at),
+    }
+
+
+def reset_json(reset: DemoReset) -> dict[str, Any]:
+    """A reset of a demo account as its owner sees it."""
+    return {
+        "request_id": reset.identity_id,
+        "state": reset.state,
+        "balance": None if reset.balance is None else short_text(reset.balance),
+        "requested_at": rfc3339(reset.at),
+        "done_at": None if reset.closed_at is None else rfc3339(reset.closed_at),
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import DealKind, Direction
+from accounts.models import DealKind, Direction, ResetState
 from liquidity.services.dealing import DealSide
 from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull, IdText
 
@@ -29,6 +29,16 @@ class LeveragedPositionShape(serializers.Serializer[Any]):
     unrealised = DecimalTextOrNull(help_text="What that would gain or lose; null where no rate tells.")
     opened_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
+
+
+class ResetShape(serializers.Serializer[Any]):
+    """A reset of a demo account: `requested` while its orders are being cancelled, then `done`."""
+
+    request_id = serializers.CharField()
+    state = serializers.ChoiceField(choices=ResetState.choices)
+    balance = DecimalTextOrNull(help_text="As asked for; null: what the account was opened with.")
+    requested_at = serializers.DateTimeField()
+    done_at = serializers.DateTimeField(allow_null=True)
 
 
 class DealShape(serializers.Serializer[Any]):

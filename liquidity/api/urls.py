@@ -16,5 +16,6 @@ urlpatterns = [
     path(
         f"{_POSITIONS}/<int:position>/reverse", views.ReverseView.as_view(), name="leveraged-position-reverse"
     ),
+    path("accounts/<int:account>/reset", views.ResetView.as_view(), name="account-reset"),
     path("accounts/<int:account>/margin", views.MarginView.as_view(), name="account-margin"),
 ]

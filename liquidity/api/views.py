@@ -20,6 +20,7 @@ from liquidity import selectors
 from liquidity.api import inputs, rendering, shapes
 from liquidity.services import dealing
 from liquidity.services.dealing import Ask, DealSide, Exits
+from liquidity.services.resetting import reset_account
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import page_of
 
@@ -156,6 +157,32 @@ class CloseAllView(APIView):
         """Close every position, or those in one instrument: all of them or none."""
         asked = parse(inputs.CloseAllInput, request.data)
         return _answer(account, dealing.close_all(_ask(request, account, asked), symbol=asked.get("symbol")))
+
+
+class ResetView(APIView):
+    """POST /accounts/{account}/reset."""
+
+    key_scope = Scope.TRADE
+
+    @extend_schema(
+        operation_id="accounts_reset", tags=_TAGS, request=inputs.ResetInput, responses=shapes.ResetShape
+    )
+    def post(self, request: Request, account: int) -> Response:
+        """Begin a demo account anew: orders cancelled, positions closed, the money it started with.
+
+        While orders are being cancelled the answer says `requested`: ask again with the same id.
+        """
+        asked = parse(inputs.ResetInput, request.data)
+        require_own_account(reach_of(request), account)
+        reset = reset_account(
+            account_id=account,
+            balance=asked.get("balance"),
+            reason=asked["reason"],
+            request_id=asked["request_id"],
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(rendering.reset_json(reset))
 
 
 class MarginView(APIView):

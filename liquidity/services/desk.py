@@ -166,12 +166,13 @@ class Desk:
     ) -> Deal:
         """Hold less: realise what the part gains or loses. `proceeds` if they are not volume x price exactly.
 
-        Raises no_rate.
+        A reset of play money takes older rates than dealing does, at mid. Raises no_rate.
         """
         cost = self.cost_of(position, volume)
         profit = gain(position, proceeds=product(volume, price) if proceeds is None else proceeds, cost=cost)
         quote = self.terms[position.instrument_id].quote_code
-        realised = self.rates.convert(profit, quote, self.currency.code, purpose=Purpose.DEALING)
+        purpose = Purpose.VALUATION if kind == DealKind.RESET else Purpose.DEALING
+        realised = self.rates.convert(profit, quote, self.currency.code, purpose=purpose)
         return self._draft(
             position, kind, volume, price, cost=-cost, profit=profit, rate=realised.rate, pnl=realised.amount
         )
@@ -295,7 +296,7 @@ class Desk:
         pnl: Decimal = _ZERO,
     ) -> Deal:
         opening = kind == DealKind.OPEN
-        commission = self._commission(position, volume, price)
+        commission = _ZERO if kind == DealKind.RESET else self._commission(position, volume, price)
         position.volume += volume if opening else -volume
         position.cost += cost
         position.pnl += pnl

@@ -14,11 +14,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError
 
-from accounts.models import MoneyKind, Role
+from accounts.models import AccountType, MoneyKind, Role
 from accounts.services.closing import close_months
 from accounts.services.correcting import correct
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
+from liquidity.services.resetting import reset_account
 from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
@@ -62,8 +63,17 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     lived_history(market)
     lived_dealing()
     make_key(third)
+    began_anew(market)
     close_months(now=NOW + timedelta(days=40))
     return market
+
+
+def began_anew(market: Market) -> None:
+    """A demo account that was reset."""
+    account = make_account(currency=market.instrument.quote, type=AccountType.DEMO)
+    fund(account, account.currency, 100)
+    how = {"balance": Decimal(7), "reason": "again", "request_id": "anew", "actor": ACTOR, "now": NOW}
+    reset_account(account_id=account.pk, **how)  # type: ignore[arg-type]
 
 
 def asked_for_money() -> None:
@@ -215,6 +225,7 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
     ("iK1", "UPDATE accounts_apikey SET revoked_at = now() WHERE kind = 'hmac'", []),
     ("iK1", "DELETE FROM accounts_secret", []),
+    ("iA7", "UPDATE accounts_transfer SET request_id = 'x' WHERE kind = 'reset'", []),
     ("iA6", "UPDATE accounts_moneyrequest SET transfer_id = transfer_id + 1 WHERE state = 'done'", []),
 ]
 
@@ -243,7 +254,7 @@ class TestCommand:
         call_command("invariants", "--json", "--only", "iM2", "iS1", stdout=output)
 
         found = {row["code"]: (row["holds"], row["examined"]) for row in json.loads(output.getvalue())}
-        assert found == {"iM2": (True, 4), "iS1": (True, market.book().seq)}
+        assert found == {"iM2": (True, 5), "iS1": (True, market.book().seq)}
 
     def test_exits_with_1_on_a_breach(self, market: Market) -> None:
         plant(f"{CLIENTS} balance = balance + 1 WHERE kind = 'fee'")

@@ -96,6 +96,8 @@ class Code(StrEnum):
     NO_APPROVAL_POLICY = "no_approval_policy"
     REQUEST_NOT_OPEN = "request_not_open"
     DEMO_MONEY = "demo_money"
+    NOT_A_DEMO_ACCOUNT = "not_a_demo_account"
+    RESET_PENDING = "reset_pending"
     KYC_LIMIT_EXCEEDED = "kyc_limit_exceeded"
     ORDER_NOT_OPEN = "order_not_open"
     ALERT_NOT_ACTIVE = "alert_not_active"
@@ -202,6 +204,8 @@ _STATUS = {
     Code.NO_APPROVAL_POLICY: HTTPStatus.CONFLICT,
     Code.REQUEST_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.DEMO_MONEY: HTTPStatus.CONFLICT,
+    Code.NOT_A_DEMO_ACCOUNT: HTTPStatus.CONFLICT,
+    Code.RESET_PENDING: HTTPStatus.CONFLICT,
     Code.ORDER_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.ALERT_NOT_ACTIVE: HTTPStatus.CONFLICT,
     Code.TOO_MANY_ACTIVE_ALERTS: HTTPStatus.CONFLICT,

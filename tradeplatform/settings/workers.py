@@ -79,6 +79,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    "finish-demo-resets": {
+        "task": "liquidity.finish_resets",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
     "revalue-positions": {
         "task": "liquidity.revalue",
         "schedule": 5.0,
