@@ -1,4 +1,4 @@
-"""Statements in the back office: a page with charts, and the same as PDF and CSV."""
+"""Statements in the back office: pages with charts, and the whole of it as PDF and CSV."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from accounts.documents import words
+from accounts.documents.chart import steps_chart
 from accounts.documents.statement_csv import statement_csv
-from accounts.documents.statement_html import values_of
 from accounts.documents.statement_pdf import statement_pdf
 from accounts.models import TradingAccount
+from accounts.statement_pages import PagedSection, paged_statement
 from accounts.statement_selectors import Period, Statement, statement_of
 from tradeplatform.common.admin import show
+from tradeplatform.common.admin.filters import as_id
 from tradeplatform.common.admin.panels import Custom
 from tradeplatform.common.errors import Refusal
 
@@ -42,7 +44,9 @@ def statement_view(
         "choices": choices(account),
     }
     try:
-        statement = statement_of(account, period_asked(request))
+        period = period_asked(request)
+        if form := _FILES.get(request.GET.get("format", "")):
+            return form(statement_of(account, period))
     except Refusal as refusal:
         return TemplateResponse(
             request,
@@ -50,14 +54,33 @@ def statement_view(
             context | {"warning": refusal.message},
             status=refusal.status,
         )
-    form = request.GET.get("format", "")
-    if form == "csv":
-        return _file(statement, "csv", statement_csv(statement).encode(), "text/csv; charset=utf-8")
-    if form == "pdf":
-        return _file(statement, "pdf", statement_pdf(statement), "application/pdf")
-    period = statement.period
-    files = {name: address(account, period, format=name) for name in ("pdf", "csv")}
-    return TemplateResponse(request, _PAGE, context | values_of(statement) | {"files": files})
+    ledger_id, after = as_id(request.GET.get("ledger", "")), as_id(request.GET.get("after", ""))
+    found = paged_statement(account, period, ledger_id=ledger_id, after=after if ledger_id else None)
+    context |= {
+        "period": period,
+        "columns": words.COLUMNS,
+        "files": {name: address(account, period, format=name) for name in _FILES},
+        "whole": address(account, period) if ledger_id else "",
+        "sections": [
+            {
+                "heading": words.heading(section),
+                "sums": words.sums(section),
+                "rows": words.rows(section),
+                "chart": steps_chart(period, section, section.points),
+                "count": section.count,
+                "more": _next(account, period, section),
+            }
+            for section in found
+        ],
+    }
+    return TemplateResponse(request, _PAGE, context)
+
+
+def _next(account: TradingAccount, period: Period, section: PagedSection) -> str:
+    """Where the lines after these are; nowhere when they are the last."""
+    if not section.more:
+        return ""
+    return address(account, period, ledger=str(section.ledger_id), after=str(section.lines[-1].transfer_id))
 
 
 def panel(account: TradingAccount) -> Custom:
@@ -99,8 +122,19 @@ def _day(text: str | None, otherwise: date) -> date:
         return otherwise
 
 
+def _csv(statement: Statement) -> HttpResponse:
+    return _file(statement, "csv", statement_csv(statement).encode(), "text/csv; charset=utf-8")
+
+
+def _pdf(statement: Statement) -> HttpResponse:
+    return _file(statement, "pdf", statement_pdf(statement), "application/pdf")
+
+
 def _file(statement: Statement, end: str, data: bytes, content_type: str) -> HttpResponse:
     name = f"{words.name_of(statement)}.{end}"
     return HttpResponse(
         data, content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'}
     )
+
+
+_FILES = {"pdf": _pdf, "csv": _csv}

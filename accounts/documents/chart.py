@@ -8,7 +8,8 @@ from decimal import Decimal
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.statement_selectors import Section, Statement
+from accounts.statement_pages import PagedSection, Point
+from accounts.statement_selectors import Period, Section, Statement
 from instruments.scaling import short_text
 
 _WIDTH, _HEIGHT, _PAD = 720, 120, 4
@@ -18,13 +19,16 @@ _MOST_STEPS = 500
 
 def balance_chart(statement: Statement, section: Section) -> SafeString:
     """The section's balance from the first to the last moment of the period."""
-    since, until = statement.period.since, statement.period.until
-    length = (until - since).total_seconds()
-    points = [(0.0, section.opening)]
     every = -(-len(section.lines) // _MOST_STEPS) or 1
-    points += [
-        ((line.at - since).total_seconds() / length, line.balance_after) for line in section.lines[::every]
-    ]
+    moved = [(line.at, line.balance_after) for line in section.lines[::every]]
+    return steps_chart(statement.period, section, moved)
+
+
+def steps_chart(period: Period, section: Section | PagedSection, moved: Sequence[Point]) -> SafeString:
+    """A balance over the period by what it was after these moments."""
+    length = (period.until - period.since).total_seconds()
+    points = [(0.0, section.opening)]
+    points += [((at - period.since).total_seconds() / length, balance) for at, balance in moved]
     points.append((1.0, section.closing))
     low, high = min(value for _, value in points), max(value for _, value in points)
     return format_html(

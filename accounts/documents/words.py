@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from accounts.models import LedgerKind, TransferKind
+from accounts.statement_pages import PagedSection
 from accounts.statement_selectors import Section, Statement
 from instruments.scaling import text
 
 COLUMNS = ("Time (UTC)", "Transfer", "Kind", "Amount", "Balance", "Trade", "Reason")
 
 
-def heading(section: Section) -> str:
+def heading(section: Section | PagedSection) -> str:
     """The asset, and whether it was lent."""
     return f"{section.asset}, credit" if section.kind == LedgerKind.CREDIT else section.asset
 
@@ -19,7 +20,7 @@ def name_of(statement: Statement) -> str:
     return f"statement-{statement.account.account_number}-{statement.period}".replace(" ", "-")
 
 
-def rows(section: Section) -> list[tuple[str, ...]]:
+def rows(section: Section | PagedSection) -> list[tuple[str, ...]]:
     """The lines as texts, in the order of COLUMNS."""
     return [
         (
@@ -35,7 +36,7 @@ def rows(section: Section) -> list[tuple[str, ...]]:
     ]
 
 
-def sums(section: Section) -> list[tuple[str, str]]:
+def sums(section: Section | PagedSection) -> list[tuple[str, str]]:
     """Opening, in, out and closing, which add up."""
     figures = (
         ("Opening balance", section.opening),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Role, TradingAccount
@@ -73,3 +75,45 @@ def test_of_an_account_that_is_not_there(boss: Client) -> None:
 @pytest.mark.parametrize(("role", "status"), [(Role.SUPPORT, 200), (Role.TRADER, 302)])
 def test_who_may(sign_in: SignIn, account: TradingAccount, role: Role, status: int) -> None:
     assert sign_in(role).get(url(account)).status_code == status
+
+
+class TestPages:
+    @pytest.fixture
+    def long(self) -> TradingAccount:
+        """250 lines in March."""
+        account = make_account(currency=make_asset(decimals=2))
+        for number in range(250):
+            at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number)
+            move(account, account.currency, 2, at, f"line {number}")
+        return account
+
+    def test_lead_from_one_to_the_next(self, boss: Client, long: TradingAccount) -> None:
+        first = boss.get(url(long))
+        following = boss.get(first.context["sections"][0]["more"])
+        last = boss.get(following.context["sections"][0]["more"])
+
+        shown = [len(answer.context["sections"][0]["rows"]) for answer in (first, following, last)]
+        assert (shown, last.context["sections"][0]["more"]) == ([100, 100, 50], "")
+        assert "100 of 250 lines" in first.content.decode()
+        assert "All, from the first line" in last.content.decode()
+        assert all("500.00" in answer.content.decode() for answer in (first, following, last))
+
+    @pytest.mark.parametrize(
+        "more", ["ledger=0&after=x", "ledger=%00", f"ledger={2**62}&after={2**62}", "after=5"]
+    )
+    def test_an_address_that_leads_nowhere_is_no_error(
+        self, boss: Client, account: TradingAccount, more: str
+    ) -> None:
+        assert boss.get(f"{url(account)}&{more}").status_code == 200
+
+    def test_more_lines_ask_no_more_of_the_database(
+        self, boss: Client, long: TradingAccount, account: TradingAccount
+    ) -> None:
+        counts = []
+        for each in (long, account):
+            boss.get(url(each))
+            with CaptureQueriesContext(connection) as queries:
+                boss.get(url(each))
+            counts.append(len(queries))
+
+        assert counts[0] == counts[1]

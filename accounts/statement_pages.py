@@ -1,0 +1,190 @@
+"""A statement page by page: the sums of the whole period, a picture of it, and a page of its lines.
+
+A statement as a document holds every line (statement_selectors.py). A page in the back office needs few: the
+sums come from the database, the lines from a place onwards, by the index along the account. Money may move
+meanwhile, so what must agree is read in one statement.
+"""
+
+# ruff: noqa: S608 - queries are put together from the constants of this file
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+
+from accounts.models import CLIENTS, LedgerAccount, TradingAccount, Transfer
+from accounts.selectors import LedgerLine
+from accounts.statement_selectors import LedgerBrokenError, Period, balances_before
+from tradeplatform.common.db import fetch
+
+PAGE = 100
+_ZERO = Decimal(0)
+_MOST_POINTS = 500
+
+#: A moment and the balance from then on.
+Point = tuple[datetime, Decimal]
+
+
+# What moved on a ledger account in the period, each side by its own index.
+_MOVED = """
+    SELECT at, id AS number, -amount AS amount, debit_balance_after AS balance FROM accounts_transfer
+    WHERE debit_id = la.id AND at >= %(since)s AND at < %(until)s
+    UNION ALL
+    SELECT at, id, amount, credit_balance_after FROM accounts_transfer
+    WHERE credit_id = la.id AND at >= %(since)s AND at < %(until)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class PagedSection:
+    """One ledger account's part: the sums of the period, and some of its lines; `count` is of all of them."""
+
+    ledger_id: int
+    kind: str
+    asset: str
+    decimals: int
+    opening: Decimal
+    credited: Decimal
+    debited: Decimal
+    closing: Decimal
+    count: int
+    points: Sequence[Point]
+    lines: Sequence[LedgerLine]
+    more: bool
+
+
+def paged_statement(
+    account: TradingAccount, period: Period, *, ledger_id: int | None = None, after: int | None = None
+) -> list[PagedSection]:
+    """All sections with their first lines, or the one section's lines that follow the transfer `after`.
+
+    It re-adds to the ledger, sums and lines alike, or raises LedgerBrokenError.
+    """
+    ledgers = [
+        ledger
+        for ledger in LedgerAccount.objects.filter(account=account, kind__in=CLIENTS)
+        .select_related("asset")
+        .order_by("asset__code", "kind")
+        if ledger_id in {None, ledger.pk}
+    ]
+    ids = [ledger.pk for ledger in ledgers]
+    openings, moved = balances_before(ids, period.since), _sums(ids, period)
+    points, lines = _points(ids, period), _lines(ids, period, after)
+    sections = []
+    for ledger in ledgers:
+        opening = openings[ledger.pk]
+        credited, debited, count, last = moved.get(ledger.pk, (_ZERO, _ZERO, 0, opening))
+        if opening + credited - debited != last:
+            raise LedgerBrokenError(
+                f"ledger account {ledger.pk}: {opening} + {credited} - {debited} is not {last}"
+            )
+        found = lines.get(ledger.pk, [])
+        _check(ledger.pk, opening if after is None else None, found)
+        if count or opening:
+            sections.append(
+                PagedSection(
+                    ledger_id=ledger.pk,
+                    kind=ledger.kind,
+                    asset=ledger.asset.code,
+                    decimals=ledger.asset.decimals,
+                    opening=opening,
+                    credited=credited,
+                    debited=debited,
+                    closing=last,
+                    count=count,
+                    points=points.get(ledger.pk, []),
+                    lines=found[:PAGE],
+                    more=len(found) > PAGE,
+                )
+            )
+    return sections
+
+
+def _sums(ids: Sequence[int], period: Period) -> dict[int, tuple[Decimal, Decimal, int, Decimal]]:
+    """What came in, what went out, in how many lines, and what was there after the last: in one statement."""
+    rows = fetch(
+        f"""
+        SELECT la.id, coalesce(sum(m.amount) FILTER (WHERE m.amount > 0), 0),
+               coalesce(-sum(m.amount) FILTER (WHERE m.amount < 0), 0), count(*),
+               (array_agg(m.balance ORDER BY m.at DESC, m.number DESC))[1]
+        FROM unnest(%(ids)s::bigint[]) AS la(id) CROSS JOIN LATERAL ({_MOVED}) m GROUP BY la.id""",
+        {"ids": list(ids), "since": period.since, "until": period.until},
+    )
+    return {ledger_id: (credited, debited, lines, last) for ledger_id, credited, debited, lines, last in rows}
+
+
+def _points(ids: Sequence[int], period: Period) -> Mapping[int, list[Point]]:
+    """The last balance in each of so many equal parts of the period in which something moved."""
+    rows = fetch(
+        f"""
+        SELECT DISTINCT ON (id, part) id, at, balance
+        FROM (SELECT la.id, m.*, width_bucket(extract(epoch FROM m.at)::float8,
+                                              %(first)s::float8, %(last)s::float8, %(parts)s) AS part
+              FROM unnest(%(ids)s::bigint[]) AS la(id) CROSS JOIN LATERAL ({_MOVED}) m) parted
+        ORDER BY id, part, at DESC, number DESC""",
+        {
+            "ids": list(ids),
+            "since": period.since,
+            "until": period.until,
+            "first": period.since.timestamp(),
+            "last": period.until.timestamp(),
+            "parts": _MOST_POINTS,
+        },
+    )
+    return {
+        ledger_id: [(at, balance) for _id, at, balance in group]
+        for ledger_id, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def _lines(ids: Sequence[int], period: Period, after: int | None) -> Mapping[int, list[LedgerLine]]:
+    """A page of lines of each ledger account and one more, from the start or from after a transfer."""
+    at = None if after is None else Transfer.objects.filter(id=after).values_list("at", flat=True).first()
+    rows = fetch(
+        """
+        SELECT la.id, t.id, t.at, t.kind, a.code, a.decimals,
+               CASE WHEN t.credit_id = la.id THEN t.amount ELSE -t.amount END,
+               CASE WHEN t.credit_id = la.id THEN t.credit_balance_after ELSE t.debit_balance_after END,
+               CASE WHEN t.debit_id = la.id THEN t.order_id END, t.trade_id, t.reason
+        FROM accounts_ledgeraccount la
+        JOIN instruments_asset a ON a.id = la.asset_id
+        CROSS JOIN LATERAL (
+            SELECT * FROM (
+                (SELECT * FROM accounts_transfer WHERE debit_id = la.id
+                    AND at >= %(since)s AND at < %(until)s AND (at, id) > (%(at)s, %(after)s)
+                 ORDER BY at, id LIMIT %(rows)s)
+                UNION ALL
+                (SELECT * FROM accounts_transfer WHERE credit_id = la.id
+                    AND at >= %(since)s AND at < %(until)s AND (at, id) > (%(at)s, %(after)s)
+                 ORDER BY at, id LIMIT %(rows)s)) sides
+            ORDER BY at, id LIMIT %(rows)s
+        ) t
+        WHERE la.id = ANY(%(ids)s)
+        ORDER BY la.id, t.at, t.id""",
+        {
+            "ids": list(ids),
+            "since": max(period.since, at) if at else period.since,
+            "until": period.until,
+            "at": at or period.since,
+            "after": after or 0,
+            "rows": PAGE + 1,
+        },
+    )
+    return {
+        ledger_id: [LedgerLine(*row[1:]) for row in group]
+        for ledger_id, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def _check(ledger_id: int, opening: Decimal | None, lines: Sequence[LedgerLine]) -> None:
+    """Lines lead from one balance to the next, the first of the period from its opening one."""
+    balance = opening if opening is not None or not lines else lines[0].balance_after - lines[0].amount
+    for line in lines:
+        balance = (balance or _ZERO) + line.amount
+        if balance != line.balance_after:
+            raise LedgerBrokenError(
+                f"ledger account {ledger_id}, transfer {line.transfer_id}: "
+                f"{balance} by its lines, {line.balance_after} by itself"
+            )
