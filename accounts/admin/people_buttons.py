@@ -118,7 +118,7 @@ class EditUser(Edit):
 class ChangeIdentity(Edit):
     """The identity check and its level, once another person has agreed."""
 
-    name, label, icon = "identity", "Identity check", "badge"
+    name, label, icon = "identity", "Change identity check", "badge"
     permission = identity.RIGHT
     fields = identity.IDENTITY_FIELDS
     form_class = edit_form(User, fields)

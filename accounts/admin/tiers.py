@@ -17,13 +17,11 @@ from audit.admin.acting import actor_of
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import differences
-from tradeplatform.common.admin.fields import choice_field, model_fields
+from tradeplatform.common.admin.editing import Edit, edit_form
+from tradeplatform.common.admin.fields import choice_field
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel
-
-TierForm = type("TierForm", (ReasonForm,), model_fields(RateTier, rates.TIER_FIELDS))
-
+from tradeplatform.common.changes import Seen
 
 _LABELS = {
     "calls_1m": "Calls a minute",
@@ -32,27 +30,19 @@ _LABELS = {
 }
 
 
-class EditTier(Button):
+class EditTier(Edit):
     """Other limits, for everybody in the tier, within seconds."""
 
-    name, label, icon = "edit", "Edit", "edit"
     permission = "accounts.change_ratetier"
-    form_class = TierForm
-    previews = True
+    fields = rates.TIER_FIELDS
+    form_class = edit_form(RateTier, fields)
 
-    def initial(self, obj: RateTier) -> Mapping[str, Any]:
-        """What they are now."""
-        return {name: getattr(obj, name) for name in rates.TIER_FIELDS}
-
-    def effects(self, obj: RateTier, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """What differs."""
-        return differences(obj, data, rates.TIER_FIELDS)
-
-    def act(self, obj: RateTier, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: RateTier, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change them."""
         rates.change_tier(
             tier_id=obj.pk,
-            changes={name: data[name] for name in rates.TIER_FIELDS},
+            changes=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],

@@ -14,7 +14,7 @@ from accounts.services.authority import lock_user, require_authority
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
-from tradeplatform.common.changes import apply_changes, plain
+from tradeplatform.common.changes import Seen, apply_changes, plain
 from tradeplatform.common.db import require_transaction
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.limits import Limit, take
@@ -92,18 +92,24 @@ def seed_tiers() -> int:
 
 
 def change_tier(
-    *, tier_id: int, changes: Mapping[str, int], actor: Actor, now: datetime, reason: str
+    *,
+    tier_id: int,
+    changes: Mapping[str, int],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> RateTier:
     """Other limits for everybody in a tier.
 
-    Raises Refusal: reason_required, not_found, no_change, invalid_field.
+    Raises Refusal: reason_required, not_found, row_changed, no_change, invalid_field.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         tier = RateTier.objects.select_for_update(no_key=True).filter(id=tier_id).first()
         if tier is None:
             raise Refusal(Code.NOT_FOUND, "No such tier.", tier=tier_id)
-        before, after = apply_changes(tier, changes, TIER_FIELDS)
+        before, after = apply_changes(tier, changes, TIER_FIELDS, seen=seen)
         tier.save(update_fields=list(after))
         record(
             actor=actor,

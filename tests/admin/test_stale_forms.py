@@ -12,7 +12,8 @@ import pytest
 from django.db.models import Model
 from django.test import Client
 
-from accounts.models import KycLimit, Position, TradingAccount, TradingGroup, User
+from accounts.models import KycLimit, Position, RateTier, TradingAccount, TradingGroup, User
+from accounts.reconciliation.models import StatementSource
 from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord
 from instruments.models import Asset, Instrument, MarginTier
 from orders.history.models import Portfolio
@@ -44,6 +45,8 @@ CASES = [
     Case(Asset, {"name": "Coin"}, {"is_active": ""}),
     Case(TradingGroup, {"markup_steps": "7"}, {"max_leverage": "20"}),
     Case(TradingAccount, {"max_leverage": "50"}, {"trade_group": "9"}),
+    Case(RateTier, {"calls_1m": "77"}, {"orders_1d": "88888"}),
+    Case(StatementSource, {"match_days": "6"}, {"counterparty": "Second Bank"}),
     Case(User, {"first_name": "Łukasz"}, {"phone": "+48 1"}),
     Case(User, {"kyc_level": "2"}, {"kyc_status": "approved"}, button="identity", waits=True),
     Case(KycLimit, {"daily": "1"}, {"monthly": "99999"}, waits=True),

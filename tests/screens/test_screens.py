@@ -29,6 +29,7 @@ def lists() -> dict[str, str]:
         "partition": "/admin/django_partition/partitionedtable/orders_order/change/",
         "proof": "/admin/accounts/proofrun/now/",
         "report": "/admin/report/",
+        "report-house": "/admin/report/?by=house",
         "orders-parked": "/admin/orders/order/?status=parked",
     }
 
@@ -69,6 +70,7 @@ def forms(scene: Scene) -> dict[str, str]:
         (Instrument, scene.halted.pk, "pre-open"), (Instrument, scene.auction.pk, "end-auction"),
         (Order, scene.stop, "amend"),
         (User, scene.taker.user_id, "grant"), (User, scene.taker.user_id, "password"),
+        (User, scene.taker.user_id, "identity"), (Transfer, Transfer.objects.latest("id").pk, "correct"),
     ]  # fmt: skip
     return {f"{model._meta.model_name}-{name}": act(model, key, name) for model, key, name in buttons} | {
         "instrument-add": address(Instrument, "new", "add")

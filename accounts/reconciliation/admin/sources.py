@@ -23,12 +23,13 @@ from accounts.reconciliation.services.uploads import upload
 from audit.admin.acting import actor_of
 from instruments.admin.show import amount
 from tradeplatform.common.admin import show
-from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.buttons import Button, Done, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import differences
+from tradeplatform.common.admin.editing import Edit, edit_form
 from tradeplatform.common.admin.fields import choice_field, day_field, file_field, model_fields, text_field
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
+from tradeplatform.common.changes import Seen
 from tradeplatform.common.errors import Code, Refusal
 
 _SHOWN = 10
@@ -71,27 +72,22 @@ class AddSource(Button):
         return Done(f"{added} can be imported from.", show.page_of(added, added.pk))
 
 
-class EditMapping(Button):
+class EditMapping(Edit):
     """How its files are read, from now on."""
 
-    name, label, icon = "edit", "Edit mapping", "edit"
+    label = "Edit mapping"
     permission = "reconciliation.change_statementsource"
-    form_class = MappingForm
-    previews = True
+    fields = sources.SOURCE_FIELDS
+    form_class = edit_form(StatementSource, fields)
 
-    def initial(self, obj: StatementSource) -> Mapping[str, Any]:
-        """As it is."""
-        return {name: getattr(obj, name) for name in sources.SOURCE_FIELDS}
-
-    def effects(self, obj: StatementSource, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ."""
-        return differences(obj, _mapping(data), sources.SOURCE_FIELDS) if data else []
-
-    def act(self, obj: StatementSource, data: Mapping[str, Any]) -> Done:
+    def save(
+        self, obj: StatementSource, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]
+    ) -> Done:
         """Change it."""
         sources.change_source(
             source_id=obj.pk,
-            changes=_mapping(data),
+            changes=changes,
+            seen=seen,
             reason=data["reason"],
             actor=actor_of(self.request),
             now=timezone.now(),
@@ -297,10 +293,6 @@ def _how(source: StatementSource) -> Iterable[Fact]:
     yield Fact("Decimal mark", source.get_decimal_mark_display())
     yield Fact("Dates like", source.get_date_format_display())
     yield Fact("Amounts match within", f"{source.match_days} days")
-
-
-def _mapping(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: data[name] for name in sources.SOURCE_FIELDS}
 
 
 def _closing(typed: str) -> dict[str, Decimal]:

@@ -16,7 +16,7 @@ from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Asset
-from tradeplatform.common.changes import apply_changes, only, plain, validate
+from tradeplatform.common.changes import Seen, apply_changes, only, plain, validate
 from tradeplatform.common.db import require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
@@ -74,16 +74,22 @@ def add_source(
 
 
 def change_source(
-    *, source_id: int, changes: Mapping[str, Any], reason: str, actor: Actor, now: datetime
+    *,
+    source_id: int,
+    changes: Mapping[str, Any],
+    seen: Seen | None = None,
+    reason: str,
+    actor: Actor,
+    now: datetime,
 ) -> StatementSource:
     """Change how its files are read, from now on.
 
-    Raises Refusal: reason_required, not_found, field_is_fixed, no_change, invalid_field.
+    Raises Refusal: reason_required, not_found, field_is_fixed, row_changed, no_change, invalid_field.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         source = lock_source(source_id)
-        before, after = apply_changes(source, changes, SOURCE_FIELDS)
+        before, after = apply_changes(source, changes, SOURCE_FIELDS, seen=seen)
         if not source.asset_column and source.ledgers.count() > 1:
             raise Refusal(
                 Code.INVALID_FIELD, "Several assets need a column that says which.", field="asset_column"
