@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -17,12 +18,14 @@ from rich.table import Table
 
 from audit.actor import Actor
 from liquidity.participants.desk import open_desk
+from liquidity.participants.quoting import Quoter, unquoted
 from liquidity.participants.simulating import Simulation, Tally
 from orders.models import Source
 from orders.services.drain import ShardStopped
 from orders.services.sending import Drain, NobodyDrainsError, Sender, require_workers
 from tradeplatform.common.console import output, progress
 from tradeplatform.common.errors import Refusal
+from tradeplatform.config import load_config
 
 logger = structlog.get_logger(__name__)
 
@@ -40,7 +43,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options of the command line."""
         how_long = parser.add_mutually_exclusive_group()
-        how_long.add_argument("--forever", action="store_true", help="trade until SIGTERM, at a modest rate")
+        how_long.add_argument(
+            "--forever",
+            action="store_true",
+            help="trade until SIGTERM, at a modest rate, and quote what is not traded",
+        )
         how_long.add_argument("--orders", type=_positive, default=1_000, help="stop after so many new orders")
         parser.add_argument("--seed", type=int, help="repeats the decisions of an earlier run")
         parser.add_argument("--symbols", nargs="+", default=list(_SYMBOLS), metavar="SYMBOL")
@@ -80,7 +87,7 @@ class Command(BaseCommand):
                 stop=stop,
             )
             if forever:
-                simulation.run(orders=None, rate=options["rate"] or _DEMO_RATE, each=_logged_now_and_then())
+                simulation.run(orders=None, rate=options["rate"] or _DEMO_RATE, each=_between(simulation))
                 return
             tally = _run_with_bar(simulation, options)
         except (Refusal, NobodyDrainsError, ShardStopped, OperationalError) as error:
@@ -100,16 +107,21 @@ def _run_with_bar(simulation: Simulation, options: dict[str, Any]) -> Tally:
         return simulation.run(orders=options["orders"], rate=options["rate"], each=show)
 
 
-def _logged_now_and_then() -> Any:
+def _between(simulation: Simulation) -> Callable[[Tally], None]:
+    """What is done between two looks: quote what nobody here trades, and log now and then."""
+    traded = [rules.id for rules in simulation.desk.rules.values()]
+    # Real prices are nobody's to make up.
+    quoter = Quoter([] if load_config().is_production else unquoted(traded), simulation.chance)
     last = time.monotonic()
 
-    def log(tally: Tally) -> None:
+    def work(tally: Tally) -> None:
         nonlocal last
+        simulation.sender.through_restarts(lambda: quoter.quote(now=timezone.now()))
         if time.monotonic() - last > _LOG_EVERY_SECONDS:
             last = time.monotonic()
             logger.info("participants", orders=tally.orders, cancels=tally.cancels, denied=dict(tally.denied))
 
-    return log
+    return work
 
 
 def _print(tally: Tally, options: dict[str, Any]) -> None:
