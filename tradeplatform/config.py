@@ -25,7 +25,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_FILE_VARIABLE = "TRADEPLATFORM_CONFIG"
 
 #: What a process does, which decides its time-outs, its connections and its name in pg_stat_activity.
-Role = Literal["command", "web", "sockets", "shard", "worker", "beat"]
+Role = Literal["command", "web", "sockets", "shard", "worker", "beat", "ingest"]
 
 #: Below either of these a secret key can be guessed; Django's own check draws the same lines.
 _KEY_LENGTH = 50

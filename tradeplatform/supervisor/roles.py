@@ -89,6 +89,10 @@ class Roles:
         ]
         return self._program("beat", "beat", arguments)
 
+    def ingest(self) -> Program:
+        """The reader of external trades: a consumer of the stream. One that dies loses nothing."""
+        return self._program("ingest", "ingest", ["manage.py", "ingest"])
+
     def participants(self) -> Program:
         """Market makers and takers that keep the demo markets alive."""
         return self.manage("participants", "simulate", "--forever")

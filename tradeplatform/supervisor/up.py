@@ -165,6 +165,7 @@ class Platform:
         for name, file in workers.items():
             wait(file.exists, name, seconds=_READY_SECONDS)
         start(roles.beat())
+        start(roles.ingest())
         if not self._options["no_demo"]:
             start(roles.participants())
 
