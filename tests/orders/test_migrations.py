@@ -10,13 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import apps as django_apps
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import DatabaseError
 
 from accounts.models import TradingAccount
 from django_partition import services
-from orders.models import Event
+from orders.models import Command, CommandKind, Event, EventKind, Shard
 from tests.factories import NOW, make_account, make_asset, make_instrument
 
 OLD, NEW = "0003_exact_fees_and_fixed_identities", "0004_order_types_and_phases"
@@ -237,3 +238,51 @@ def test_going_back_makes_halts_and_resumptions_of_them_again(old: Any) -> None:
     assert (event["instrument_id"], event["kind"], event["reason_code"], event["flags"]) == (closed, 9, 0, 0)
     assert after["Order"] == before["Order"]
     assert refuses_changes(again)
+
+
+def insert_words_of_today(status: str) -> None:
+    """A command and an event for each number that 0003 had no word for, or another one."""
+    instrument = make_instrument()
+    account = make_account(currency=make_asset())
+    Shard.objects.get_or_create(id=SHARD)
+    for position, kind in enumerate((CommandKind.TIME, CommandKind.MASS_CANCEL), start=1):
+        Command.objects.create(
+            at=NOW,
+            shard_id=SHARD,
+            instrument_id=instrument.pk,
+            kind=kind,
+            account_id=account.pk,
+            status=status,
+            position=position if status == "done" else None,
+            time_us=1,
+        )
+    for event in (EventKind.MASS_CANCELLED, EventKind.TRIGGERED, EventKind.TIME):
+        insert_event(django_apps, instrument.pk, at=NOW, kind=event, reason_code=0, flags=0)
+
+
+def words() -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    commands = Command.objects.order_by("id").values_list("kind", "phase", "status")
+    return [*commands, *Event.objects.order_by("id").values_list("kind", "flags", "reason_code")]
+
+
+def test_what_0003_did_not_know_is_the_same_after_going_back_and_forth(db: None) -> None:
+    insert_words_of_today("done")
+    before = words()
+
+    old = migrate(OLD)
+    kinds = old.get_model("orders", "Command").objects.order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == [105, 106]
+    latest = MigrationExecutor(connection).loader.graph.leaf_nodes("orders")
+    MigrationExecutor(connection).migrate(latest)
+
+    assert words() == before
+
+
+def test_what_waits_is_drained_before_going_back(db: None) -> None:
+    insert_words_of_today("pending")
+    words()
+
+    with pytest.raises(DatabaseError, match="drain them"):
+        migrate(OLD)
