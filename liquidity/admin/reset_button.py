@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import ResetState, TradingAccount
 from audit.admin.acting import actor_of
 from instruments.models import Realm
+from instruments.scaling import grouped
 from liquidity.services.reset_terms import preview
 from liquidity.services.resetting import reset_account
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -54,7 +55,8 @@ class ResetDemo(Button):
 
     def effects(self, obj: TradingAccount, data: Mapping[str, Any]) -> Sequence[Effect]:
         """Orders, positions and balances, before and after."""
-        return [Effect(*row) for row in preview(obj, data.get("balance"))]
+        rows = preview(obj, data.get("balance"))
+        return [Effect(name, grouped(before), grouped(after)) for name, before, after in rows]
 
     def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
         """Reset it."""

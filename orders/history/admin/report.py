@@ -73,7 +73,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
     context |= {
         "period": period,
         "tabs": [(label, _address(period, other, realm), other == by) for other, label in _LABELS.items()],
-        "realms": [(f"{of.label} accounts", _address(period, by, of), of == realm) for of in Realm],
+        "realms": [(of.label, _address(period, by, of), of == realm) for of in Realm],
         "csv": _address(period, by, realm, format="csv"),
         "panels": cut.panels,
     }
