@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
 
 from django.http import HttpResponse
@@ -18,7 +20,14 @@ V1 = "/api/v1"
 
 
 class Api(APIClient):
-    """Holds every answer against the committed document. Paths are relative to /api/v1."""
+    """Holds every answer against the committed document. Paths are relative to /api/v1.
+
+    Each calls from an address of its own: what strangers may ask is counted by address, over all tests.
+    """
+
+    def __init__(self) -> None:
+        self.address = str(ip_address((10 << 24) + secrets.randbelow(1 << 24)))
+        super().__init__(REMOTE_ADDR=self.address)
 
     def generic(self, *args: Any, **kwargs: Any) -> Any:
         """Send the request and check the answer."""

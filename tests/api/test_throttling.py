@@ -105,7 +105,7 @@ class TestCallers:
         for _ in range(3):
             anonymous.get("/instruments")
 
-        refused(anonymous.get("/instruments", REMOTE_ADDR="127.0.0.1"), "throttled", 429)
+        refused(anonymous.get("/instruments", REMOTE_ADDR=anonymous.address), "throttled", 429)
         assert anonymous.get("/instruments", REMOTE_ADDR="203.0.113.9").status_code == 200
 
     def test_cannot_invent_an_address(self, market: Market, anonymous: Api) -> None:

@@ -20,6 +20,8 @@ from accounts.services.correcting import correct
 from accounts.services.funding import adjust, withdraw
 from instruments.models import InstrumentStatus
 from liquidity.services.resetting import reset_account
+from orders.market.services.alerting import place_alert
+from orders.market.services.following import follow
 from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
@@ -29,6 +31,8 @@ from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_market, make_user
 from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
+from tests.market.alerts import alert_wanted
+from tests.reconciliation.banking import lived_bank
 from tradeplatform.common.invariants import READ_ONLY, check_all
 
 
@@ -64,8 +68,21 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     lived_dealing()
     make_key(third)
     began_anew(market)
+    lived_bank(now=NOW)
+    waited_for_prices(market)
     close_months(now=NOW + timedelta(days=40))
     return market
+
+
+def waited_for_prices(market: Market) -> None:
+    """An alert that fired, one that waits, and the candles of all trades."""
+    owner = market.trader()
+    place_alert(alert_wanted(market, owner, 50000), now=NOW)
+    place_alert(alert_wanted(market, owner, 99999), now=NOW)
+    market.sell(market.trader(), "0.5", 50200)
+    market.buy(market.trader(), "0.5", 50200)
+    market.drain()
+    follow(now=NOW)
 
 
 def began_anew(market: Market) -> None:
@@ -222,6 +239,25 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ),
     ("iW3", "UPDATE instruments_instrument SET realm = 'demo'", []),
     ("iW4", "UPDATE instruments_instrument SET realm = 'demo'", []),
+    (
+        "iR1-even",
+        "UPDATE reconciliation_matchleg SET amount = amount + 1 WHERE line_id IS NOT NULL",
+        [],
+    ),
+    ("iR1-once", "DELETE FROM reconciliation_undoing", []),
+    ("iR2-lines", "DELETE FROM reconciliation_break WHERE line_id IS NOT NULL AND state = 'open'", []),
+    (
+        "iR2-transfers",
+        "UPDATE reconciliation_importedstatement SET since = '2000-01-01', until = '2100-01-01'",
+        [],
+    ),
+    ("iR3", "UPDATE accounts_transfer SET amount = amount + 1 WHERE kind = 'write_off'", []),
+    ("iD1-1s", "UPDATE marketdata_secondcandle SET close = close + 1", []),
+    ("iD1-1m", "UPDATE marketdata_candle SET high = high + 1 WHERE interval = '1m'", []),
+    ("iD1-1h", "UPDATE marketdata_candle SET high = high + 1 WHERE interval = '1h'", []),
+    ("iD1-1d", "UPDATE marketdata_candle SET high = high + 1 WHERE interval = '1d'", []),
+    ("iD2-fired", "UPDATE marketdata_pricealert SET fired_price = 60000 WHERE state = 'fired'", []),
+    ("iD2-waiting", "UPDATE marketdata_pricealert SET price = 1 WHERE state = 'active'", []),
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
     ("iK1", "UPDATE accounts_apikey SET revoked_at = now() WHERE kind = 'hmac'", []),
     ("iK1", "DELETE FROM accounts_secret", []),
@@ -254,7 +290,7 @@ class TestCommand:
         call_command("invariants", "--json", "--only", "iM2", "iS1", stdout=output)
 
         found = {row["code"]: (row["holds"], row["examined"]) for row in json.loads(output.getvalue())}
-        assert found == {"iM2": (True, 5), "iS1": (True, market.book().seq)}
+        assert found == {"iM2": (True, 6), "iS1": (True, market.book().seq)}
 
     def test_exits_with_1_on_a_breach(self, market: Market) -> None:
         plant(f"{CLIENTS} balance = balance + 1 WHERE kind = 'fee'")
