@@ -190,6 +190,7 @@ class Things:
             "accounts/<int:account>/transfers": {
                 "asset": asset, "amount": "1", "request_id": "t", "to_account": self.second.pk,
             },
+            "accounts/<int:account>/reset": {"request_id": "r"},
             "accounts/<int:account>/positions": {
                 "symbol": self.market.symbol, "side": "buy", "volume": "1", "request_id": "p",
             },
