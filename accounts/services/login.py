@@ -15,9 +15,13 @@ from accounts.services.sessions import Tokens, open_session
 from audit.actor import Actor, ActorKind
 from audit.services.recording import record
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.limits import Limit, give_back, take
 
 #: For so long a proof is fresh enough to create keys or to withdraw.
 FRESH_FOR = timedelta(minutes=5)
+# How many wrong codes in so many seconds. Three of a million are right at any time: who has the password and
+# guesses for a year has a chance of 3 in 100.
+_GUESSES = ((10, 15 * 60), (30, 24 * 60 * 60))
 
 
 def log_in(
@@ -32,7 +36,7 @@ def log_in(
 ) -> Tokens:
     """Check name, password and, where it is on, the second factor, and open a session.
 
-    Raises Refusal: not_authenticated, second_factor_required, second_factor_wrong.
+    Raises Refusal: not_authenticated, second_factor_required, second_factor_wrong, throttled.
 
     Repeated failures lock the name for the address they come from; the lockout is answered by its middleware.
     """
@@ -78,15 +82,18 @@ def require_fresh(session: Session, *, now: datetime) -> None:
 def check_second_factor(
     user: User, code: str, *, request: HttpRequest, ip: str | None, now: datetime
 ) -> None:
-    """Nothing where it is off. Raises Refusal second_factor_required, second_factor_wrong.
+    """Nothing where it is off. Raises Refusal second_factor_required, second_factor_wrong, throttled.
 
-    A wrong code counts towards the lockout as a wrong password does.
+    A wrong code counts towards the lockout as a wrong password does, and by person too, for whoever has the
+    password may guess from many addresses.
     """
     if not second_factor.is_on(user):
         return
     if not code:
         sentence = "Send the code of your authenticator app, or a recovery code, as `code`."
         raise Refusal(Code.SECOND_FACTOR_REQUIRED, sentence)
+    guesses = [Limit(f"second-factor:{user.pk}", *guess) for guess in _GUESSES]
+    take(guesses, now=now.timestamp())
     try:
         second_factor.check(user, code, now=now)
     except Refusal:
@@ -94,6 +101,7 @@ def check_second_factor(
         user_login_failed.send(sender=__name__, credentials=credentials, request=request)
         _record_refused(user.username, ip=ip, now=now)
         raise
+    give_back(guesses, now=now.timestamp())
 
 
 def _proven(request: HttpRequest, username: str, password: str, *, ip: str | None, now: datetime) -> User:

@@ -153,6 +153,25 @@ class TestLogin:
         assert _log_in(person, at=here, code=app.code()).status_code == 429
         assert not Session.objects.exists()
 
+    def test_guessed_from_many_addresses_is_counted_by_person(self, person: User) -> None:
+        app, _codes = _turned_on(person)
+        for _ in range(10):
+            refused(_log_in(person, code="00000x"), "second_factor_wrong", 401)
+
+        refused(_log_in(person, code=app.code()), "throttled", 429)
+
+        assert not Session.objects.exists()
+        other = make_user(password=PASSWORD)
+        theirs, _codes = _turned_on(other)
+        assert _log_in(other, code=theirs.code()).status_code == 200
+
+    def test_right_codes_are_not_counted(self, person: User) -> None:
+        app, codes = _turned_on(person)
+
+        answers = [_log_in(person, code=code).status_code for code in [*codes, app.code()]]
+
+        assert answers == [200] * 11
+
     def test_confirming_needs_it_too(self, person: User) -> None:
         app, _codes = _turned_on(person)
         api = Api().sign_in(person)
