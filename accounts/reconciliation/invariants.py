@@ -56,11 +56,7 @@ sql_invariant(
     breaches="""
         SELECT t.id AS transfer FROM reconciliation_sourceledger s
         JOIN accounts_transfer t ON s.ledger_id IN (t.debit_id, t.credit_id)
-        JOIN accounts_ledgeraccount other
-          ON other.id = CASE WHEN t.debit_id = s.ledger_id THEN t.credit_id ELSE t.debit_id END
-        LEFT JOIN accounts_tradingaccount owner ON owner.id = other.account_id
-        WHERE owner.type IS DISTINCT FROM 'demo'
-          AND EXISTS (SELECT 1 FROM reconciliation_importedstatement i
+        WHERE EXISTS (SELECT 1 FROM reconciliation_importedstatement i
                       WHERE i.source_id = s.source_id AND t.at >= i.since AND t.at < i.until)
           AND NOT EXISTS (SELECT 1 FROM reconciliation_matchleg g
                           WHERE g.transfer_id = t.id AND NOT g.undone)

@@ -24,7 +24,6 @@ class OurTransfer:
     ledger_id: int
     amount: Decimal
     kind: str
-    demo: bool
     matched: bool
 
 
@@ -39,29 +38,11 @@ class AgedBreaks:
 
 
 def held_with(ledger_ids: Iterable[int], moment: datetime) -> dict[int, Decimal]:
-    """What we had with the other side of these ledger accounts just before a moment, without demo money.
+    """What we had with the other side of these ledger accounts just before a moment.
 
     What others hold for us is a debit, so it is the balance the other way round.
     """
-    ids = list(ledger_ids)
-    balances = balances_before(ids, moment)
-    demo = dict(
-        fetch(
-            """
-            SELECT la.id, sum(t.amount) FROM unnest(%(ids)s::bigint[]) AS la(id)
-            CROSS JOIN LATERAL (
-                SELECT amount, credit_id AS other FROM accounts_transfer
-                WHERE debit_id = la.id AND at < %(moment)s
-                UNION ALL
-                SELECT -amount, debit_id FROM accounts_transfer WHERE credit_id = la.id AND at < %(moment)s
-            ) t
-            JOIN accounts_ledgeraccount other ON other.id = t.other
-            JOIN accounts_tradingaccount owner ON owner.id = other.account_id AND owner.type = 'demo'
-            GROUP BY la.id""",
-            {"ids": ids, "moment": moment},
-        )
-    )
-    return {pk: -balances[pk] - demo.get(pk, Decimal(0)) for pk in ids}
+    return {pk: -balance for pk, balance in balances_before(ledger_ids, moment).items()}
 
 
 def transfers_of(source_id: int, ids: Sequence[int]) -> list[OurTransfer]:
@@ -69,14 +50,11 @@ def transfers_of(source_id: int, ids: Sequence[int]) -> list[OurTransfer]:
     rows = fetch(
         """
         SELECT t.id, t.at, s.ledger_id, CASE WHEN t.debit_id = s.ledger_id THEN t.amount ELSE -t.amount END,
-               t.kind, owner.type IS NOT DISTINCT FROM 'demo',
+               t.kind,
                EXISTS (SELECT 1 FROM reconciliation_matchleg g WHERE g.transfer_id = t.id AND NOT g.undone)
         FROM accounts_transfer t
         JOIN reconciliation_sourceledger s
           ON s.ledger_id IN (t.debit_id, t.credit_id) AND s.source_id = %(source)s
-        JOIN accounts_ledgeraccount other
-          ON other.id = CASE WHEN t.debit_id = s.ledger_id THEN t.credit_id ELSE t.debit_id END
-        LEFT JOIN accounts_tradingaccount owner ON owner.id = other.account_id
         WHERE t.id = ANY(%(ids)s) ORDER BY t.id""",
         {"source": source_id, "ids": list(ids)},
     )

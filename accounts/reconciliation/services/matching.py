@@ -51,9 +51,9 @@ class Sides:
 
 
 def sides_of(source_id: int, *, line_ids: Collection[int], transfer_ids: Collection[int]) -> Sides:
-    """Both sides. Raises Refusal: not_found (also for demo money), already_matched, sides_differ (assets)."""
+    """Both sides. Raises Refusal: not_found, already_matched, sides_differ (assets)."""
     lines = list(StatementLine.objects.filter(source=source_id, pk__in=line_ids).order_by("pk"))
-    transfers = [row for row in transfers_of(source_id, list(transfer_ids)) if not row.demo]
+    transfers = transfers_of(source_id, list(transfer_ids))
     if missing := set(line_ids) - {line.pk for line in lines}:
         raise Refusal(Code.NOT_FOUND, f"The source has no line {min(missing)}.", field="lines")
     if missing := set(transfer_ids) - {row.id for row in transfers}:

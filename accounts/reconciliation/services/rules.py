@@ -31,21 +31,18 @@ _TABLES = (
     FROM reconciliation_statementline l
     WHERE l.source_id = %(source)s AND l.booked_at >= %(since)s
       AND NOT EXISTS (SELECT 1 FROM reconciliation_matchleg g WHERE g.line_id = l.id AND NOT g.undone)""",
-    # Demo money is nobody's but the demo's: no bank has it.
     """
     CREATE TEMPORARY TABLE ours ON COMMIT DROP AS
     SELECT t.id, t.at, s.ledger_id, t.amount, t.request_id, t.corrects_id
     FROM reconciliation_sourceledger s
     CROSS JOIN LATERAL (
-        SELECT id, at, amount, credit_id AS other, request_id, corrects_id FROM accounts_transfer
+        SELECT id, at, amount, request_id, corrects_id FROM accounts_transfer
         WHERE debit_id = s.ledger_id AND at >= %(since)s
         UNION ALL
-        SELECT id, at, -amount, debit_id, request_id, corrects_id FROM accounts_transfer
+        SELECT id, at, -amount, request_id, corrects_id FROM accounts_transfer
         WHERE credit_id = s.ledger_id AND at >= %(since)s
     ) t
-    JOIN accounts_ledgeraccount other ON other.id = t.other
-    LEFT JOIN accounts_tradingaccount owner ON owner.id = other.account_id
-    WHERE s.source_id = %(source)s AND owner.type IS DISTINCT FROM 'demo'
+    WHERE s.source_id = %(source)s
       AND NOT EXISTS (SELECT 1 FROM reconciliation_matchleg g WHERE g.transfer_id = t.id AND NOT g.undone)""",
     """
     CREATE TEMPORARY TABLE apart ON COMMIT DROP AS

@@ -39,7 +39,7 @@ def add_source(
     actor: Actor,
     now: datetime,
 ) -> StatementSource:
-    """Add a source for the ledger accounts of `kind` in these assets. Its name and they are for ever.
+    """Add a source for the live ledger accounts of `kind` in these assets. Its name and they are for ever.
 
     Raises Refusal: reason_required, invalid_field (one of them is reconciled with another source, several
     assets without a column that tells them apart), field_is_fixed, unknown_asset.

@@ -110,7 +110,6 @@ def execute(approval: ApprovalRequest, actor: Actor, now: datetime) -> None:
             ledger_id=found.ledger_id,
             amount=found.amount,
             kind=TransferKind.WRITE_OFF,
-            demo=False,
             matched=False,
         )
         write_match(
