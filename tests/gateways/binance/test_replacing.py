@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from accounts.models import TradingAccount
+from accounts.services import rates
+from accounts.services.rates import Allowance
 from orders.models import Order
 from tests.factories import Market, everything_stored, stored
 from tests.gateways.binance.client import FORM, Signed, now_ms, refused
@@ -28,6 +30,13 @@ def limit(market: Market, side: str, quantity: str, price: str, /, **more: Any) 
 def placed(client: Signed, market: Market, side: str, quantity: str, price: str, /, **more: Any) -> int:
     """The id of a new limit order."""
     return int(client.do("order", **limit(market, side, quantity, price, **more))["orderId"])
+
+
+@pytest.fixture
+def one_order_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an account may place, and no more."""
+    monkeypatch.setattr(rates, "_tiers", {None: Allowance(orders_1d=1)})
+    monkeypatch.setattr(rates, "_fresh_until", float("inf"))
 
 
 class TestCancelReplace:
@@ -59,6 +68,42 @@ class TestCancelReplace:
         )
 
         assert answer["newOrderResponse"]["status"] == "NEW"
+
+    @pytest.mark.parametrize("mode", ["STOP_ON_FAILURE", "ALLOW_FAILURE"])
+    def test_beyond_the_order_limit_leaves_the_old_order_alone(
+        self, market: Market, client_a: Signed, one_order_a_day: None, mode: str
+    ) -> None:
+        old = placed(client_a, market, "BUY", "1", "49000")
+        before = everything_stored()
+
+        answer = client_a.send(
+            "order/cancelReplace",
+            **limit(market, "BUY", "2", "48000"),
+            cancelReplaceMode=mode,
+            cancelOrderId=old,
+        )
+
+        refused(answer, -1015, "Too many new orders; current limit is 1 orders per 1 DAY.", 429)
+        assert everything_stored() == before
+        assert [row["count"] for row in client_a.ask("rateLimit/order")][1] == 1
+
+    def test_beyond_the_order_limit_only_cancels_where_that_is_wished(
+        self, market: Market, client_a: Signed, one_order_a_day: None
+    ) -> None:
+        old = placed(client_a, market, "BUY", "1", "49000")
+
+        answer = client_a.send(
+            "order/cancelReplace",
+            **limit(market, "BUY", "2", "48000"),
+            cancelReplaceMode="STOP_ON_FAILURE",
+            cancelOrderId=old,
+            orderRateLimitExceededMode="CANCEL_ONLY",
+        )
+
+        data = refused(answer, *HALF)["data"]
+        assert (data["cancelResult"], data["newOrderResult"]) == ("SUCCESS", "FAILURE")
+        assert data["newOrderResponse"]["code"] == -1015
+        assert stored(old).status == "cancelled"
 
     def test_stops_when_there_is_nothing_to_cancel(self, market: Market, client_a: Signed) -> None:
         before = everything_stored()

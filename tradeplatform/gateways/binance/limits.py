@@ -84,6 +84,11 @@ class Orders:
                 wait=refusal.context["retry_after"],
             ) from None
 
+    def require_room(self) -> None:
+        """Refuse now what another order would be refused for, and count nothing. Raises -1015."""
+        self.take(1)
+        self.give_back()
+
     def give_back(self) -> None:
         """One of them has been filled: who trades may go on placing."""
         counting.give_back(order_limits(self.account_id, 1, allowance(self.tier_id)), now=self.now)

@@ -55,11 +55,13 @@ def cancel_replace(call: Call) -> dict[str, Any]:
     rules = require_rules(call.parameters.symbol())
     name = "cancelReplaceMode"
     mode = must(call.parameters.word(name, Mode, errors.invalid(name)), name)
-    exceeded = "orderRateLimitExceededMode"
-    call.parameters.word(exceeded, Exceeded, errors.invalid(exceeded))
+    name = "orderRateLimitExceededMode"
+    exceeded = call.parameters.word(name, Exceeded, errors.invalid(name)) or Exceeded.DO_NOTHING
     reader = Reader(call.parameters, rules, call.account_id, call.name)
     order = reader.order()
     response = reader.response(order.type)
+    if exceeded is Exceeded.DO_NOTHING:
+        call.orders.require_room()
     cancelled = _outcome(
         lambda: cancel_one(call, rules, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"),
         Asked.CANCEL,
