@@ -72,7 +72,8 @@ sql_invariant(
         SELECT b.id AS break, t.id AS transfer FROM reconciliation_break b
         LEFT JOIN accounts_transfer t ON t.id = b.write_off_id
         LEFT JOIN audit_approvalrequest a ON a.id = b.approval_id
-        LEFT JOIN accounts_ledgeraccount s ON s.kind = 'suspense' AND s.asset_id = t.asset_id
+        LEFT JOIN accounts_ledgeraccount s
+            ON s.kind = 'suspense' AND s.asset_id = t.asset_id AND s.realm = t.realm
         WHERE b.state = 'written_off' AND (t.id IS NULL OR t.kind <> 'write_off' OR a.state <> 'done'
             OR t.amount <> abs(b.amount) OR a.request_id <> t.request_id OR t.at <> b.closed_at
             OR (t.debit_id, t.credit_id) IS DISTINCT FROM

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts.models import LedgerKind, Role, Transfer
+from accounts.models import LedgerAccount, LedgerKind, Role, Transfer
 from accounts.reconciliation.models import Break, BreakState, Match, StatementSource
 from accounts.reconciliation.services.matching import rematch, undo
 from accounts.reconciliation.services.writing_off import ACTION
@@ -17,8 +17,9 @@ from accounts.services.correcting import correct
 from audit.approvable import act_of
 from audit.models import ApprovalPolicy, AuditRecord
 from audit.services.approving import cancel, expire_due
+from instruments.models import Realm
 from tests.audit.naming import by
-from tests.factories import ACTOR, NOW, make_asset, make_user, money
+from tests.factories import ACTOR, NOW, make_asset, make_user, money, short
 from tests.reconciliation.banking import (
     LATER,
     account_at,
@@ -121,6 +122,25 @@ class TestWhatMoves:
 
         assert (held(source, LedgerKind.LP), held(source, LedgerKind.SUSPENSE)) == ("3", "-3")
         assert held(source, LedgerKind.FUNDING) == "0"
+        proven()
+
+    def test_suspense_of_play_money_is_another(self, source: StatementSource) -> None:
+        account = account_at(source)
+        LedgerAccount.objects.create(
+            kind=LedgerKind.SUSPENSE, asset=asset_of(source), realm=Realm.DEMO, balance=0
+        )
+        paid_in(account, 100)
+        take(source, row("B1", 100), row("B2", "-2.50"))
+
+        decided(asked_off(the_break(source)))
+
+        suspense = LedgerAccount.objects.filter(kind=LedgerKind.SUSPENSE).order_by("realm")
+        assert [(row.realm, short(row.balance)) for row in suspense] == [("demo", "0"), ("live", "-2.5")]
+        take(source, row("B3", "-1"))
+        assert act_of(ACTION).preview({"break": the_break(source).pk})[1][1:] == (
+            f"-2.50 {account.currency.code}",
+            f"-3.50 {account.currency.code}",
+        )
         proven()
 
     def test_later_statements_do_not_ask_for_it(self, source: StatementSource) -> None:

@@ -81,7 +81,9 @@ def preview(payload: Mapping[str, Any]) -> list[EffectRow]:
     found = Break.objects.select_related("ledger__asset").get(pk=payload["break"])
     _require_open(found)
     asset, kind = found.ledger.asset, LedgerKind(found.ledger.kind)
-    suspense = LedgerAccount.objects.filter(kind=LedgerKind.SUSPENSE, asset=asset).first()
+    suspense = LedgerAccount.objects.filter(
+        kind=LedgerKind.SUSPENSE, asset=asset, realm=found.ledger.realm
+    ).first()
     held = suspense.balance if suspense else _ZERO
     return [
         (f"{kind.label} balance", _amount(found.ledger.balance, asset),
