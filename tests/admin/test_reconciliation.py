@@ -341,13 +341,17 @@ class TestWritingOff:
             in officer.get(address(Transfer, "change", transfer.pk)).content.decode()
         )
 
-    def test_without_a_policy_the_page_says_so(self, boss: Client, source: StatementSource) -> None:
+    def test_without_a_policy_the_page_says_for_whom_it_waits(
+        self, boss: Client, source: StatementSource
+    ) -> None:
         take(source, row("B1", "-2.50"))
         url = act(Break, the_break(source).pk, "write-off")
 
-        assert "no policy" in boss.get(url).context["effects"][-1].after
-        assert press(boss, url, reason="fee").status_code == 409
-        assert not ApprovalRequest.objects.exists()
+        waits = "waits for 1 compliance officer: nothing moves before"
+        assert boss.get(url).context["effects"][-1].after == waits
+        assert "was sent for approval" in said(press(boss, url, reason="fee"))
+        assert ApprovalRequest.objects.get().state == "pending"
+        assert the_break(source).state == BreakState.OPEN
 
     def test_support_looks_and_touches_nothing(self, sign_in: SignIn, source: StatementSource) -> None:
         take(source, row("B1", 5))

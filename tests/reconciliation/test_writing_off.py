@@ -193,11 +193,22 @@ class TestTwoPeople:
 
         assert refused(lambda: decided(approval, by_whom=maker)).code == Code.MAKER_IS_CHECKER
 
-    def test_without_a_policy_nobody_can(self, source: StatementSource) -> None:
-        ApprovalPolicy.objects.update(active=False)
+    @pytest.mark.parametrize("off", [True, False])
+    def test_without_a_policy_it_waits_all_the_same(self, source: StatementSource, off: bool) -> None:
+        above = {"above": Decimal(1_000), "asset": asset_of(source).code}
+        ApprovalPolicy.objects.update(**({"active": False} if off else above), approvers=2)
         take(source, row("B1", 40))
 
-        assert refused(lambda: asked_off(the_break(source))).code == Code.NO_APPROVAL_POLICY
+        approval = asked_off(the_break(source))
+
+        assert (approval.state, approval.needed, approval.role) == ("pending", 1, Role.COMPLIANCE_OFFICER)
+        assert not Transfer.objects.filter(kind="write_off").exists()
+        assert refused(lambda: decided(approval, by_whom=make_user(Role.ADMIN))).code == (
+            Code.PERMISSION_DENIED
+        )
+        decided(approval)
+        assert Break.objects.get().state == BreakState.WRITTEN_OFF
+        proven()
 
     def test_a_maker_who_lost_the_right_makes_nothing_happen(self, source: StatementSource) -> None:
         maker = make_user(Role.ADMIN)

@@ -93,7 +93,6 @@ class Code(StrEnum):
     ALREADY_UNDONE = "already_undone"
     BREAK_NOT_OPEN = "break_not_open"
     WRITE_OFF_WAITS = "write_off_waits"
-    NO_APPROVAL_POLICY = "no_approval_policy"
     REQUEST_NOT_OPEN = "request_not_open"
     DEMO_MONEY = "demo_money"
     NOT_A_DEMO_ACCOUNT = "not_a_demo_account"
@@ -201,7 +200,6 @@ _STATUS = {
     Code.ALREADY_UNDONE: HTTPStatus.CONFLICT,
     Code.BREAK_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.WRITE_OFF_WAITS: HTTPStatus.CONFLICT,
-    Code.NO_APPROVAL_POLICY: HTTPStatus.CONFLICT,
     Code.REQUEST_NOT_OPEN: HTTPStatus.CONFLICT,
     Code.DEMO_MONEY: HTTPStatus.CONFLICT,
     Code.NOT_A_DEMO_ACCOUNT: HTTPStatus.CONFLICT,

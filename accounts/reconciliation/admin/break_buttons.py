@@ -8,14 +8,12 @@ from typing import Any
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.reconciliation.approvals import RIGHT
 from accounts.reconciliation.models import Break, BreakState, StatementLine
 from accounts.reconciliation.services import breaks
 from accounts.reconciliation.services.matching import match_by_hand, sides_of
-from accounts.reconciliation.services.writing_off import ACTION, ask_write_off, preview
+from accounts.reconciliation.services.writing_off import ACTION, RIGHT, ask_write_off, preview
 from audit.admin.acting import actor_of
-from audit.admin.approval_buttons import role_name
-from audit.services.policies import policy_for
+from audit.admin.asking import sent, waits_for
 from instruments.admin.show import amount
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -96,12 +94,8 @@ class WriteOff(_OnOpen):
     def effects(self, obj: Break, data: Mapping[str, Any]) -> Sequence[Effect]:
         """What would move, and who has to agree."""
         rows = [Effect(*row) for row in preview({"break": obj.pk})]
-        asset = obj.ledger.asset.code
-        policy = policy_for(ACTION, amount=obj.amount, asset=asset, now=timezone.now())
-        if policy is None:
-            return [*rows, Effect("Approval", "", "no policy says who agrees: it will be refused")]
-        who = f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
-        return [*rows, Effect("Approval", "", f"waits for {who}: nothing moves before")]
+        waits = waits_for(ACTION, amount=obj.amount, asset=obj.ledger.asset.code, now=timezone.now())
+        return [*rows, *waits]
 
     def act(self, obj: Break, data: Mapping[str, Any]) -> Done:
         """Ask for it."""
@@ -112,7 +106,7 @@ class WriteOff(_OnOpen):
             actor=actor_of(self.request),
             now=timezone.now(),
         )
-        return Done(format_html("The write-off was sent for approval: {}.", show.ref(approval)))
+        return sent(approval, "The write-off")
 
 
 class AssignForm(ReasonForm):

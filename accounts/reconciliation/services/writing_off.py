@@ -25,8 +25,7 @@ from accounts.services.request_ids import conflict_named, fingerprint_of, known,
 from audit.actor import Actor
 from audit.approvable import EffectRow
 from audit.models import ApprovalRequest, ApprovalState
-from audit.services import approving
-from audit.services.approving import Target
+from audit.services.approving import Target, ask_always
 from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Asset
@@ -34,6 +33,8 @@ from instruments.scaling import grouped, short_text, text
 from tradeplatform.common.errors import Code, Refusal
 
 ACTION = "reconciliation.break.write_off"
+#: What who asks for it needs.
+RIGHT = "reconciliation.write_off_break"
 _ZERO = Decimal(0)
 
 
@@ -43,7 +44,7 @@ def ask_write_off(
     """Ask for it: nothing moves before somebody else has agreed. The same request id is the same request.
 
     Raises Refusal: reason_required, invalid_field, not_found, break_not_open, write_off_waits,
-    request_id_conflict, no_approval_policy (nobody is named who could agree, and one person is not enough).
+    request_id_conflict.
     """
     reason, request_id = require_reason(reason), require_request_id(request_id)
     with transaction.atomic():
@@ -54,7 +55,7 @@ def ask_write_off(
             )
         known(request_id, _fingerprint(found))
         asset = found.ledger.asset
-        approval = approving.ask(
+        approval = ask_always(
             action=ACTION,
             target=Target(LABEL, found.pk, str(found)),
             payload={"break": found.pk, "asset": asset.code, "amount": short_text(found.amount)},
@@ -65,12 +66,6 @@ def ask_write_off(
             actor=actor,
             now=now,
         )
-        if approval is None:
-            raise Refusal(
-                Code.NO_APPROVAL_POLICY,
-                "A write-off takes two people, and no policy says who agrees: add one.",
-                action=ACTION,
-            )
         found.approval = approval
         found.save(update_fields=["approval"])
     return approval
