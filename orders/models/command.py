@@ -109,6 +109,7 @@ class Command(PartitionedModel):
     Written by intake, changes and phases; `status`, `position` and `last_seq` are moved by the drain alone.
     `held` is what an amend has reserved beyond the order's own hold, until it is applied.
     `terms` is what most orders do without, by the names of the engine's record; what is left out is 0.
+    `client_request_id` is what the client calls its cancel; an order's own name is the order's.
     """
 
     partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
@@ -138,6 +139,7 @@ class Command(PartitionedModel):
     actor_label = models.CharField(max_length=150, default="")
     reason = models.TextField(default="")
     correlation_id = models.CharField(max_length=64, default="")
+    client_request_id = models.CharField(max_length=36, db_default="", default="")
     position = models.BigIntegerField(null=True, help_text="Place in its shard's order of application.")
     last_seq = models.BigIntegerField(null=True, help_text="Book seq after it was applied.")
 
@@ -159,6 +161,10 @@ class Command(PartitionedModel):
                 condition=Q(kind=CommandKind.PHASE, phase__in=Phase.values)
                 | Q(~Q(kind=CommandKind.PHASE), phase=0),
                 name="command_phase_of_phase",
+            ),
+            models.CheckConstraint(
+                condition=Q(client_request_id="") | Q(kind__in=[CommandKind.CANCEL, CommandKind.MASS_CANCEL]),
+                name="command_only_cancels_are_named",
             ),
         ]
         indexes = [

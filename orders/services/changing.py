@@ -34,17 +34,30 @@ from tradeplatform.common.errors import Code, Refusal
 
 
 def cancel_order(
-    *, order_id: int, account_id: int | None, actor: Actor, now: datetime, reason: str = ""
+    *,
+    order_id: int,
+    account_id: int | None,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    client_request_id: str = "",
 ) -> Requested:
     """Ask for an order to be cancelled; `account_id` None means an operator does.
 
-    Works while the instrument is halted. Raises Refusal: order_not_found (also for another account's),
-    order_not_open.
+    `client_request_id` is what the client calls this cancel. Works while the instrument is halted. Raises
+    Refusal: order_not_found (also for another account's), order_not_open.
     """
     with transaction.atomic():
         order = find_order(order_id=order_id, account_id=account_id)
         _require_open(order)
-        (command,) = _write_cancels([order], account_id=account_id, actor=actor, now=now, reason=reason)
+        (command,) = _write_cancels(
+            [order],
+            account_id=account_id,
+            actor=actor,
+            now=now,
+            reason=reason,
+            client_request_id=client_request_id,
+        )
     return command
 
 
@@ -60,6 +73,7 @@ def cancel_all_orders(
     group: str | None = None,
     by_operator: bool = False,
     reason: str = "",
+    client_request_id: str = "",
 ) -> list[Requested]:
     """Ask for an account's live orders to be cancelled: all, or those of a symbol, side, list, login, group.
 
@@ -92,7 +106,14 @@ def cancel_all_orders(
         code = "operator" if by_operator else "mass_cancel"
         if list_id is None and credential is None and group is None:
             return _write_mass_cancels(
-                found, account_id=account_id, side=side, actor=actor, now=now, reason=reason, code=code
+                found,
+                account_id=account_id,
+                side=side,
+                actor=actor,
+                now=now,
+                reason=reason,
+                code=code,
+                client_request_id=client_request_id,
             )
         return _write_cancels(
             found,
@@ -101,6 +122,7 @@ def cancel_all_orders(
             now=now,
             reason=reason,
             code=code,
+            client_request_id=client_request_id,
         )
 
 
@@ -210,6 +232,7 @@ def _write_cancels(
     now: datetime,
     reason: str,
     code: str = "client",
+    client_request_id: str = "",
 ) -> list[Requested]:
     if not orders:
         return []
@@ -224,6 +247,7 @@ def _write_cancels(
                 account_id=account_id or 0,
                 reason_code=engine_codes.REASON["operator" if account_id is None else code],
                 reason=reason,
+                client_request_id=client_request_id,
             )
             for order in orders
         ],
@@ -243,6 +267,7 @@ def _write_mass_cancels(
     now: datetime,
     reason: str,
     code: str,
+    client_request_id: str,
 ) -> list[Requested]:
     """One command for each book that holds some of these orders."""
     shards = _shards_of(orders)
@@ -257,6 +282,7 @@ def _write_mass_cancels(
                 side=engine_codes.SIDE[side] if side else 0,
                 reason_code=engine_codes.REASON[code],
                 reason=reason,
+                client_request_id=client_request_id,
             )
             for instrument_id in books
         ],

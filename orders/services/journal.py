@@ -20,6 +20,7 @@ _COLUMNS = (
     "id", "at", "shard_id", "instrument_id", "kind", "status", "order_id", "account_id", "side", "order_type",
     "time_in_force", "flags", "stp_mode", "stp_group", "reason_code", "price_ticks", "quantity_lots",
     "phase", "terms", "time_us", "held", "actor_id", "actor_label", "reason", "correlation_id",
+    "client_request_id",
 )  # fmt: skip
 
 
@@ -45,6 +46,7 @@ class CommandRow:
     terms: Terms = NO_TERMS
     held: Decimal = Decimal(0)
     reason: str = ""
+    client_request_id: str = ""
 
 
 def microseconds(at: datetime) -> int:
@@ -103,6 +105,7 @@ def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -
                 actor.label,
                 row.reason,
                 correlation,
+                row.client_request_id,
             )
             for number, row in zip(ids, rows, strict=True)
         ),

@@ -10,7 +10,7 @@ import pytest
 from accounts.models import TradingAccount
 from accounts.services import rates
 from accounts.services.rates import Allowance
-from orders.models import Fill, Order
+from orders.models import Command, CommandKind, Fill, Order
 from orders.services.journal import microseconds
 from tests.factories import Market, everything_stored, stored
 from tests.gateways.binance.client import Signed, Venue, refused
@@ -303,6 +303,20 @@ class TestCancel:
             "side": "BUY",
             "selfTradePreventionMode": "EXPIRE_TAKER",
         }
+
+    @pytest.mark.parametrize("path", ["order", "openOrders"])
+    def test_what_a_cancel_is_called_stands_in_the_journal(
+        self, market: Market, client_a: Signed, path: str
+    ) -> None:
+        placed = client_a.do("order", **limit(market, "BUY", "1", "49000"))
+        one = {"orderId": placed["orderId"]} if path == "order" else {}
+
+        answer = client_a.do(path, "DELETE", symbol=market.symbol, **one)
+
+        shown = answer if path == "order" else answer[0]
+        cancel = Command.objects.get(kind__in=[CommandKind.CANCEL, CommandKind.MASS_CANCEL])
+        assert shown["clientOrderId"] == cancel.client_request_id
+        assert len(cancel.client_request_id) == 22
 
     def test_of_what_is_not_open_is_refused(self, market: Market, client_a: Signed, client_b: Signed) -> None:
         placed = client_a.do("order", **limit(market, "BUY", "1", "49000"))["orderId"]

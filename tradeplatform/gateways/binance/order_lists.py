@@ -150,7 +150,11 @@ def cancel(call: Call) -> dict[str, Any]:
     call.check_fresh()
     now = timezone.now()
     requested = changing.cancel_all_orders(
-        account_id=call.account_id, list_id=orders[0].list_id, actor=call.actor, now=now
+        account_id=call.account_id,
+        list_id=orders[0].list_id,
+        actor=call.actor,
+        now=now,
+        client_request_id=cancel_id,
     )
     if not requested:
         raise _no_list()

@@ -170,7 +170,11 @@ def cancel_one(call: Call, rules: Rules, id_name: str, client_name: str, cancel_
     call.check_fresh()
     now = timezone.now()
     requested = changing.cancel_order(
-        order_id=order.pk, account_id=call.account_id, actor=call.actor, now=now
+        order_id=order.pk,
+        account_id=call.account_id,
+        actor=call.actor,
+        now=now,
+        client_request_id=cancel_id,
     )
     if not await_commands([requested], at=now, wait_ms=MAX_WAIT_MS):
         raise errors.timed_out()
@@ -184,9 +188,13 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
     """DELETE /openOrders: all of a symbol; lists are shown as such."""
     rules = require_rules(call.parameters.symbol())
     call.check_fresh()
-    now = timezone.now()
+    now, cancel_id = timezone.now(), new_id()
     requested = changing.cancel_all_orders(
-        account_id=call.account_id, symbol=rules.symbol, actor=call.actor, now=now
+        account_id=call.account_id,
+        symbol=rules.symbol,
+        actor=call.actor,
+        now=now,
+        client_request_id=cancel_id,
     )
     if not requested:
         raise Refusal(Code.ORDER_NOT_FOUND, "Nothing is open.")
@@ -197,7 +205,7 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
         for order in orders_by_id(item.order_id for item in requested)
         if order.status == OrderStatus.CANCELLED
     ]
-    return cancelled_reports(ended, rules, call, cancel_id=new_id())
+    return cancelled_reports(ended, rules, call, cancel_id=cancel_id)
 
 
 def cancelled_reports(
