@@ -50,6 +50,7 @@ class SocketConsumer(AsyncConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Live as long as the connection does."""
         bind()
+        self.scope = scope
         outlet = Outlet(flow_of(send), self.dialect)
         self._conversation = self.converse(hub(), outlet)
         self._outlet = outlet

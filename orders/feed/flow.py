@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -54,6 +55,13 @@ class Flow:
         """Seconds since the last byte was taken; 0 while they are taken."""
         return 0.0
 
+    def ping(self) -> None:
+        """Send a ping. From the first one on, no others are sent."""
+
+    def last_pong(self) -> float:
+        """When the last pong came, by the monotonic clock; the opening counts as one."""
+        return time.monotonic()
+
     async def close(self, text: str | None, *, code: int, reason: str) -> None:
         """Send a last message, if there is one, and close."""
         try:
@@ -78,6 +86,8 @@ class DaphneFlow(Flow):
         self._open = asyncio.Event()
         self._open.set()
         self._closed_at: float | None = None
+        self._last_pong = time.monotonic()
+        protocol.onPong = self._heard_pong
         protocol.closeHandshakeTimeout = _CLOSE_SECONDS
         # Too large a message, or one that is not UTF-8, gets a close code and not just a dropped connection.
         protocol.failByDrop = False
@@ -118,6 +128,22 @@ class DaphneFlow(Flow):
     def stalled_for(self) -> float:
         """Seconds since the transport's buffer filled up."""
         return 0.0 if self._closed_at is None else time.monotonic() - self._closed_at
+
+    def ping(self) -> None:
+        """Send a ping.
+
+        Daphne would ping who has said nothing, and autobahn drops whoever did not answer each single ping.
+        """
+        self._protocol.autoPingTimeout = 0
+        self._protocol.last_ping = math.inf
+        self._protocol.sendPing(str(time.time_ns() // 1_000_000).encode())
+
+    def last_pong(self) -> float:
+        """When the last pong came."""
+        return self._last_pong
+
+    def _heard_pong(self, _payload: bytes) -> None:
+        self._last_pong = time.monotonic()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's word
         """The transport's buffer is full."""

@@ -17,8 +17,9 @@ _STALL_SECONDS = 30
 class Dialect(Protocol):
     """What a socket is told without asking, in the words of its protocol."""
 
-    #: Seconds of silence after which a sign of life is due.
-    HEARTBEAT_SECONDS: int
+    @property
+    def HEARTBEAT_SECONDS(self) -> float:  # noqa: N802 - a constant, in modules
+        """Seconds of silence after which a sign of life is due."""
 
     def heartbeat(self, *, live: bool) -> str:
         """A sign of life; `live` says whether the server itself hears from the market."""
@@ -92,6 +93,14 @@ class Outlet:
             self.close(protocol.TOO_SLOW)
         elif now - self._last_sent >= self._dialect.HEARTBEAT_SECONDS:
             self.send_latest("heartbeat", self._dialect.heartbeat(live=live))
+
+    def ping(self) -> None:
+        """Ask the reader whether it is there."""
+        self._flow.ping()
+
+    def last_pong(self) -> float:
+        """When it last said so, by the monotonic clock."""
+        return self._flow.last_pong()
 
     async def run(self) -> None:
         """Send what waits until the socket is to be closed, and close it."""

@@ -48,6 +48,8 @@ PRIVATE = frozenset({Channel.ORDERS, Channel.FILLS, Channel.BALANCES, Channel.AL
 class CloseCode(IntEnum):
     """WebSocket close codes; 4xxx are ours."""
 
+    GOING_AWAY = 1001
+    POLICY = 1008
     TOO_LARGE = 1009
     RESTART = 1012
     TRY_LATER = 1013
