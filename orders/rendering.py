@@ -15,7 +15,7 @@ from tradeengine.codec import EventFlag
 from instruments.scaling import book_checksum, text
 from instruments.selectors import Rules
 from orders.indicative import Indicative
-from orders.models import Event, EventKind, Fill, Liquidity, Order, Side, Trade
+from orders.models import CancelTimer, Event, EventKind, Fill, Liquidity, Order, Side, Trade
 from orders.selectors import Depth
 from orders.services.engine_codes import REASON_WORD
 from tradeplatform.common.times import rfc3339
@@ -278,3 +278,15 @@ def _quantity(quantity: Decimal | None, rules: Rules) -> str | None:
 
 def _price(price: Decimal | None, rules: Rules) -> str | None:
     return None if price is None else text(price, rules.price_decimals)
+
+
+def timer_json(timer: CancelTimer) -> dict[str, Any]:
+    """A cancel timer as the account's owner sees it; `seconds` is 0 while it is off."""
+    return {
+        "account": timer.account_id,
+        "kind": timer.kind,
+        "symbol": None if timer.instrument is None else timer.instrument.symbol,
+        "seconds": 0 if timer.due_at is None else timer.seconds,
+        "due_at": timer.due_at and rfc3339(timer.due_at),
+        "fired_at": timer.fired_at and rfc3339(timer.fired_at),
+    }

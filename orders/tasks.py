@@ -9,6 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from orders.selectors import waiting_shards
+from orders.services.cancel_timers import fire_due
 from orders.services.drain import drain_all
 from orders.services.expiring import expire_due
 from orders.services.phases import end_due_auctions
@@ -45,6 +46,12 @@ def expire_due_orders(**_extra: Any) -> None:
 def end_auctions_now(**_extra: Any) -> None:
     """Open the instruments whose auction's time has come."""
     end_due_auctions(now=timezone.now())
+
+
+@shared_task(name="orders.fire_cancel_timers")
+def fire_cancel_timers(**_extra: Any) -> None:
+    """Cancel the orders of the accounts whose timers were not renewed in time."""
+    fire_due(now=timezone.now())
 
 
 @shared_task(name="orders.quote_books")

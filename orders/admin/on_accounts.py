@@ -12,7 +12,7 @@ from instruments.admin import show as market
 from orders.admin import conditions
 from orders.admin import show as trading
 from orders.admin.mass_buttons import CancelAllOrders
-from orders.models import Fill, Order
+from orders.models import CancelTimer, Fill, Order
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Panel, Table, columns
 
@@ -23,6 +23,7 @@ def panels(request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
     """Live orders and fills, for those who may see them."""
     if request.user.has_perm("orders.view_order"):
         yield live_orders(account)
+        yield cancel_timers(account)
     if request.user.has_perm("orders.view_fill"):
         yield latest_fills(account)
 
@@ -69,6 +70,27 @@ def live_orders(account: TradingAccount) -> Table:
         ],
         empty="No live order.",
         more=(show.list_of(Order, account=account.account_number), "All orders of this account"),
+    )
+
+
+def cancel_timers(account: TradingAccount) -> Table:
+    """When the account's orders are cancelled by themselves, and when they were."""
+    timers = CancelTimer.objects.filter(account=account).select_related("instrument").order_by("id")
+    return Table(
+        "Dead man's switches",
+        columns("What", "Instrument", "#Seconds", "Renewed (UTC)", "Due (UTC)", "Last fired (UTC)"),
+        [
+            [
+                timer.get_kind_display(),
+                "All" if timer.instrument is None else trading.instrument(timer.instrument),
+                str(timer.seconds),
+                show.when(timer.renewed_at),
+                show.when(timer.due_at) if timer.due_at else "Off",
+                show.when(timer.fired_at) if timer.fired_at else "",
+            ]
+            for timer in timers
+        ],
+        empty="None was ever set.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.api import dry_run, history, orders
+from orders.api import dry_run, history, orders, timers
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -19,5 +19,6 @@ urlpatterns = [
     path("orders/<int:order>", orders.OrderView.as_view(), name="order"),
     path("orders/<int:order>/fills", history.OrderFillsView.as_view(), name="order-fills"),
     path("orders/<int:order>/events", history.OrderEventsView.as_view(), name="order-events"),
+    path("accounts/<int:account>/cancel-after", timers.CancelAfterView.as_view(), name="cancel-after"),
     path("fills", history.FillsView.as_view(), name="fills"),
 ]

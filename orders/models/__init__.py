@@ -24,6 +24,7 @@ from orders.models.order import (
     TimeInForce,
     TriggerBy,
 )
+from orders.models.timer import CancelTimer, TimerKind
 from orders.models.trade import Fill, Liquidity, Trade
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "TRIGGERED",
     "WAITING_TIMES",
     "Book",
+    "CancelTimer",
     "Command",
     "CommandKind",
     "CommandStatus",
@@ -58,6 +60,7 @@ __all__ = [
     "Source",
     "StpMode",
     "TimeInForce",
+    "TimerKind",
     "Trade",
     "TriggerBy",
     "event_id",

@@ -85,6 +85,8 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("accounts/<int:account>/margin", "GET"): READ,
     ("accounts/<int:account>/report", "GET"): READ,
     ("accounts/<int:account>/reset", "POST"): TRADE,
+    ("accounts/<int:account>/cancel-after", "GET"): READ,
+    ("accounts/<int:account>/cancel-after", "POST"): TRADE,
     ("portfolios", "GET"): PERSON_BY_SESSION,
     ("portfolios/<int:portfolio>/positions", "GET"): OWNER_BY_SESSION,
     ("instruments", "GET"): PUBLIC,
@@ -191,6 +193,7 @@ class Things:
                 "asset": asset, "amount": "1", "request_id": "t", "to_account": self.second.pk,
             },
             "accounts/<int:account>/reset": {"request_id": "r"},
+            "accounts/<int:account>/cancel-after": {"seconds": 60},
             "accounts/<int:account>/positions": {
                 "symbol": self.market.symbol, "side": "buy", "volume": "1", "request_id": "p",
             },

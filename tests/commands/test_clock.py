@@ -25,7 +25,7 @@ def clock(*options: str) -> str:
 
 
 def test_with_nothing_due_it_asks_nothing() -> None:
-    assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0"
+    assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0, cancel timers fired: 0"
     assert not Command.objects.exists()
 
 
@@ -43,11 +43,13 @@ def test_ends_what_is_due_once() -> None:
     market.drain(now=now - timedelta(seconds=2))
 
     before = Command.objects.count(), AuditRecord.objects.count()
-    assert clock("--dry-run") == "books to ask to end expired orders: 1, auctions to ask to end: 1"
+    dry = "books to ask to end expired orders: 1, auctions to ask to end: 1, cancel timers to fire: 0"
+    assert clock("--dry-run") == dry
     assert (Command.objects.count(), AuditRecord.objects.count()) == before
-    assert json.loads(clock("--dry-run", "--json")) == {"books": 1, "auctions": 1, "dry_run": True}
-    assert clock() == "books asked to end expired orders: 1, auctions asked to end: 1"
-    assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0"
+    counts = {"books": 1, "auctions": 1, "timers": 0}
+    assert json.loads(clock("--dry-run", "--json")) == counts | {"dry_run": True}
+    assert clock() == "books asked to end expired orders: 1, auctions asked to end: 1, cancel timers fired: 0"
+    assert clock() == "books asked to end expired orders: 0, auctions asked to end: 0, cancel timers fired: 0"
     market.drain()
 
     assert stored(order).status == "expired"

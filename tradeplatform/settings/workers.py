@@ -52,6 +52,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    "fire-cancel-timers": {
+        "task": "orders.fire_cancel_timers",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
     "quote-books": {
         "task": "orders.quote_books",
         "schedule": 1.0,

@@ -1,4 +1,4 @@
-"""`manage.py clock`: what beat asks each second, once: end the orders and the auctions that are due."""
+"""`manage.py clock`: what beat asks each second, once: see to orders, auctions and timers that are due."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
+from orders.services.cancel_timers import fire_due
 from orders.services.expiring import expire_due
 from orders.services.phases import end_due_auctions
 
 
 class Command(BaseCommand):
-    """A thin door to orders.services.expiring and phases."""
+    """A thin door to orders.services.expiring, phases and cancel_timers."""
 
-    help = "Ask the books with orders whose time is over to end them, and open the auctions that are due."
+    help = "Ask the books with orders whose time is over to end them; open auctions, fire cancel timers."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options of the command line."""
@@ -28,12 +29,15 @@ class Command(BaseCommand):
         now, dry = timezone.now(), options["dry_run"]
         with transaction.atomic():
             books, auctions = len(expire_due(now=now)), end_due_auctions(now=now)
+            timers = fire_due(now=now)
             # Asked and taken back: what was found is what would have been asked for.
             transaction.set_rollback(dry)
         if options["json"]:
-            self.stdout.write(json.dumps({"books": books, "auctions": auctions, "dry_run": dry}))
+            counts = {"books": books, "auctions": auctions, "timers": timers}
+            self.stdout.write(json.dumps(counts | {"dry_run": dry}))
             return
-        asked = "to ask" if dry else "asked"
+        asked, fired = ("to ask", "to fire") if dry else ("asked", "fired")
         self.stdout.write(
-            f"books {asked} to end expired orders: {books}, auctions {asked} to end: {auctions}"
+            f"books {asked} to end expired orders: {books}, auctions {asked} to end: {auctions},"
+            f" cancel timers {fired}: {timers}"
         )
