@@ -17,6 +17,7 @@ from orders.feed.outlet import Dialect, Outlet
 from orders.feed.protocol import STOPPING
 from orders.feed.session import Session
 from orders.feed.stopping import cancel_when_stopped
+from tradeplatform.common.addresses import socket_address
 from tradeplatform.common.correlation import bind
 
 # Well within what a supervisor grants a process that was asked to stop.
@@ -102,4 +103,4 @@ class FeedConsumer(SocketConsumer):
 
     def converse(self, feed: Hub, outlet: Outlet) -> Conversation:
         """The words of our own feed."""
-        return Session(feed, outlet)
+        return Session(feed, outlet, ip=socket_address(self.scope))

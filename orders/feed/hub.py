@@ -15,6 +15,7 @@ from django.conf import settings
 
 from instruments.selectors import Rules
 from orders.feed.account import AccountFeed
+from orders.feed.guard import Guard
 from orders.feed.identity import Identity, read_access
 from orders.feed.link import Link
 from orders.feed.market import MarketFeed
@@ -67,6 +68,7 @@ class Hub:
         self._asking: set[asyncio.Task[None]] = set()
         self._last_tick = 0.0
         self.live = False
+        self.guard = Guard()
 
     def is_full(self) -> bool:
         """Whether one more socket would be one too many."""
@@ -80,7 +82,7 @@ class Hub:
             self._link.want(SHARDS_CHANNEL)
             self._link.want(ACCESS_CHANNEL)
             # In a context of their own: what they log is not about the socket that happened to come first.
-            runs = (self._link.run, self._run_ticks, self._run_audits)
+            runs = (self._link.run, self._run_ticks, self._run_audits, self.guard.run)
             self._tasks = [asyncio.create_task(run(), context=Context()) for run in runs]
 
     def leave(self, member: Member) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from accounts.models import Session, TradingAccount
 from accounts.services import sessions
+from audit.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class Identity:
     password: str
     sid: str
     expires_at: datetime
+
+    def actor(self, ip: str | None) -> Actor:
+        """The person, from the address of the socket, by the session of the token."""
+        return Actor.user(user_id=self.user_id, label=self.username, ip=ip, credential=f"session:{self.sid}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,11 +127,19 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelOnDisconnect:
+    """Cancel the account's orders once no socket that said so is open; or do not."""
+
+    account: int
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Say that you are there."""
 
 
-Request = Subscribe | Unsubscribe | Auth | Ping
+Request = Subscribe | Unsubscribe | Auth | CancelOnDisconnect | Ping
 
 
 def decode(text: str) -> dict[str, Any]:
@@ -166,10 +174,13 @@ def parse(message: Mapping[str, Any]) -> Request:
     if op == "auth":
         _only(message, "token")
         return Auth(_text(message, "token", _MAX_TOKEN_LENGTH))
+    if op == "cancel_on_disconnect":
+        _only(message, "account", "enabled")
+        return CancelOnDisconnect(_account(message), _flag(message, "enabled"))
     if op == "ping":
         _only(message)
         return Ping()
-    sentence = "op must be one of: subscribe, unsubscribe, auth, ping."
+    sentence = "op must be one of: subscribe, unsubscribe, auth, cancel_on_disconnect, ping."
     raise Refusal(Code.UNKNOWN_OPERATION, sentence, op=str(op)[:_ECHO])
 
 
@@ -183,11 +194,22 @@ def _topic(message: Mapping[str, Any]) -> Topic:
         _only(message, "channel", "symbol")
         return Topic(channel, symbol=_text(message, "symbol", _MAX_SYMBOL_LENGTH))
     _only(message, "channel", "account")
+    return Topic(channel, account=_account(message))
+
+
+def _account(message: Mapping[str, Any]) -> int:
     account = message.get("account")
     if not isinstance(account, int) or isinstance(account, bool) or not 0 < account <= _I64_MAX:
         sentence = "account must be the number of an account of yours."
         raise Refusal(Code.INVALID_FIELD, sentence, field="account")
-    return Topic(channel, account=account)
+    return account
+
+
+def _flag(message: Mapping[str, Any], name: str) -> bool:
+    found = message.get(name)
+    if not isinstance(found, bool):
+        raise Refusal(Code.INVALID_FIELD, f"{name} must be true or false.", field=name)
+    return found
 
 
 def _only(message: Mapping[str, Any], *names: str) -> None:

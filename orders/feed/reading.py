@@ -1,15 +1,13 @@
-"""What the feed reads from the database, each in one snapshot, in a few threads of its own."""
+"""What the feed reads from the database, each in one snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
@@ -17,6 +15,7 @@ from accounts.selectors import balances_of
 from instruments.models import Instrument
 from instruments.scaling import text
 from instruments.selectors import Rules, rules_by_id, rules_by_symbol
+from orders.feed.lanes import Lane
 from orders.feed.mirror import Level
 from orders.feed.protocol import Channel
 from orders.indicative import indicative
@@ -38,16 +37,12 @@ MAX_ALERTS = 1_000
 RECENT_ALERTS = 100
 MINUTES = 24 * 60
 _WHOLE_BOOK = 2**31 - 1
-_THREADS = 4
 
-# Their number is the number of connections the feed takes from the pool.
-_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="feed-db")
+#: Run a read in the feed's threads. Raises what it raises, and DATABASE_AWAY.
+in_thread = Lane("feed-db", 4).run
 
 # The database is away, for now.
 DATABASE_AWAY = (OperationalError, InterfaceError)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +72,6 @@ class AccountRead:
 
     positions: dict[int, int]
     found: dict[Channel, list[dict[str, Any]]]
-
-
-async def in_thread(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a read in the feed's threads. Raises what it raises, and DATABASE_AWAY."""
-    run: Any = database_sync_to_async(read, thread_sensitive=False, executor=_pool)
-    found: T = await run(*args, **kwargs)
-    return found
 
 
 def find_rules(symbol: str) -> Rules:

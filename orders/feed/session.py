@@ -13,8 +13,9 @@ from orders.feed.hub import Hub
 from orders.feed.identity import Identity, identify
 from orders.feed.manners import Manners, is_too_large
 from orders.feed.outlet import Outlet
-from orders.feed.protocol import Auth, Ping, RequestId, Subscribe, Topic
+from orders.feed.protocol import Auth, CancelOnDisconnect, Ping, RequestId, Subscribe, Topic
 from orders.feed.reading import DATABASE_AWAY, find_rules, in_thread
+from orders.services.cancel_timers import GRACE_SECONDS
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import rfc3339
 
@@ -24,11 +25,13 @@ logger = structlog.get_logger(__name__)
 class Session:
     """Answers a socket's messages one after the other. The socket is closed through its outlet."""
 
-    def __init__(self, hub: Hub, outlet: Outlet) -> None:
+    def __init__(self, hub: Hub, outlet: Outlet, *, ip: str | None = None) -> None:
         self.outlet = outlet
+        self._ip = ip
         self.identity: Identity | None = None
         self._hub = hub
         self._topics: set[Topic] = set()
+        self._guarded: set[int] = set()
         self._manners = Manners()
 
     def open(self) -> None:
@@ -42,11 +45,12 @@ class Session:
     def end(self) -> None:
         """The socket is gone: forget it everywhere."""
         self._leave(self._topics)
+        self._hub.guard.gone(self)
         self._hub.leave(self)
 
     def accounts(self) -> set[int]:
-        """The accounts it has subscribed to."""
-        return {topic.account for topic in self._topics if topic.channel in protocol.PRIVATE}
+        """The accounts it has to do with."""
+        return self._guarded | {topic.account for topic in self._topics if topic.channel in protocol.PRIVATE}
 
     def tick(self, now: float) -> None:
         """A second has passed: see to the token and to the reader."""
@@ -93,6 +97,8 @@ class Session:
             await self._authenticate(request, number)
         elif isinstance(request, Subscribe):
             await self._subscribe(request.topic, number)
+        elif isinstance(request, CancelOnDisconnect):
+            await self._guard(request, number)
         else:
             self._leave({request.topic} & self._topics)
             self.outlet.send(protocol.answer("unsubscribed", number, **request.topic.fields()))
@@ -120,13 +126,26 @@ class Session:
             self.outlet.send(protocol.answer("subscribed", number, **topic.fields()))
             self._hub.add(topic, self.outlet, rules)
 
-    async def _require_account(self, account_id: int) -> None:
+    async def _guard(self, request: CancelOnDisconnect, number: RequestId) -> None:
+        identity = await self._require_account(request.account)
+        actor = identity.actor(self._ip)
+        if request.enabled:
+            await self._hub.guard.put_on(request.account, self, actor)
+            self._guarded.add(request.account)
+        elif request.account in self._guarded:
+            self._guarded.discard(request.account)
+            await self._hub.guard.take_off(request.account, self, actor)
+        fields = {"account": request.account, "enabled": request.enabled, "grace_seconds": GRACE_SECONDS}
+        self.outlet.send(protocol.answer("cancel_on_disconnect", number, **fields))
+
+    async def _require_account(self, account_id: int) -> Identity:
         if self.identity is None:
-            raise Refusal(Code.NOT_AUTHENTICATED, "This channel is private: send an auth message first.")
+            raise Refusal(Code.NOT_AUTHENTICATED, "This is private: send an auth message first.")
         await in_thread(require_own_account, Reach(self.identity.user_id), account_id)
         # It may have run out while we asked.
         if self.identity is None:
             raise Refusal(Code.NOT_AUTHENTICATED, protocol.AUTH_EXPIRED.message)
+        return self.identity
 
     def _leave(self, topics: set[Topic]) -> None:
         for topic in list(topics):

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection, connections
 
 from accounts.models import TradingAccount
-from orders.feed import reading
+from orders.feed.lanes import LANES
 from tests.factories import Market, make_market
 from tests.feed.talk import Feed, eventually
 from tradeplatform.config import load_config
@@ -28,14 +28,15 @@ from tradeplatform.supervisor.valkey import free_port
 def _threads_leave_no_connection(django_db_setup: None) -> Iterator[None]:
     """The feed's threads keep their connections, and a database in use cannot be dropped."""
     yield
-    together = threading.Barrier(reading._THREADS)
+    for lane in LANES:
+        together = threading.Barrier(lane.threads)
 
-    def close() -> None:
-        together.wait(10)
-        connections.close_all()
+        def close(together: threading.Barrier = together) -> None:
+            together.wait(10)
+            connections.close_all()
 
-    for done in [reading._pool.submit(close) for _ in range(reading._THREADS)]:
-        done.result(10)
+        for done in [lane.executor.submit(close) for _ in range(lane.threads)]:
+            done.result(10)
 
 
 @pytest.fixture

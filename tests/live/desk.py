@@ -25,6 +25,7 @@ class Desk:
 
     def __init__(self, platform: Platform, **instrument: Any) -> None:
         self.base_url = f"{platform.base_url}/api/v1/"
+        self.ws_url, self.var_dir = platform.ws_url, platform.var_dir
         self.instrument: Instrument = make_instrument(**instrument)
         self.public = httpx.Client(base_url=self.base_url, timeout=15)
         self._traders: list[Trader] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -13,9 +15,21 @@ def client_address(request: HttpRequest) -> str | None:
 
     One rule for the audit trail, the lockout of failed logins and the rate limits. None when there is none.
     """
-    given = request.META.get("REMOTE_ADDR", "")
+    peer = request.META.get("REMOTE_ADDR", "")
+    return _believed(peer, request.META.get("HTTP_X_FORWARDED_FOR", peer))
+
+
+def socket_address(scope: Mapping[str, Any]) -> str | None:
+    """The same of a WebSocket, by its ASGI scope."""
+    peer = str((scope.get("client") or ("",))[0])
+    told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return _believed(peer, ",".join(told) or peer)
+
+
+def _believed(peer: str, forwarded: str) -> str | None:
+    given = peer
     if proxies := settings.REST_FRAMEWORK["NUM_PROXIES"]:
-        hops = request.META.get("HTTP_X_FORWARDED_FOR", given).split(",")
+        hops = forwarded.split(",")
         given = hops[-min(proxies, len(hops))].strip()
     try:
         return str(ip_address(given))
