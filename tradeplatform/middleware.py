@@ -6,16 +6,14 @@ import re
 from collections.abc import Callable
 
 import uuid_utils
-from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-from tradeplatform.common.addresses import client_address
-from tradeplatform.common.api_errors import CONTENT_TYPE, headers_of, problem
+from tradeplatform.common.api_errors import refused
+from tradeplatform.common.correlation import bind
 from tradeplatform.common.errors import Refusal
-from tradeplatform.common.limits import Limit, take
-from tradeplatform.common.throttling import MINUTE, clock, counter
+from tradeplatform.common.throttling import count_address
 
 _HEADER = "X-Correlation-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -34,6 +32,8 @@ class CorrelationMiddleware:
         offered = request.META.get("HTTP_X_CORRELATION_ID", "")
         chosen = offered if _SANE.fullmatch(offered) else uuid_utils.uuid7().hex
         request.META["HTTP_X_REQUEST_ID"] = chosen
+        # For the answers of those who stand before the log, which starts a context of its own.
+        bind(chosen)
         response = self.get_response(request)
         response[_HEADER] = chosen
         return response
@@ -52,10 +52,7 @@ class RequestLogMiddleware(RequestMiddleware):
 
 
 class AddressLimitMiddleware:
-    """Counts what an address asks of API v1, whoever it is, and shuts out one that ignores refusals.
-
-    Cancels are counted apart and never shut out: whoever has used up everything else can still cancel.
-    """
+    """Counts what an address asks of API v1, whoever it is, and shuts out one that ignores refusals."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         """Keep the next handler."""
@@ -63,15 +60,9 @@ class AddressLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Count, then let it through or answer 429 or 418."""
-        if not request.path.startswith("/api/v1/"):
-            return self.get_response(request)
-        address, cancels = client_address(request) or "unknown", request.method == "DELETE"
-        limit = Limit(counter("address", address, request), settings.RATE_LIMITS["address"], MINUTE)
-        try:
-            take([limit], now=clock(), offender="" if cancels else f"address:{address}")
-        except Refusal as refusal:
-            body = problem(refusal)
-            return JsonResponse(
-                body, status=body["status"], content_type=CONTENT_TYPE, headers=headers_of(refusal)
-            )
+        if request.path.startswith("/api/v1/"):
+            try:
+                count_address(request)
+            except Refusal as refusal:
+                return refused(refusal)
         return self.get_response(request)

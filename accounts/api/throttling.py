@@ -13,7 +13,7 @@ from accounts.services.api_keys import ApiKeyCaller
 from accounts.services.rates import allowance
 from tradeplatform.common.addresses import client_address
 from tradeplatform.common.limits import Limit, take
-from tradeplatform.common.throttling import MINUTE, clock, counter
+from tradeplatform.common.throttling import MINUTE, anonymous_limit, clock, counter
 
 
 class CallerThrottle(BaseThrottle):
@@ -30,7 +30,8 @@ class LoginThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this attempt. Raises Refusal throttled."""
-        take([Limit(f"login:{_address(request)}", settings.RATE_LIMITS["login"], MINUTE)], now=clock())
+        address = client_address(request._request) or "unknown"  # noqa: SLF001
+        take([Limit(f"login:{address}", settings.RATE_LIMITS["login"], MINUTE)], now=clock())
         return True
 
 
@@ -41,9 +42,4 @@ def _limit_of(request: Request) -> Limit:
     if isinstance(auth, Session):
         calls = allowance(auth.user.rate_tier_id).calls_1m
         return Limit(counter("user", auth.user_id, http), calls, MINUTE)
-    name = counter("anonymous", _address(request), http)
-    return Limit(name, settings.RATE_LIMITS["anonymous"], MINUTE)
-
-
-def _address(request: Request) -> str:
-    return client_address(request._request) or "unknown"  # noqa: SLF001
+    return anonymous_limit(http)

@@ -21,8 +21,7 @@ from tests.accounts.keys import make_key
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.api.signing import SigningApi
 from tests.factories import NOW, Market, everything_stored, make_account, tag
-from tradeplatform import middleware
-from tradeplatform.common import limits
+from tradeplatform.common import limits, throttling
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.valkey import client
 
@@ -41,7 +40,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of all windows."""
     clock = Clock()
-    monkeypatch.setattr(middleware, "clock", clock)
+    monkeypatch.setattr(throttling, "clock", clock)
     monkeypatch.setattr(callers, "clock", clock)
     return clock
 
@@ -107,6 +106,17 @@ class TestCallers:
 
         refused(anonymous.get("/instruments", REMOTE_ADDR=anonymous.address), "throttled", 429)
         assert anonymous.get("/instruments", REMOTE_ADDR="203.0.113.9").status_code == 200
+
+    def test_without_a_login_are_counted_at_the_door_of_the_market_too(
+        self, market: Market, anonymous: Api
+    ) -> None:
+        for what in ("", "/depth", "/ticker"):
+            assert anonymous.get(f"/instruments/{market.symbol}{what}").status_code == 200
+
+        answer = anonymous.get(f"/instruments/{market.symbol}/depth")
+
+        assert refused(answer, "throttled", 429)["context"] == {"limit": 3, "seconds": 60, "retry_after": 42}
+        assert answer["Retry-After"] == "42"
 
     def test_cannot_invent_an_address(self, market: Market, anonymous: Api) -> None:
         for n in range(3):
@@ -229,6 +239,26 @@ class TestAddresses:
         answer = anonymous.get("/instruments", REMOTE_ADDR=address)
 
         assert refused(answer, "banned", 418)["context"] == {"retry_after": 120}
+
+    def test_that_go_on_at_the_door_of_the_market_are_shut_out(
+        self, market: Market, anonymous: Api, address: str
+    ) -> None:
+        path = f"/instruments/{market.symbol}/ticker"
+
+        answers = [anonymous.get(path, REMOTE_ADDR=address).status_code for _ in range(6)]
+
+        assert answers == [200, 200, 429, 429, 429, 418]
+
+    def test_that_are_refused_as_strangers_only_are_not_shut_out(
+        self, market: Market, anonymous: Api, address: str, settings: Settings
+    ) -> None:
+        """Others behind the same address may have a login."""
+        settings.RATE_LIMITS = settings.RATE_LIMITS | {"address": 100, "anonymous": 2}
+        path = f"/instruments/{market.symbol}/ticker"
+
+        answers = [anonymous.get(path, REMOTE_ADDR=address).status_code for _ in range(12)]
+
+        assert answers == [200, 200, *[429] * 10]
 
     def test_that_are_shut_out_can_still_cancel(
         self, market: Market, alice: TradingAccount, api: Api, address: str

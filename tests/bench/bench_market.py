@@ -1,19 +1,23 @@
 """Depth and ticker a second, warm answers against SQL for each caller, as ratios in one run.
 
 A book of one instrument after random orders around one price: some hundred levels, some thousand trades of
-the last day. Every call goes through the whole WSGI application (middleware, throttle, view), in this
-process, one after the other:
+the last day. Every call goes through the whole WSGI application (middleware, throttle), in this process, one
+after the other:
 
-- warm: our views: one statement for the state of the book, one MGET, encoded bytes;
-- sql:  the same answers, summed by SQL and rendered for each caller.
+- door: as anonymous callers are answered: one statement for the state of the book, encoded bytes;
+- view: the same bytes through the view, as callers with a login are answered;
+- sql:  the same answers in a view, summed by SQL and rendered for each caller.
 
-"a CPU second" counts this process alone: PostgreSQL's work is on top of it, much for sql, little for warm.
+"a CPU second" counts this process alone: PostgreSQL's work is on top of it, much for sql, else little. Then
+the door over HTTP: two web processes as they are in production, sixteen connections, 2,000 addresses, the
+caller on the same machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import time
@@ -21,10 +25,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from tests.bench.http_load import over_http
 from tests.bench.platform import throwaway_platform
 
 ACCOUNTS = 20
-WAYS = ("depth/warm", "depth/sql", "ticker/warm", "ticker/sql")
+WAYS = ("depth/door", "depth/view", "depth/sql", "ticker/door", "ticker/view", "ticker/sql")
 
 
 def main() -> None:
@@ -37,6 +42,8 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=6_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    # As a web process: its connections come from a pool.
+    os.environ["TRADEPLATFORM_ROLE"] = "web"
     with throwaway_platform():
         from django.conf import settings  # noqa: PLC0415 - it is configured now
 
@@ -49,8 +56,20 @@ def main() -> None:
         figures: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
         for _round in range(options.rounds):
             for way in WAYS:
-                figures[way].append(_measure(partial(call, f"/api/v1/{way}/{symbol}"), options.calls))
-    _print(figures, as_json=options.json)
+                figures[way].append(_measure(partial(call, _address(way, symbol)), options.calls))
+        served = {
+            what: [
+                over_http(_address(f"{what}/door", symbol), calls=4 * options.calls)
+                for _round in range(options.rounds)
+            ]
+            for what in ("depth", "ticker")
+        }
+    _print(figures, served, as_json=options.json)
+
+
+def _address(way: str, symbol: str) -> str:
+    what, how = way.split("/")
+    return f"/api/v1/instruments/{symbol}/{what}" if how == "door" else f"/api/v1/{way}/{symbol}"
 
 
 def _lived(orders: int) -> str:
@@ -95,18 +114,24 @@ def _measure(call: Callable[[], None], calls: int) -> tuple[float, float]:
     return calls / (time.process_time() - cpu), calls / (time.perf_counter() - wall)
 
 
-def _print(figures: dict[str, list[tuple[float, float]]], *, as_json: bool) -> None:
+def _print(
+    figures: dict[str, list[tuple[float, float]]], served: dict[str, list[float]], *, as_json: bool
+) -> None:
     medians = {
         way: [statistics.median(column) for column in zip(*found, strict=True)]
         for way, found in figures.items()
     }
+    http = {what: statistics.median(found) for what, found in served.items()}
     if as_json:
-        print(json.dumps({way: {"cpu": cpu, "wall": wall} for way, (cpu, wall) in medians.items()}))
+        ways = {way: {"cpu": cpu, "wall": wall} for way, (cpu, wall) in medians.items()}
+        print(json.dumps({**ways, "http": http}))
         return
-    print(f"{'way':12} {'a CPU second':>13} {'a second':>9} {'warm is x (CPU)':>16} {'(clock)':>8}")
+    print(f"{'way':12} {'a CPU second':>13} {'a second':>9} {'door is x (CPU)':>16} {'(clock)':>8}")
     for way, (cpu, wall) in medians.items():
-        best_cpu, best_wall = medians[f"{way.split('/', maxsplit=1)[0]}/warm"]
+        best_cpu, best_wall = medians[f"{way.split('/', maxsplit=1)[0]}/door"]
         print(f"{way:12} {cpu:13,.0f} {wall:9,.0f} {best_cpu / cpu:16.1f} {best_wall / wall:8.1f}")
+    for what, rate in http.items():
+        print(f"{what} over HTTP, two processes: {rate:,.0f} a second")
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ def _counted(rules: Rules) -> Ticker:
 
 
 urlpatterns = [
-    path("api/v1/depth/warm/<str:symbol>", DepthView.as_view()),
+    path("api/v1/depth/view/<str:symbol>", DepthView.as_view()),
     path("api/v1/depth/sql/<str:symbol>", SqlDepthView.as_view()),
-    path("api/v1/ticker/warm/<str:symbol>", TickerView.as_view()),
+    path("api/v1/ticker/view/<str:symbol>", TickerView.as_view()),
     path("api/v1/ticker/sql/<str:symbol>", SqlTickerView.as_view()),
 ]

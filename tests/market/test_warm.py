@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +34,12 @@ def names(market: Market) -> list[bytes]:
     return sorted(found)
 
 
+@pytest.fixture
+def as_another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Ask, from now on, as a process that has seen nothing yet."""
+    return lambda: monkeypatch.setattr(warm, "_seen", {})
+
+
 def test_a_committed_order_is_in_the_next_answer(market: Market, alice: TradingAccount) -> None:
     for number in range(1, 4):
         market.buy(alice, 1, 50000 - number)
@@ -53,19 +60,55 @@ def test_the_same_state_is_answered_without_looking_at_orders(
         assert (depth(market)["seq"], ticker(market)["last"]) == (3, "50000.00")
 
 
-def test_what_valkey_loses_is_made_again(market: Market, trade: Trading) -> None:
+def test_what_valkey_loses_is_made_again(
+    market: Market, trade: Trading, as_another_process: Callable[[], None]
+) -> None:
     trade(50000, at=timezone.now())
     warm.warm(now=timezone.now())
     before = depth(market), ticker(market)
     assert len(names(market)) == 2
 
     client().delete(*names(market))
+    as_another_process()
 
     assert (depth(market), ticker(market)) == before
     assert len(names(market)) == 2
 
 
-def test_what_valkey_has_of_another_state_is_not_given(market: Market, alice: TradingAccount) -> None:
+def test_what_another_process_kept_is_not_made_again(
+    market: Market,
+    trade: Trading,
+    as_another_process: Callable[[], None],
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    trade(50000, at=timezone.now())
+    before = depth(market)
+
+    as_another_process()
+
+    with django_assert_num_queries(1):
+        assert depth(market) == before
+
+
+def test_what_a_process_remembers_is_bounded(
+    market: Market, trade: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade(50000, at=timezone.now())
+    seen: dict[str, Any] = {str(number): ("", b"") for number in range(5)}
+    monkeypatch.setattr(warm, "_seen", seen)
+    monkeypatch.setattr(warm, "_MOST_SEEN", 4)
+
+    depth(market)
+    assert list(seen) == [f"warm:depth100:{market.symbol}"]
+
+    monkeypatch.setattr(warm, "_LONGEST_SEEN", 4)
+    assert ticker(market)["last"] == "50000.00"
+    assert len(seen) == 1
+
+
+def test_what_valkey_has_of_another_state_is_not_given(
+    market: Market, alice: TradingAccount, as_another_process: Callable[[], None]
+) -> None:
     market.buy(alice, 1, 49000)
     market.drain()
     right = depth(market)
@@ -77,11 +120,15 @@ def test_what_valkey_has_of_another_state_is_not_given(market: Market, alice: Tr
 
     for other in (b"", b"0.0.", state + b"x", b"9" + state):
         client().set(name, other + b" " + wrong)
+        as_another_process()
         assert depth(market) == right
 
 
 def test_without_valkey_answers_are_the_same(
-    market: Market, trade: Trading, monkeypatch: pytest.MonkeyPatch
+    market: Market,
+    trade: Trading,
+    as_another_process: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trade(50000, at=timezone.now())
     before = depth(market), ticker(market)
@@ -90,6 +137,7 @@ def test_without_valkey_answers_are_the_same(
         raise RedisError("no server")
 
     monkeypatch.setattr(warm, "client", gone)
+    as_another_process()
 
     assert (depth(market), ticker(market)) == before
 

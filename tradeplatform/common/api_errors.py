@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -58,6 +58,12 @@ def problem_details_handler(exc: Exception, context: Mapping[str, Any]) -> Respo
     view = context.get("view")
     _log.info("refused", code=body["code"], status=body["status"], view=type(view).__name__)
     return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+def refused(refusal: Refusal) -> JsonResponse:
+    """The answer of a door that stands before the views."""
+    body = problem(refusal)
+    return JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE, headers=headers_of(refusal))
 
 
 def headers_of(refusal: Refusal) -> dict[str, str]:

@@ -49,7 +49,7 @@ for i = 4, #KEYS do
   local a = 6 + (i - 4) * 3
   local used = tonumber(redis.call('GET', KEYS[i]) or '0')
   if used + tonumber(ARGV[a]) > tonumber(ARGV[a + 1]) then
-    if bans then
+    if bans and i == 4 then
       local refusals = redis.call('INCR', KEYS[2])
       if refusals == 1 then redis.call('EXPIRE', KEYS[2], 60) end
       if refusals > tonumber(ARGV[2]) then
@@ -95,8 +95,8 @@ class Limit:
 def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int]:
     """Count a call by all of its limits; what each has counted then, in the same order.
 
-    `offender` names who is shut out for ignoring refusals; without one nobody is. Raises Refusal: throttled,
-    banned, both with `retry_after` in seconds.
+    `offender` names who is shut out for ignoring refusals by the first limit; without one nobody is. Raises
+    Refusal: throttled, banned, both with `retry_after` in seconds.
     """
     if not limits:
         return []

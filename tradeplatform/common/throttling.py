@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 
+from django.conf import settings
 from django.http import HttpRequest
+
+from tradeplatform.common.addresses import client_address
+from tradeplatform.common.limits import Limit, take
 
 MINUTE = 60
 
@@ -17,3 +21,20 @@ def clock() -> float:
 def counter(kind: str, who: object, request: HttpRequest) -> str:
     """The name of a count of calls; cancels have one of their own."""
     return f"{kind}:{who}:{'cancel' if request.method == 'DELETE' else 'call'}"
+
+
+def count_address(request: HttpRequest, *others: Limit) -> None:
+    """Count what an address asks, whoever it is; shut out one that ignores refusals.
+
+    Cancels are counted apart and never shut out: whoever has used up everything else can still cancel.
+    `others` are counted with it, or nothing is. Raises Refusal: throttled, banned.
+    """
+    address, cancels = client_address(request) or "unknown", request.method == "DELETE"
+    limit = Limit(counter("address", address, request), settings.RATE_LIMITS["address"], MINUTE)
+    take([limit, *others], now=clock(), offender="" if cancels else f"address:{address}")
+
+
+def anonymous_limit(request: HttpRequest) -> Limit:
+    """What an address may ask without a login and without a key."""
+    name = counter("anonymous", client_address(request) or "unknown", request)
+    return Limit(name, settings.RATE_LIMITS["anonymous"], MINUTE)

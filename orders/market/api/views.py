@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from instruments.selectors import require_rules
 from orders.api.shapes import TradeShape
 from orders.market.api import inputs, shapes
+from orders.market.api.door import encoded
 from orders.market.charting import chart
 from orders.market.rendering import candle_json
 from orders.market.selectors import candles
@@ -48,7 +49,7 @@ class DepthView(_PublicView):
     def get(self, request: Request, symbol: str) -> HttpResponse:
         """The book: open quantity at each price."""
         limit = parse(inputs.DepthQuery, request.query_params)["limit"]
-        return _encoded(warm.depth_answers(warm.markets([symbol]), limit=limit)[0])
+        return encoded(warm.depth_answers(warm.markets([symbol]), limit=limit)[0])
 
 
 class TradesView(_PublicView):
@@ -74,7 +75,7 @@ class TickerView(_PublicView):
     @extend_schema(operation_id="market_ticker", tags=["market data"], responses=shapes.TickerShape)
     def get(self, request: Request, symbol: str) -> HttpResponse:
         """Where the market stands, and its last 24 hours."""
-        return _encoded(warm.ticker_answers(warm.markets([symbol]), now=timezone.now())[0])
+        return encoded(warm.ticker_answers(warm.markets([symbol]), now=timezone.now())[0])
 
 
 class TickersView(_PublicView):
@@ -97,7 +98,7 @@ class BestView(_PublicView):
     @extend_schema(operation_id="market_best", tags=["market data"], responses=shapes.BestShape)
     def get(self, request: Request, symbol: str) -> HttpResponse:
         """Best bid and ask."""
-        return _encoded(warm.best_answers(warm.markets([symbol]), now=timezone.now())[0])
+        return encoded(warm.best_answers(warm.markets([symbol]), now=timezone.now())[0])
 
 
 class BestsView(_PublicView):
@@ -122,7 +123,7 @@ class AveragePriceView(_PublicView):
     )
     def get(self, request: Request, symbol: str) -> HttpResponse:
         """The average price of the last five minutes."""
-        return _encoded(warm.average_answer(warm.markets([symbol])[0], now=timezone.now()))
+        return encoded(warm.average_answer(warm.markets([symbol])[0], now=timezone.now()))
 
 
 class CandlesView(_PublicView):
@@ -195,9 +196,5 @@ def _wanted(request: Request) -> list[warm.Market]:
     return warm.markets(None if symbols is None else symbols.split(","))
 
 
-def _encoded(body: bytes) -> HttpResponse:
-    return HttpResponse(body, content_type="application/json")
-
-
 def _encoded_list(bodies: Iterable[bytes]) -> HttpResponse:
-    return _encoded(b'{"results":[' + b",".join(bodies) + b"]}")
+    return encoded(b'{"results":[' + b",".join(bodies) + b"]}")

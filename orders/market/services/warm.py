@@ -1,4 +1,4 @@
-"""Answers kept encoded in Valkey, each with the state of the book that it is true of.
+"""Answers kept encoded, in Valkey and in each process, each with the state of the book that it is true of.
 
 Whoever asks looks up that state first: an answer of another state is made again from the database and kept.
 So what is kept is never old, and its loss costs time only. The follower keeps it warm.
@@ -6,7 +6,7 @@ So what is kept is never old, and its loss costs time only. The follower keeps i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,9 @@ from tradeplatform.common.valkey import client
 logger = structlog.get_logger(__name__)
 
 _KEEP_SECONDS = 120
+# What this process has seen lately, by name, as in Valkey: state and answer. At most some 30 MB.
+_seen: dict[str, tuple[str, bytes]] = {}
+_MOST_SEEN, _LONGEST_SEEN = 1_000, 30_000
 _CHECKSUM_LEVELS = 10
 # Depths that many ask for; others are made for whoever asks.
 _WARM_DEPTH = 100
@@ -125,27 +128,41 @@ def kept(what: str, wanted: Sequence[Market], make: Make) -> list[bytes]:
     The state was read before the answer is made, so an answer may be of a later state than it is kept under:
     then nobody asks for that state any more.
     """
-    names = [f"warm:{what}:{market.symbol}" for market in wanted]
-    found = _read(names)
-    answers: list[bytes] = []
-    missing: list[Market] = []
-    for market, kept in zip(wanted, found, strict=True):
-        state, _, answer = (kept or b"").partition(b" ")
-        answers.append(answer if state.decode() == market.state else b"")
-        if not answers[-1]:
-            missing.append(market)
+    answers = _remembered(what, wanted)
+    missing = [market for market in wanted if market not in answers]
     if missing:
-        made = iter(make(missing))
-        answers = [answer or next(made) for answer in answers]
-        again = set(missing)
-        _write(
-            {
-                name: f"{market.state} ".encode() + answer
-                for name, market, answer in zip(names, wanted, answers, strict=True)
-                if market in again
-            }
-        )
-    return answers
+        made = dict(zip(missing, make(missing), strict=True))
+        _write({_name(what, market): f"{market.state} ".encode() + made[market] for market in missing})
+        _remember(what, made)
+        answers |= made
+    return [answers[market] for market in wanted]
+
+
+def _remembered(what: str, wanted: Sequence[Market]) -> dict[Market, bytes]:
+    """What is kept of these states, here or in Valkey."""
+    here = [(market, _seen.get(_name(what, market), ("", b""))) for market in wanted]
+    answers = {market: answer for market, (state, answer) in here if answer and state == market.state}
+    elsewhere = [market for market in wanted if market not in answers]
+    found = _read([_name(what, market) for market in elsewhere])
+    fresh = {}
+    for market, kept in zip(elsewhere, found, strict=True):
+        state, _, answer = (kept or b"").partition(b" ")
+        if answer and state.decode() == market.state:
+            fresh[market] = answer
+    _remember(what, fresh)
+    return answers | fresh
+
+
+def _remember(what: str, answers: Mapping[Market, bytes]) -> None:
+    if len(_seen) > _MOST_SEEN:
+        _seen.clear()
+    for market, answer in answers.items():
+        if len(answer) <= _LONGEST_SEEN:
+            _seen[_name(what, market)] = market.state, answer
+
+
+def _name(what: str, market: Market) -> str:
+    return f"warm:{what}:{market.symbol}"
 
 
 def _read(names: Sequence[str]) -> list[bytes | None]:
