@@ -60,6 +60,10 @@ class Config(BaseSettings):
     allowed_hosts: CommaList = Field(default_factory=list)
     #: Origins of other sites that may call the API or open a socket ("https://desk.example.com").
     allowed_origins: CommaList = Field(default_factory=list)
+    #: The name that passkeys are made for, this site's own or one above it ("example.com"), and the origins
+    #: whose pages may use them ("https://desk.example.com").
+    webauthn_rp_id: str = ""
+    webauthn_origins: CommaList = Field(default_factory=list)
     #: TLS is ended by a proxy in front that sets X-Forwarded-Proto.
     behind_tls_proxy: bool = False
 
@@ -115,7 +119,7 @@ class Config(BaseSettings):
         yaml = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
         return (init_settings, env_settings, *yaml)
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "webauthn_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -159,12 +163,31 @@ def _refuse_danger(config: Config) -> None:
             any(urlsplit(origin).scheme != "https" for origin in origins),
             "TRADEPLATFORM_ALLOWED_ORIGINS has an origin that is not https: use https origins only.",
         ),
+        (
+            not config.webauthn_rp_id,
+            "TRADEPLATFORM_WEBAUTHN_RP_ID is missing: set it to the name passkeys are made for.",
+        ),
+        (
+            not config.webauthn_origins,
+            "TRADEPLATFORM_WEBAUTHN_ORIGINS is empty: set it to the https origins passkeys are used at.",
+        ),
+        (
+            not all(_is_of(config.webauthn_rp_id, origin) for origin in config.webauthn_origins),
+            "TRADEPLATFORM_WEBAUTHN_ORIGINS has one that is not https or not below the RP id: correct it.",
+        ),
         (not config.database_url, "DATABASE_URL is missing: set it to postgresql://user:password@host/name."),
         (not config.redis_url, "REDIS_URL is missing: set it to redis://:password@host:port/0."),
     ]
     for wrong, sentence in checks:
         if wrong:
             raise ValueError(sentence)
+
+
+def _is_of(name: str, origin: str) -> bool:
+    """Whether passkeys made for the name may be used at the origin, as browsers decide it."""
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    return parts.scheme == "https" and not parts.path and (host == name or host.endswith(f".{name}"))
 
 
 def config_file() -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -13,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import actor_of, caller, session_of
+from accounts.api.callers import actor_of, caller, http_of, session_of
 from accounts.api.rendering import person_json, session_json, tokens_json
 from accounts.api.serializers import (
     ConfirmedShape,
@@ -25,6 +24,7 @@ from accounts.api.serializers import (
     TokensShape,
 )
 from accounts.api.throttling import LoginThrottle
+from accounts.api.webauthn_shapes import proof_of
 from accounts.models import Session
 from accounts.services import login, sessions
 from tradeplatform.common.addresses import client_address
@@ -34,7 +34,7 @@ from tradeplatform.common.times import rfc3339
 
 
 @method_decorator(never_cache, name="dispatch")
-class _OpenDoor(APIView):
+class OpenDoor(APIView):
     """Takes no access token, so that a stale one does not keep anybody from getting a new one."""
 
     authentication_classes = ()
@@ -42,7 +42,7 @@ class _OpenDoor(APIView):
     throttle_classes = (LoginThrottle,)
 
 
-class LoginView(_OpenDoor):
+class LoginView(OpenDoor):
     """POST /auth/login."""
 
     @extend_schema(
@@ -59,12 +59,12 @@ class LoginView(_OpenDoor):
     def post(self, request: Request) -> Response:
         """Log in with name and password. Ten failures lock the name for the caller's address (429)."""
         given = parse(LoginInput, request.data)
-        http = _http(request)
+        http = http_of(request)
         tokens = login.log_in(
             request=http,
             username=given["username"],
             password=given["password"],
-            code=given.get("code", ""),
+            proof=proof_of(given),
             ip=client_address(http),
             agent=http.headers.get("User-Agent", ""),
             now=timezone.now(),
@@ -72,7 +72,7 @@ class LoginView(_OpenDoor):
         return Response(tokens_json(tokens))
 
 
-class RefreshView(_OpenDoor):
+class RefreshView(OpenDoor):
     """POST /auth/refresh."""
 
     @extend_schema(operation_id="auth_refresh", tags=["auth"], request=RefreshInput, responses=TokensShape)
@@ -83,14 +83,14 @@ class RefreshView(_OpenDoor):
         return Response(tokens_json(tokens))
 
 
-class LogoutView(_OpenDoor):
+class LogoutView(OpenDoor):
     """POST /auth/logout."""
 
     @extend_schema(operation_id="auth_logout", tags=["auth"], request=RefreshInput, responses={204: None})
     def post(self, request: Request) -> Response:
         """End the session: all its tokens stop working now, its sockets are closed."""
         refresh = parse(RefreshInput, request.data)["refresh"]
-        sessions.log_out(refresh=refresh, ip=client_address(_http(request)), now=timezone.now())
+        sessions.log_out(refresh=refresh, ip=client_address(http_of(request)), now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -112,12 +112,12 @@ class ConfirmView(APIView):
     @extend_schema(operation_id="auth_confirm", tags=["auth"], request=ConfirmInput, responses=ConfirmedShape)
     def post(self, request: Request) -> Response:
         """Prove again that it is you; keys and withdrawals ask for it. Failures count as failed logins."""
-        given, http = parse(ConfirmInput, request.data), _http(request)
+        given, http = parse(ConfirmInput, request.data), http_of(request)
         until = login.confirm(
             session_of(request),
             request=http,
             password=given["password"],
-            code=given.get("code", ""),
+            proof=proof_of(given),
             ip=client_address(http),
             now=timezone.now(),
         )
@@ -160,9 +160,3 @@ class SessionView(APIView):
         actor, now = actor_of(request), timezone.now()
         sessions.end_own(user_id=caller(request).pk, sid=session, actor=actor, now=now)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def _http(request: Request) -> HttpRequest:
-    """Django's own request: the lockout marks it."""
-    http: HttpRequest = request._request  # noqa: SLF001
-    return http

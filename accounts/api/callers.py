@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.http import HttpRequest
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
@@ -49,6 +50,12 @@ def actor_of(request: Request) -> Actor:
     return Actor.user(
         user_id=user.pk,
         label=user.username,
-        ip=client_address(request._request),  # noqa: SLF001
+        ip=client_address(http_of(request)),
         credential=f"session:{session_of(request).sid}",
     )
+
+
+def http_of(request: Request) -> HttpRequest:
+    """Django's own request: the lockout marks it."""
+    http: HttpRequest = request._request  # noqa: SLF001
+    return http

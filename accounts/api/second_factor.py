@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from accounts.api.callers import actor_of, caller, session_of
 from accounts.api.serializers import CodeInput, RecoveryCodesShape, SecondFactorShape, SetupShape
 from accounts.api.throttling import LoginThrottle
-from accounts.services import second_factor
+from accounts.services import passkeys, recovery_codes, second_factor
 from accounts.services.login import require_fresh
 from tradeplatform.common.api_input import parse
 
@@ -27,10 +27,17 @@ class SecondFactorView(APIView):
 
     @extend_schema(operation_id="auth_second_factor", tags=["auth"], responses=SecondFactorShape)
     def get(self, request: Request) -> Response:
-        """Whether my logins need a code."""
+        """Whether my logins need a second factor, and which I have."""
         user = caller(request)
-        left = second_factor.codes_left(user)
-        return Response({"on": second_factor.is_on(user), "recovery_codes_left": left})
+        app, keys = second_factor.app_is_on(user), passkeys.of(user).count()
+        return Response(
+            {
+                "on": app or keys > 0,
+                "app": app,
+                "passkeys": keys,
+                "recovery_codes_left": recovery_codes.left(user),
+            }
+        )
 
     @extend_schema(
         operation_id="auth_second_factor_begin", tags=["auth"], request=None, responses={201: SetupShape}
@@ -43,7 +50,10 @@ class SecondFactorView(APIView):
 
     @extend_schema(operation_id="auth_second_factor_off", tags=["auth"], responses={204: None})
     def delete(self, request: Request) -> Response:
-        """Log in by password alone again. Needs a session confirmed within five minutes."""
+        """Forget the authenticator app. Without passkeys, log in by password alone again.
+
+        Needs a session confirmed within five minutes.
+        """
         require_fresh(session_of(request), now=timezone.now())
         second_factor.turn_off(caller(request), actor=actor_of(request), now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -6,26 +6,30 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.api.webauthn_shapes import AssertionInput
 from accounts.models import CLIENTS, AccountType, Role, TransferKind
 from tradeplatform.common.api_input import PageQuery, StrictSerializer, TextField
 from tradeplatform.common.api_shapes import DecimalText, IdText
 
 _CODE = "Of the authenticator app, or a recovery code; where the second factor is on."
+_PASSKEY = "In place of `code`: a passkey's answer to what /auth/webauthn/... said to ask it."
 
 
 class LoginInput(StrictSerializer):
-    """Name and password."""
+    """Name, password and, where it is on, the second factor."""
 
     username = TextField(max_length=150)
     password = TextField(max_length=1_024, write_only=True)
     code = TextField(max_length=64, required=False, help_text=_CODE)
+    passkey = AssertionInput(required=False, help_text=_PASSKEY)
 
 
 class ConfirmInput(StrictSerializer):
-    """The password, once more."""
+    """The password, once more, and the second factor where it is on."""
 
     password = TextField(max_length=1_024, write_only=True)
     code = TextField(max_length=64, required=False, help_text=_CODE)
+    passkey = AssertionInput(required=False, help_text=_PASSKEY)
 
 
 class CodeInput(StrictSerializer):
@@ -76,9 +80,11 @@ class ConfirmedShape(serializers.Serializer[Any]):
 
 
 class SecondFactorShape(serializers.Serializer[Any]):
-    """Whether logins need a code, and how many recovery codes are left."""
+    """Whether logins need a second factor, which there are, and how many recovery codes are left."""
 
     on = serializers.BooleanField()
+    app = serializers.BooleanField(help_text="Whether it may be a code of an authenticator app.")
+    passkeys = serializers.IntegerField(help_text="How many there are.")
     recovery_codes_left = serializers.IntegerField()
 
 

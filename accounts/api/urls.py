@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import auth, keys, money, schemes, second_factor, views
+from accounts.api import auth, keys, money, schemes, second_factor, views, webauthn
 
 __all__ = ["schemes", "urlpatterns"]
 
@@ -28,6 +28,19 @@ urlpatterns = [
         "auth/second-factor/recovery-codes",
         second_factor.RecoveryCodesView.as_view(),
         name="auth-second-factor-codes",
+    ),
+    path("auth/webauthn/passkeys", webauthn.PasskeysView.as_view(), name="auth-passkeys"),
+    path(
+        "auth/webauthn/passkeys/options",
+        webauthn.NewPasskeyOptionsView.as_view(),
+        name="auth-passkey-options",
+    ),
+    path("auth/webauthn/passkeys/<int:passkey>", webauthn.PasskeyView.as_view(), name="auth-passkey"),
+    path("auth/webauthn/login/options", webauthn.LoginOptionsView.as_view(), name="auth-login-options"),
+    path(
+        "auth/webauthn/confirm/options",
+        webauthn.ConfirmOptionsView.as_view(),
+        name="auth-confirm-options",
     ),
     path("auth/me", auth.MeView.as_view(), name="auth-me"),
     path("accounts", views.AccountListView.as_view(), name="accounts"),

@@ -23,7 +23,13 @@ from accounts.models.money import KycLimit, MoneyKind, MoneyRequest, MoneyState
 from accounts.models.position import Deal, DealKind, DealRequest, Direction, Position, SwapCharge
 from accounts.models.proof import ProofRun
 from accounts.models.resetting import DemoReset, ResetState
-from accounts.models.second_factor import RecoveryCode, SecondFactor
+from accounts.models.second_factor import (
+    Ceremony,
+    Passkey,
+    PasskeyChallenge,
+    RecoveryCode,
+    SecondFactor,
+)
 from accounts.models.secret import Purpose, Secret
 from accounts.models.session import Session, SessionEnd
 from accounts.models.tier import RateTier
@@ -33,6 +39,7 @@ __all__ = [
     "CLIENTS",
     "AccountType",
     "ApiKey",
+    "Ceremony",
     "ClosedMonth",
     "ClosingBalance",
     "Deal",
@@ -53,6 +60,8 @@ __all__ = [
     "MoneyKind",
     "MoneyRequest",
     "MoneyState",
+    "Passkey",
+    "PasskeyChallenge",
     "Position",
     "PositionMode",
     "ProofRun",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts.models import Session, User
-from accounts.services import second_factor
+from accounts.models import Ceremony, Session, User
+from accounts.services import passkeys, second_factor
+from accounts.services.passkeys import Asked
+from accounts.services.second_factor import Proof
 from accounts.services.sessions import Tokens, open_session
 from audit.actor import Actor, ActorKind
 from audit.services.recording import record
@@ -29,34 +32,45 @@ def log_in(
     request: HttpRequest,
     username: str,
     password: str,
-    code: str,
+    proof: Proof,
     ip: str | None,
     agent: str,
     now: datetime,
 ) -> Tokens:
     """Check name, password and, where it is on, the second factor, and open a session.
 
-    Raises Refusal: not_authenticated, second_factor_required, second_factor_wrong, throttled.
+    Raises Refusal: not_authenticated, second_factor_required, throttled, and those of second_factor.check.
 
     Repeated failures lock the name for the address they come from; the lockout is answered by its middleware.
     """
     user = _proven(request, username, password, ip=ip, now=now)
-    check_second_factor(user, code, request=request, ip=ip, now=now)
+    check_second_factor(user, proof, asked=Asked(Ceremony.LOGIN), request=request, ip=ip, now=now)
     with transaction.atomic():
         # Clears the count of failures and notes the time, as a login through the admin does.
         user_logged_in.send(sender=User, request=request, user=user)
         return open_session(user, ip=ip, agent=agent, now=now)
 
 
+def ask_passkeys(
+    *, request: HttpRequest, username: str, password: str, asked: Asked, ip: str | None, now: datetime
+) -> dict[str, Any]:
+    """What to ask a browser for, to log in with a passkey: told to those who have the password alone.
+
+    Raises Refusal: not_authenticated, passkey_not_found. Failures count as failed logins do.
+    """
+    return passkeys.begin_asking(_proven(request, username, password, ip=ip, now=now), asked, now=now)
+
+
 def confirm(
-    session: Session, *, request: HttpRequest, password: str, code: str, ip: str | None, now: datetime
+    session: Session, *, request: HttpRequest, password: str, proof: Proof, ip: str | None, now: datetime
 ) -> datetime:
     """Prove again that the session is in its owner's hands; until when that counts.
 
     Raises Refusal as log_in; failures count towards the lockout as failed logins do.
     """
     user = _proven(request, session.user.username, password, ip=ip, now=now)
-    check_second_factor(user, code, request=request, ip=ip, now=now)
+    asked = Asked(Ceremony.CONFIRM, session.sid)
+    check_second_factor(user, proof, asked=asked, request=request, ip=ip, now=now)
     with transaction.atomic():
         Session.objects.filter(sid=session.sid, ended_at__isnull=True).update(confirmed_at=now)
         record(
@@ -80,22 +94,25 @@ def require_fresh(session: Session, *, now: datetime) -> None:
 
 
 def check_second_factor(
-    user: User, code: str, *, request: HttpRequest, ip: str | None, now: datetime
+    user: User, proof: Proof, *, asked: Asked, request: HttpRequest, ip: str | None, now: datetime
 ) -> None:
-    """Nothing where it is off. Raises Refusal second_factor_required, second_factor_wrong, throttled.
+    """Nothing where it is off. Raises Refusal second_factor_required, throttled, and those of its check.
 
-    A wrong code counts towards the lockout as a wrong password does, and by person too, for whoever has the
+    A wrong one counts towards the lockout as a wrong password does, and by person too, for whoever has the
     password may guess from many addresses.
     """
     if not second_factor.is_on(user):
         return
-    if not code:
-        sentence = "Send the code of your authenticator app, or a recovery code, as `code`."
+    if not proof.is_given:
+        sentence = (
+            "Send the code of your authenticator app or a recovery code as `code`, or a passkey's answer as "
+            "`passkey`."
+        )
         raise Refusal(Code.SECOND_FACTOR_REQUIRED, sentence)
     guesses = [Limit(f"second-factor:{user.pk}", *guess) for guess in _GUESSES]
     take(guesses, now=now.timestamp())
     try:
-        second_factor.check(user, code, now=now)
+        second_factor.check(user, proof, asked=asked, now=now)
     except Refusal:
         credentials = {"username": user.username}
         user_login_failed.send(sender=__name__, credentials=credentials, request=request)

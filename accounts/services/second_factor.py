@@ -1,32 +1,30 @@
-"""The second factor: set up an authenticator app, check its codes, replace a lost one.
+"""The second factor: set up an authenticator app, check its codes and passkeys, replace what was lost.
 
-A code of the app works once, and so does a recovery code. Who may not go without one is decided by
-OPERATORS_NEED_SECOND_FACTOR for staff; everybody else chooses.
+A code of the app works once, and so does a recovery code and a passkey's answer. Who may not go without one
+is decided by OPERATORS_NEED_SECOND_FACTOR for staff; everybody else chooses.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from accounts.models import Purpose, RecoveryCode, SecondFactor, User
-from accounts.services import totp, vault
+from accounts.models import Passkey, Purpose, SecondFactor, User
+from accounts.services import passkeys, recovery_codes, totp, vault
 from accounts.services.authority import lock_user, require_authority
+from accounts.services.passkeys import Asked
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
 from tradeplatform.common.errors import Code, Refusal
 
 ISSUER = "Trading platform"
-RECOVERY_CODES = 10
-_RECOVERY_BYTES = 10
 _TOTP = re.compile(r"[0-9]{6}", re.ASCII)
 
 
@@ -38,8 +36,26 @@ class Setup:
     uri: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What somebody gives as their second factor: a code, or a passkey's answer to what it was asked."""
+
+    code: str = field(default="", repr=False)
+    passkey: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is anything to check."""
+        return bool(self.code or self.passkey)
+
+
 def is_on(user: User) -> bool:
-    """Whether the person's logins need a code."""
+    """Whether the person's logins need one."""
+    return app_is_on(user) or Passkey.objects.filter(user=user).exists()
+
+
+def app_is_on(user: User) -> bool:
+    """Whether it may be a code of an authenticator app."""
     return SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).exists()
 
 
@@ -51,13 +67,13 @@ def is_missing(user: User) -> bool:
 def begin(user: User, *, actor: Actor, now: datetime) -> Setup:
     """Make a secret for an app; nothing is asked for until `finish` has seen a code of it.
 
-    Begun again, the secret before is forgotten. Raises Refusal no_change when the factor is on.
+    Begun again, the secret before is forgotten. Raises Refusal no_change when there is an app already.
     """
     secret = totp.new_secret()
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(id=user.pk)
-        if is_on(user):
-            raise Refusal(Code.NO_CHANGE, "There is a second factor already: turn it off first.")
+        if app_is_on(user):
+            raise Refusal(Code.NO_CHANGE, "There is an authenticator app already: turn it off first.")
         SecondFactor.objects.update_or_create(user=user, defaults={"created_at": now, "last_step": 0})
         vault.put(_place(user), secret, actor=actor, now=now)
     uri = totp.uri_of(secret, username=user.username, issuer=ISSUER)
@@ -77,48 +93,55 @@ def finish(user: User, code: str, *, actor: Actor, now: datetime) -> list[str]:
             factor.confirmed_at = now
             factor.save(update_fields=["confirmed_at"])
             _record("on", user, actor=actor, now=now)
-            return _fresh_codes(factor)
+            return recovery_codes.fresh(user)
     # Outside, so that the vault's record of the read stays.
     raise _wrong()
 
 
-def check(user: User, code: str, *, now: datetime) -> None:
-    """Use a code of the app, or a recovery code, up. Raises Refusal second_factor_wrong."""
+def check(user: User, proof: Proof, *, asked: Asked, now: datetime) -> None:
+    """Use a code of the app, a recovery code, or a passkey's answer to what it was asked up.
+
+    Raises Refusal: second_factor_wrong, passkey_challenge_gone, passkey_cloned.
+    """
+    if proof.passkey is not None:
+        passkeys.check(user, proof.passkey, asked, now=now)
+        return
     with transaction.atomic():
-        factor = SecondFactor.objects.select_for_update(no_key=True).get(
-            user=user, confirmed_at__isnull=False
-        )
-        by_app = _TOTP.fullmatch(code) is not None
-        right = _spend_totp(factor, code, now=now) if by_app else _spend_recovery(factor, code, now=now)
+        right = _spend_code(user, proof.code, now=now)
     if not right:
         raise _wrong()
-
-
-def codes_left(user: User) -> int:
-    """How many recovery codes were not used yet."""
-    return RecoveryCode.objects.filter(factor__user=user, used_at__isnull=True).count()
 
 
 def renew_codes(user: User, *, actor: Actor, now: datetime) -> list[str]:
     """Ten fresh recovery codes in place of those before. Raises Refusal second_factor_off."""
     with transaction.atomic():
-        factor = SecondFactor.objects.select_for_update(no_key=True).filter(user=user).first()
-        if factor is None or factor.confirmed_at is None:
+        User.objects.select_for_update(no_key=True).get(id=user.pk)
+        if not is_on(user):
             raise Refusal(Code.SECOND_FACTOR_OFF, "There is no second factor: set one up first.")
         _record("codes", user, actor=actor, now=now)
-        return _fresh_codes(factor)
+        return recovery_codes.fresh(user)
 
 
 def turn_off(user: User, *, actor: Actor, now: datetime) -> None:
-    """Log in by password alone again. Raises Refusal: second_factor_off, second_factor_required (policy)."""
-    if settings.OPERATORS_NEED_SECOND_FACTOR and user.is_staff:
-        raise Refusal(Code.SECOND_FACTOR_REQUIRED, "Operators need a second factor: it cannot be turned off.")
+    """Forget the authenticator app. Raises Refusal: second_factor_off, second_factor_required (policy)."""
     with transaction.atomic():
-        _forget(user, "off", actor=actor, now=now, reason="")
+        User.objects.select_for_update(no_key=True).get(id=user.pk)
+        if not _forget_app(user, actor=actor, now=now):
+            raise Refusal(Code.SECOND_FACTOR_OFF, f"{user} has no authenticator app.")
+        _record("off", user, actor=actor, now=now)
+        _after_taking_one_away(user)
+
+
+def remove_passkey(user: User, passkey_id: int, *, actor: Actor, now: datetime) -> None:
+    """Forget a passkey. Raises Refusal: passkey_not_found, second_factor_required (policy)."""
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(id=user.pk)
+        passkeys.remove(user, passkey_id, actor=actor, now=now)
+        _after_taking_one_away(user)
 
 
 def reset(*, user_id: int, actor: Actor, now: datetime, reason: str) -> None:
-    """Take the factor of somebody who has lost it away; they set up another one.
+    """Take app, passkeys and recovery codes of somebody who has lost them away; they set up others.
 
     Raises Refusal: reason_required, not_found, permission_denied, second_factor_off.
     """
@@ -128,15 +151,38 @@ def reset(*, user_id: int, actor: Actor, now: datetime, reason: str) -> None:
         require_authority(actor, user)
         if user.pk == actor.user_id:
             raise Refusal(Code.PERMISSION_DENIED, "Your own second factor is taken away by a colleague.")
-        _forget(user, "reset", actor=actor, now=now, reason=reason)
+        had_app, had_passkeys = _forget_app(user, actor=actor, now=now), passkeys.forget(user)
+        if not had_app and not had_passkeys:
+            raise Refusal(Code.SECOND_FACTOR_OFF, f"{user} has no second factor.")
+        recovery_codes.forget(user)
+        _record("reset", user, actor=actor, now=now, reason=reason)
 
 
-def _forget(user: User, verb: str, *, actor: Actor, now: datetime, reason: str) -> None:
+def _forget_app(user: User, *, actor: Actor, now: datetime) -> bool:
     deleted, _models = SecondFactor.objects.filter(user=user).delete()
-    if not deleted:
-        raise Refusal(Code.SECOND_FACTOR_OFF, f"{user} has no second factor.")
-    vault.destroy(_place(user), actor=actor, now=now)
-    _record(verb, user, actor=actor, now=now, reason=reason)
+    if deleted:
+        vault.destroy(_place(user), actor=actor, now=now)
+    return bool(deleted)
+
+
+def _after_taking_one_away(user: User) -> None:
+    """Of the last one the recovery codes go too, and operators may have to keep it."""
+    if is_on(user):
+        return
+    if is_missing(user):
+        raise Refusal(
+            Code.SECOND_FACTOR_REQUIRED, "Operators need a second factor: set up another one first."
+        )
+    recovery_codes.forget(user)
+
+
+def _spend_code(user: User, code: str, *, now: datetime) -> bool:
+    """Whether the code is the app's of now, or an unused recovery code; either is used up."""
+    if _TOTP.fullmatch(code) is None:
+        return _spend_recovery(user, code, now=now)
+    on = SecondFactor.objects.filter(user=user, confirmed_at__isnull=False)
+    factor = on.select_for_update(no_key=True).first()
+    return factor is not None and _spend_totp(factor, code, now=now)
 
 
 def _spend_totp(factor: SecondFactor, code: str, *, now: datetime) -> bool:
@@ -150,32 +196,12 @@ def _spend_totp(factor: SecondFactor, code: str, *, now: datetime) -> bool:
     return True
 
 
-def _spend_recovery(factor: SecondFactor, code: str, *, now: datetime) -> bool:
-    unused = RecoveryCode.objects.filter(factor=factor, digest=_digest(code), used_at__isnull=True)
-    if not unused.update(used_at=now):
+def _spend_recovery(user: User, code: str, *, now: datetime) -> bool:
+    if not recovery_codes.spend(user, code, now=now):
         return False
-    user = factor.user
-    actor = Actor.user(user_id=user.pk, label=user.username)
-    _record("recover", user, actor=actor, now=now, after={"codes_left": codes_left(user)})
+    actor, left = Actor.user(user_id=user.pk, label=user.username), recovery_codes.left(user)
+    _record("recover", user, actor=actor, now=now, after={"codes_left": left})
     return True
-
-
-def _fresh_codes(factor: SecondFactor) -> list[str]:
-    RecoveryCode.objects.filter(factor=factor).delete()
-    texts = [_as_text(secrets.token_bytes(_RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
-    RecoveryCode.objects.bulk_create(RecoveryCode(factor=factor, digest=_digest(text)) for text in texts)
-    return texts
-
-
-def _as_text(code: bytes) -> str:
-    """Four groups of four letters and digits."""
-    text = base64.b32encode(code).decode().lower()
-    return "-".join(text[place : place + 4] for place in range(0, len(text), 4))
-
-
-def _digest(text: str) -> str:
-    plain = re.sub(r"[\s-]", "", text).lower()
-    return hashlib.sha256(plain.encode("utf-8", errors="replace")).hexdigest()
 
 
 def _place(user: User) -> vault.Place:

@@ -17,6 +17,7 @@ from accounts.models import MoneyKind, Role, Scope, TradingAccount, User
 from accounts.services import sessions
 from accounts.services.key_issuing import KeyWish, create_key
 from orders.market.services.alerting import place_alert
+from tests.accounts.authenticator import passkey_of
 from tests.accounts.keys import Key, make_key
 from tests.accounts.wishing import ask_money, needs_approval
 from tests.api.client import V1, Api, order_body
@@ -59,6 +60,12 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("auth/second-factor", "DELETE"): PERSON_BY_SESSION,
     ("auth/second-factor/confirm", "POST"): PERSON_BY_SESSION,
     ("auth/second-factor/recovery-codes", "POST"): PERSON_BY_SESSION,
+    ("auth/webauthn/passkeys", "GET"): PERSON_BY_SESSION,
+    ("auth/webauthn/passkeys", "POST"): PERSON_BY_SESSION,
+    ("auth/webauthn/passkeys/options", "POST"): PERSON_BY_SESSION,
+    ("auth/webauthn/passkeys/<int:passkey>", "DELETE"): OWNER_BY_SESSION,
+    ("auth/webauthn/login/options", "POST"): OPEN,
+    ("auth/webauthn/confirm/options", "POST"): PERSON_BY_SESSION,
     ("auth/keys", "GET"): PERSON_BY_SESSION,
     ("auth/keys", "POST"): OWNER_BY_SESSION,
     ("auth/keys/<int:key>", "DELETE"): OWNER_BY_SESSION,
@@ -227,6 +234,7 @@ _MEANING = {
     "position_not_found": HIDDEN,
     "api_key_not_found": HIDDEN,
     "session_not_found": HIDDEN,
+    "passkey_not_found": HIDDEN,
     "not_found": HIDDEN,
 }
 
@@ -249,7 +257,7 @@ class _Program(SigningApi, _Api):
 
 @pytest.fixture
 def things(market: Market, bob: TradingAccount) -> Things:
-    """Bob's: an order, a key, a session, a money request that waits, a second account."""
+    """Bob's: an order, a key, a session, a passkey, a money request that waits, a second account."""
     order = market.buy(bob, 1, 47000, client_order_id="mine")
     market.drain()
     second = make_account(currency=bob.currency, user=bob.user)
@@ -263,6 +271,7 @@ def things(market: Market, bob: TradingAccount) -> Things:
         "client_order_id": "mine",
         "key": key.pk,
         "number": asked.pk,
+        "passkey": passkey_of(bob.user).pk,
         "session": sessions.identify(tokens_of(bob.user).access).sid,
         "symbol": market.symbol,
         "position": 1,
@@ -296,7 +305,15 @@ _EMPTY = {
     route for route, _method in TABLE if "<int:position>" in route or "<int:portfolio>" in route
 }  # fmt: skip
 # Doors that take no credentials answer for their body; what they say is in test_auth.
-_BY_BODY = {"auth/login", "auth/refresh", "auth/logout", "auth/confirm"}
+_BY_BODY = {
+    "auth/login",
+    "auth/refresh",
+    "auth/logout",
+    "auth/confirm",
+    "auth/webauthn/login/options",
+    # Answers as if for another's thing to those who have no passkey.
+    "auth/webauthn/confirm/options",
+}
 
 
 def _violations(things: Things, api: _Api, expected: Callable[[Rule], str]) -> dict[str, tuple[str, str]]:

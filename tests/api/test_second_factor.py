@@ -13,10 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import RecoveryCode, Role, SecondFactor, Secret, Session, User
-from accounts.services import second_factor, totp
+from accounts.models import Ceremony, RecoveryCode, Role, SecondFactor, Secret, Session, User
+from accounts.services import recovery_codes, second_factor, totp
+from accounts.services.passkeys import Asked
+from accounts.services.second_factor import Proof
 from audit.actor import Actor
 from audit.models import AuditRecord
+from tests.accounts.authenticator import refusal_of_check
 from tests.admin.conftest import operator
 from tests.api.client import Api, refused
 from tests.factories import ACTOR, make_user, tokens_of
@@ -24,6 +27,7 @@ from tests.threads import all_at_once
 from tradeplatform.common.errors import Code, Refusal
 
 PASSWORD = "correct horse battery staple"
+_LOGIN = Asked(Ceremony.LOGIN)
 _RFC_SECRET = b"12345678901234567890"
 
 
@@ -88,7 +92,8 @@ def _log_in(person: User, *, at: Api | None = None, **more: str) -> Any:
 class TestSetup:
     def test_by_the_api_ends_with_ten_recovery_codes(self, person: User) -> None:
         api = Api().sign_in(person)
-        assert api.get("/auth/second-factor").json() == {"on": False, "recovery_codes_left": 0}
+        off = {"on": False, "app": False, "passkeys": 0, "recovery_codes_left": 0}
+        assert api.get("/auth/second-factor").json() == off
 
         setup = api.post("/auth/second-factor").json()
         assert _log_in(person).status_code == 200
@@ -96,7 +101,8 @@ class TestSetup:
 
         assert setup["uri"].startswith(f"otpauth://totp/Trading%20platform:{person.username}?secret=")
         assert len(set(codes["recovery_codes"])) == 10
-        assert api.get("/auth/second-factor").json() == {"on": True, "recovery_codes_left": 10}
+        on = {"on": True, "app": True, "passkeys": 0, "recovery_codes_left": 10}
+        assert api.get("/auth/second-factor").json() == on
         refused(_log_in(person), "second_factor_required", 401)
 
     def test_is_not_on_before_the_first_code_was_right(self, person: User) -> None:
@@ -141,7 +147,7 @@ class TestLogin:
 
         assert _log_in(person, code=codes[0].upper().replace("-", " ")).status_code == 200
         refused(_log_in(person, code=codes[0]), "second_factor_wrong", 401)
-        assert second_factor.codes_left(person) == 9
+        assert recovery_codes.left(person) == 9
 
     def test_with_a_wrong_code_opens_nothing_and_locks_in_the_end(self, person: User) -> None:
         app, _codes = _turned_on(person)
@@ -155,12 +161,11 @@ class TestLogin:
 
     def test_guessed_from_many_addresses_is_counted_by_person(self, person: User) -> None:
         app, _codes = _turned_on(person)
-        for _ in range(10):
-            refused(_log_in(person, code="00000x"), "second_factor_wrong", 401)
+        told = [refusal_of_check(person, Proof("00000x"), _LOGIN).code for _ in range(10)]
+        assert told == [Code.SECOND_FACTOR_WRONG] * 10
 
-        refused(_log_in(person, code=app.code()), "throttled", 429)
+        assert refusal_of_check(person, Proof(app.code()), _LOGIN).code == Code.THROTTLED
 
-        assert not Session.objects.exists()
         other = make_user(password=PASSWORD)
         theirs, _codes = _turned_on(other)
         assert _log_in(other, code=theirs.code()).status_code == 200
@@ -202,7 +207,8 @@ def test_a_code_that_is_used_twice_at_once_works_once() -> None:
     person = make_user(Role.TRADER, password=PASSWORD)
     app, codes = _turned_on(person)
     for code in (app.code(), codes[0]):
-        results = all_at_once([partial(second_factor.check, person, code, now=timezone.now())] * 4, threads=4)
+        check = partial(second_factor.check, person, Proof(code), asked=_LOGIN, now=timezone.now())
+        results = all_at_once([check] * 4, threads=4)
         assert [result for result in results if result is None] == [None]
         refusals = [result for result in results if isinstance(result, Refusal)]
         assert [refusal.code for refusal in refusals] == [Code.SECOND_FACTOR_WRONG] * 3

@@ -119,6 +119,8 @@ def test_production_passes_djangos_own_deployment_checks() -> None:
         "TRADEPLATFORM_VAULT_KEYS": "one:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         "TRADEPLATFORM_ALLOWED_HOSTS": "desk.example.com",
         "TRADEPLATFORM_ALLOWED_ORIGINS": "https://desk.example.com",
+        "TRADEPLATFORM_WEBAUTHN_RP_ID": "example.com",
+        "TRADEPLATFORM_WEBAUTHN_ORIGINS": "https://desk.example.com",
         "TRADEPLATFORM_BEHIND_TLS_PROXY": "true",
     }
     done = subprocess.run(

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
 from accounts.backends import is_staff_now
-from accounts.models import SessionEnd, User
-from accounts.services import desk_sessions
+from accounts.models import Ceremony, SessionEnd, User
+from accounts.services import desk_sessions, login
 from accounts.services.desk_sessions import Step
+from accounts.services.passkeys import Asked
 from accounts.services.sessions import end_all_sessions
 from tradeplatform.common.addresses import client_address
+from tradeplatform.common.api_errors import problem_response
+from tradeplatform.common.errors import Refusal
 
 #: What other packages register and nobody here needs: rights come from roles, lockouts end by themselves.
 _FOREIGN_APPS = frozenset({"auth", "axes"})
+
+_View = Callable[[HttpRequest], HttpResponse]
 
 
 class BackOfficeSite(UnfoldAdminSite):
@@ -56,6 +65,24 @@ class BackOfficeSite(UnfoldAdminSite):
                 )
         return answer
 
+    def passkey_options(self, request: HttpRequest) -> HttpResponse:
+        """What the login page's script is to ask a passkey for, if name and password are right."""
+        if not request.session.session_key:
+            request.session.create()
+        asked = Asked(Ceremony.DESK_LOGIN, request.session.session_key or "")
+        try:
+            options = login.ask_passkeys(
+                request=request,
+                username=request.POST.get("username", ""),
+                password=request.POST.get("password", ""),
+                asked=asked,
+                ip=client_address(request),
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            return problem_response(refusal)
+        return JsonResponse({"publicKey": options})
+
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """End the session, and say so in the record."""
         user = request.user
@@ -88,6 +115,7 @@ class BackOfficeSite(UnfoldAdminSite):
             path("market/<str:symbol>/", self.admin_view(market_view), name="market"),
             path("market/<str:symbol>/armed/", self.admin_view(armed_view), name="armed"),
             path("waiting/", self.admin_view(waiting_view), name="waiting"),
+            path("login/passkey/", _asking(self.passkey_options), name="login-passkey"),
             path("report/", self.admin_view(report_view), name="report"),
             *super().get_urls(),
         ]
@@ -97,3 +125,8 @@ class BackOfficeSite(UnfoldAdminSite):
         from tradeplatform.backoffice.dashboard import dashboard  # noqa: PLC0415 - as above
 
         return super().index(request, (extra_context or {}) | dashboard(request))
+
+
+def _asking(view: _View) -> _View:
+    """A door of the login page: open to whoever has the page, and its answers are kept by nobody."""
+    return never_cache(csrf_protect(require_POST(view)))

@@ -48,6 +48,11 @@ def problem(refusal: Refusal, *, status: int | None = None) -> dict[str, Any]:
     }
 
 
+def problem_response(refusal: Refusal) -> JsonResponse:
+    """The same outside of DRF, where there is no renderer."""
+    return JsonResponse(problem(refusal), status=refusal.status, content_type=CONTENT_TYPE)
+
+
 def problem_details_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception hook. None means a fault of ours, which Django's 500 handler reports."""
     refusal, headers = _as_refusal(exc)

@@ -32,6 +32,7 @@ class Code(StrEnum):
     UNKNOWN_CHANNEL = "unknown_channel"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
     INVALID_FILE = "invalid_file"
+    INVALID_PASSKEY = "invalid_passkey"
     WRONG_COLUMNS = "wrong_columns"
     FORMULA_CELL = "formula_cell"
     DUPLICATE_LINE = "duplicate_line"
@@ -48,6 +49,8 @@ class Code(StrEnum):
     BANNED = "banned"
     SECOND_FACTOR_REQUIRED = "second_factor_required"
     SECOND_FACTOR_WRONG = "second_factor_wrong"
+    PASSKEY_CHALLENGE_GONE = "passkey_challenge_gone"
+    PASSKEY_CLONED = "passkey_cloned"
     CONFIRMATION_REQUIRED = "confirmation_required"
     SESSION_REQUIRED = "session_required"
     API_KEY_UNKNOWN = "api_key_unknown"
@@ -78,6 +81,7 @@ class Code(StrEnum):
     POSITION_NOT_FOUND = "position_not_found"
     API_KEY_NOT_FOUND = "api_key_not_found"
     SESSION_NOT_FOUND = "session_not_found"
+    PASSKEY_NOT_FOUND = "passkey_not_found"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ASSET = "unknown_asset"
 
@@ -124,6 +128,9 @@ class Code(StrEnum):
     ACCOUNT_IN_USE = "account_in_use"
     FIELD_IS_FIXED = "field_is_fixed"
     SECOND_FACTOR_OFF = "second_factor_off"
+    PASSKEY_NAME_TAKEN = "passkey_name_taken"
+    PASSKEY_KNOWN = "passkey_known"
+    TOO_MANY_PASSKEYS = "too_many_passkeys"
     API_KEY_LABEL_TAKEN = "api_key_label_taken"
     TOO_MANY_API_KEYS = "too_many_api_keys"
     ROW_CHANGED = "row_changed"
@@ -155,6 +162,8 @@ _STATUS = {
     Code.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Code.SECOND_FACTOR_REQUIRED: HTTPStatus.UNAUTHORIZED,
     Code.SECOND_FACTOR_WRONG: HTTPStatus.UNAUTHORIZED,
+    Code.PASSKEY_CHALLENGE_GONE: HTTPStatus.UNAUTHORIZED,
+    Code.PASSKEY_CLONED: HTTPStatus.UNAUTHORIZED,
     Code.CONFIRMATION_REQUIRED: HTTPStatus.FORBIDDEN,
     Code.SESSION_REQUIRED: HTTPStatus.FORBIDDEN,
     Code.API_KEY_UNKNOWN: HTTPStatus.UNAUTHORIZED,
@@ -186,6 +195,7 @@ _STATUS = {
     Code.POSITION_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.API_KEY_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.PASSKEY_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_SYMBOL: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_ASSET: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -228,6 +238,9 @@ _STATUS = {
     Code.ACCOUNT_IN_USE: HTTPStatus.CONFLICT,
     Code.FIELD_IS_FIXED: HTTPStatus.CONFLICT,
     Code.SECOND_FACTOR_OFF: HTTPStatus.CONFLICT,
+    Code.PASSKEY_NAME_TAKEN: HTTPStatus.CONFLICT,
+    Code.PASSKEY_KNOWN: HTTPStatus.CONFLICT,
+    Code.TOO_MANY_PASSKEYS: HTTPStatus.CONFLICT,
     Code.API_KEY_LABEL_TAKEN: HTTPStatus.CONFLICT,
     Code.TOO_MANY_API_KEYS: HTTPStatus.CONFLICT,
     Code.ROW_CHANGED: HTTPStatus.CONFLICT,

@@ -70,6 +70,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         # As they were named before alerts had a state and a direction too.
         "DirectionEnum": "accounts.models.Direction",
         "StateEnum": "accounts.models.MoneyState",
+        "CredentialType": "accounts.api.webauthn_shapes.CREDENTIAL_TYPES",
         "ErrorCode": "tradeplatform.common.api_shapes.ERROR_CODES",
         "EventKind": "orders.api.shapes.EVENT_KINDS",
         "InstrumentKind": "instruments.models.InstrumentKind",

@@ -31,6 +31,11 @@ AUTH_PASSWORD_VALIDATORS = [
 #: Staff without a second factor cannot open the back office; nobody on the staff can turn theirs off.
 OPERATORS_NEED_SECOND_FACTOR = config.operators_need_second_factor
 
+#: Who passkeys are made for, and the pages they may be used at: browsers know no passkeys for bare addresses,
+#: so a development machine is `localhost`.
+WEBAUTHN_RP_ID = config.webauthn_rp_id or "localhost"
+WEBAUTHN_ORIGINS = config.webauthn_origins or [f"http://localhost:{config.http_port}"]
+
 # Locked by name and address together: a stranger cannot lock a colleague out of his own desk.
 AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 10
