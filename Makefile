@@ -33,6 +33,8 @@ FILE ?=
 COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 500
+# Minutes for which strangers' clients keep a book while workers are killed.
+MINUTES ?= 5
 
 .PHONY: help setup run ports test lint format bench soak lock clean tools
 
@@ -83,6 +85,7 @@ bench: setup ## Measure engine, orders, feed and market data, as ratios in one r
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
 	$(BIN)/python -m tests.simulation.soak
+	$(BIN)/python -m tests.simulation.clients_soak --minutes $(MINUTES)
 	$(BIN)/python -m tests.simulation.double_spend --rounds $(ROUNDS)
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	cd engine && DIFFERENTIAL_COMMANDS=$(COMMANDS) cargo test --locked --release --test long_run -- --nocapture

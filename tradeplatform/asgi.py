@@ -17,6 +17,7 @@ from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from orders import routing as feed  # noqa: E402
+from tradeplatform.gateways.binance import routing as binance  # noqa: E402
 from tradeplatform.gateways.kraken import routing as kraken  # noqa: E402
 from tradeplatform.origins import OriginCheck  # noqa: E402
 
@@ -33,5 +34,6 @@ async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 # Refused like a forbidden page; without it the router would raise, and log, for every wrong path.
 _denied: Any = re_path("", WebsocketDenier.as_asgi())  # type: ignore[arg-type]
-_sockets = OriginCheck(URLRouter([*feed.websocket_urlpatterns, *kraken.websocket_urlpatterns, _denied]))
+_routes = [*feed.websocket_urlpatterns, *kraken.websocket_urlpatterns, *binance.websocket_urlpatterns]
+_sockets = OriginCheck(URLRouter([*_routes, _denied]))
 application = ProtocolTypeRouter({"http": _health_only, "websocket": _sockets})

@@ -36,8 +36,8 @@ class Follower(Protocol):
     def is_watched(self) -> bool:
         """Whether any socket wants it."""
 
-    def moved(self, book: BookMirror, at: str) -> None:
-        """The book is so at this time: because of a frame, or because it has just been read, whatever was."""
+    def moved(self, book: BookMirror, at: str, frame: Frame | None) -> None:
+        """The book is so at this time: because of a frame, or (None) read just now, whatever was before."""
 
 
 _F = TypeVar("_F", bound=Follower)
@@ -51,7 +51,7 @@ class MarketFeed:
     """
 
     def __init__(self, rules: Rules) -> None:
-        self.ready = False
+        self._ready = asyncio.Event()
         self.symbol = rules.symbol
         self._rules = rules
         self._mirror = BookMirror()
@@ -75,6 +75,15 @@ class MarketFeed:
         self._snapshot: str | None = None
 
     @property
+    def ready(self) -> bool:
+        """Whether the book is known, up to the last frame."""
+        return self._ready.is_set()
+
+    async def until_ready(self) -> None:
+        """Return once the book is known."""
+        await self._ready.wait()
+
+    @property
     def is_watched(self) -> bool:
         """Whether any socket wants anything of this instrument."""
         return any(self._watchers.values()) or any(one.is_watched for one in self._followers.values())
@@ -91,7 +100,7 @@ class MarketFeed:
         if found is None:
             found = self._followers[key] = make()
             if self.ready:
-                found.moved(self._mirror, self._time)
+                found.moved(self._mirror, self._time, None)
         one: _F = found
         return one
 
@@ -108,7 +117,7 @@ class MarketFeed:
 
     def lost(self) -> None:
         """What we have may be old: say nothing more until it has been read again."""
-        self.ready = False
+        self._ready.clear()
         self._early.clear()
         self._ticker.lost()
         if self._reader is not None:
@@ -163,10 +172,10 @@ class MarketFeed:
             if self._catch_up():
                 break
         self._reader = None
-        self.ready = True
+        self._ready.set()
         for channel, outlets in self._watchers.items():
             self._greet(channel, outlets)
-        self._tell_followers()
+        self._tell_followers(None)
 
     def _load(self, read: reading.MarketRead) -> None:
         self._mirror.load(seq=read.seq, bids=read.bids, asks=read.asks)
@@ -225,7 +234,7 @@ class MarketFeed:
             text, symbol, render = self._delta(frame), self.symbol, self.snapshot
             for outlet in watchers:
                 outlet.send_delta(symbol, text, render)
-        self._tell_followers()
+        self._tell_followers(frame)
         if frame["trades"]:
             _send(self._watchers[Channel.TRADES], self._trades_text, "update", frame["trades"])
         if has_status and ends:
@@ -234,10 +243,10 @@ class MarketFeed:
             self._tell_indicative()
         self._indicative_told = self._indicative
 
-    def _tell_followers(self) -> None:
+    def _tell_followers(self, frame: Frame | None) -> None:
         for key, follower in list(self._followers.items()):
             if follower.is_watched:
-                follower.moved(self._mirror, self._time)
+                follower.moved(self._mirror, self._time, frame)
             else:
                 del self._followers[key]
 

@@ -22,10 +22,11 @@ from orders.indicative import indicative
 from orders.market.intervals import Interval
 from orders.market.models import AlertState, PriceAlert
 from orders.market.rendering import alert_json
-from orders.market.selectors import Candle, traded_candles
+from orders.market.selectors import Candle, candles, traded_candles
 from orders.models import Fill, Order, Phase, Shard, Trade
 from orders.rendering import indicative_json, order_json, stored_fill_json, trade_json
 from orders.selectors import book_of, depth
+from orders.trade_selectors import Span, trades_of
 from tradeplatform.common.db import execute
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import rfc3339
@@ -64,6 +65,14 @@ class DayRead:
 
     seq: int
     minutes: list[Candle]
+
+
+@dataclass(frozen=True, slots=True)
+class CandlesRead:
+    """The last candles, oldest first, up to the book's `seq`."""
+
+    seq: int
+    candles: list[Candle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,24 @@ def read_day(rules: Rules, *, now: datetime) -> DayRead:
         since, until = (Interval.MINUTE.shift(running, count) for count in (1 - MINUTES, 1))
         minutes = traded_candles(rules, interval=Interval.MINUTE, since=since, until=until)
     return DayRead(seq=book.seq if book else 0, minutes=minutes)
+
+
+def read_candles(rules: Rules, interval: Interval, *, now: datetime, limit: int) -> CandlesRead:
+    """The last candles, the running one included."""
+    with _one_snapshot():
+        book = book_of(rules.id)
+        found = candles(rules, interval=interval, before=now, limit=limit, now=now)
+    return CandlesRead(seq=book.seq if book else 0, candles=found)
+
+
+def read_trades(rules: Rules, *, after: int, limit: int) -> list[Trade]:
+    """The first trades of a book after its seq `after`, oldest first."""
+    return trades_of(rules.id, Span(from_id=trade_id(rules, after + 1)), limit=limit)
+
+
+def trade_id(rules: Rules, seq: int) -> int:
+    """The id of the trade that was the book's event `seq`."""
+    return (rules.id << 40) + seq
 
 
 def read_account(account_id: int, channels: Iterable[Channel]) -> AccountRead:

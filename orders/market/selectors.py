@@ -47,7 +47,7 @@ class Ticker:
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """The trades of one interval; one without trades stands at the close before it."""
+    """The trades of one interval; one without trades stands at the close before it, and has no seqs."""
 
     opened_at: datetime
     open: Decimal
@@ -59,6 +59,8 @@ class Candle:
     taker_volume: Decimal
     taker_quote_volume: Decimal
     trades: int
+    first_seq: int | None = None
+    last_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,19 @@ def tickers(instruments: Sequence[Rules], *, now: datetime) -> list[Ticker]:
 
 def average_price(rules: Rules, *, now: datetime) -> AveragePrice:
     """The average of the last five minutes, which begin at a full second."""
+    return average_prices([rules], now=now)[0]
+
+
+def average_prices(instruments: Sequence[Rules], *, now: datetime) -> list[AveragePrice]:
+    """The averages in the order given, all from one snapshot."""
     since = now.replace(microsecond=0) - AVERAGE_WINDOW
-    ((volume, quote_volume, trades, last_ticks),) = fetch(_AVERAGE, {"instrument": rules.id, "since": since})
-    if trades:
-        return AveragePrice(quote_volume / volume, volume, trades)
-    return AveragePrice(rules.price(last_ticks) if last_ticks else None, _NOTHING, 0)
+    rows = fetch(_AVERAGES, {"numbers": [rules.id for rules in instruments], "since": since})
+    return [
+        AveragePrice(quote_volume / volume, volume, trades)
+        if trades
+        else AveragePrice(rules.price(last_ticks) if last_ticks else None, _NOTHING, 0)
+        for rules, (last_ticks, volume, quote_volume, trades) in zip(instruments, rows, strict=True)
+    ]
 
 
 def candles(rules: Rules, *, interval: Interval, before: datetime, limit: int, now: datetime) -> list[Candle]:
@@ -176,7 +186,7 @@ _MINE = _UNSEEN.format(number="%(instrument)s")
 _CANDLES = f"""
     SELECT {{opened}} AS opened_at, (array_agg(open ORDER BY first_seq))[1], max(high), min(low),
            (array_agg(close ORDER BY last_seq DESC))[1], sum(volume), sum(quote_volume),
-           sum(taker_volume), sum(taker_quote_volume), sum(trades)::bigint
+           sum(taker_volume), sum(taker_quote_volume), sum(trades)::bigint, min(first_seq), max(last_seq)
     FROM (
         SELECT opened_at AS at, open, high, low, close, volume, quote_volume, taker_volume,
                taker_quote_volume, trades, first_seq, last_seq
@@ -204,15 +214,20 @@ _CLOSE_BEFORE = f"""
         (SELECT price, seq FROM {_MINE} AND at < %(moment)s ORDER BY id DESC LIMIT 1)
     ) AS known ORDER BY last_seq DESC LIMIT 1"""  # noqa: S608 - our own words
 
-_AVERAGE = f"""
-    SELECT coalesce(sum(volume), 0), coalesce(sum(quote_volume), 0), coalesce(sum(trades), 0)::bigint,
-           (SELECT last_price_ticks FROM orders_book WHERE instrument_id = %(instrument)s)
-    FROM (
-        SELECT volume, quote_volume, trades FROM marketdata_secondcandle
-        WHERE instrument_id = %(instrument)s AND opened_at >= %(since)s
-        UNION ALL
-        SELECT quantity, notional, 1 FROM {_MINE} AND at >= %(since)s
-    ) AS piece"""  # noqa: S608 - our own words
+_AVERAGES = f"""
+    SELECT book.last_price_ticks, window_.*
+    FROM unnest(%(numbers)s::int[]) WITH ORDINALITY AS wanted(id, place)
+    LEFT JOIN orders_book book ON book.instrument_id = wanted.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(volume), 0), coalesce(sum(quote_volume), 0), coalesce(sum(trades), 0)::bigint
+        FROM (
+            SELECT volume, quote_volume, trades FROM marketdata_secondcandle
+            WHERE instrument_id = wanted.id AND opened_at >= %(since)s
+            UNION ALL
+            SELECT quantity, notional, 1 FROM {_UNSEEN.format(number="wanted.id")} AND at >= %(since)s
+        ) AS piece
+    ) window_
+    ORDER BY wanted.place"""  # noqa: S608 - our own words
 
 _BEST = f"""
     SELECT price, sum({VISIBLE}) AS quantity FROM orders_order

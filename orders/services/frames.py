@@ -27,7 +27,7 @@ from accounts.services.posting import LockedAccount
 from instruments.scaling import book_checksum, steps, text
 from instruments.selectors import Rules
 from orders.indicative import Indicative
-from orders.models import Book, Phase
+from orders.models import Book, Phase, Side
 from orders.rendering import fill_json, indicative_json, order_json, trade_json
 from orders.services.projecting import Projection
 from tradeplatform.common.times import rfc3339
@@ -148,9 +148,10 @@ def _market_frames(batch: Batch) -> list[Frame]:
                 text(rules.quantity(level.quantity), rules.quantity_decimals),
             ]
         )
-    trades = defaultdict(list)
+    trades, takers = defaultdict(list), defaultdict(list)
     for trade in projection.trades:
         trades[trade.instrument_id].append(trade_json(trade, projection.rules[trade.instrument_id]))
+        takers[trade.instrument_id].append((trade.buy if trade.taker_side == Side.BUY else trade.sell).id)
     frames = []
     for number, event in last_event.items():
         rules = projection.rules[number]
@@ -163,6 +164,8 @@ def _market_frames(batch: Batch) -> list[Frame]:
             "checksum": checksum(engine, rules),
             **changed[number],
             "trades": trades[number],
+            # The orders that came to others, one for each trade: for who puts together what one order took.
+            "takers": takers[number],
         }
         if settled := projection.settled.get(number):
             body["status"] = settled.status.value

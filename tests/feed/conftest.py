@@ -23,6 +23,9 @@ from tradeplatform.supervisor.program import last_words, spawn
 from tradeplatform.supervisor.roles import Roles
 from tradeplatform.supervisor.valkey import free_port
 
+#: A server may start on a machine that is busy with other tests.
+_START_SECONDS = 120.0
+
 
 @pytest.fixture(scope="package", autouse=True)
 def _threads_leave_no_connection(django_db_setup: None) -> Iterator[None]:
@@ -70,7 +73,7 @@ def serve(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> It
         child = spawn(replace(program, argv=[*command, *arguments, application]), log, follow_parent=True)
         started.append(child)
         feed = Feed(f"ws://127.0.0.1:{config.ws_port}/ws/v1", psutil.Process(child.pid), log)
-        eventually(lambda: _answers(feed, child.poll, log))
+        eventually(lambda: _answers(feed, child.poll, log), seconds=_START_SECONDS)
         return feed
 
     yield start

@@ -36,7 +36,10 @@ class Stream:
 
     def trades(self, count: int, *, size: int = 20) -> list[dict[str, Any]]:
         """Frames of `size` trades each that leave the book as it is."""
-        return [self._frame([]) | {"trades": [self._trade(n) for n in range(size)]} for _ in range(count)]
+        return [
+            self._frame([]) | {"trades": [self._trade(n) for n in range(size)], "takers": list(range(size))}
+            for _ in range(count)
+        ]
 
     def _bids(self, levels: int) -> list[list[str]]:
         quantity = f"{self.book.seq + 1}.0000"
@@ -66,4 +69,5 @@ class Stream:
             "bids": bids,
             "asks": [],
             "trades": [],
+            "takers": [],
         }

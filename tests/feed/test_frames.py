@@ -52,6 +52,7 @@ def test_a_resting_order(
         "bids": [],
         "asks": [["50000.00", "2.0000"]],
         "trades": [],
+        "takers": [],
     }
     assert [o.pop("id") for o in mine["orders"]] == [str(order)]
     assert (mine["shard"], mine["position"], mine["fills"]) == (market.shard.pk, 1, [])
@@ -70,9 +71,10 @@ def test_a_resting_order(
 def test_a_batch_of_trades_tells_each_account_once(
     market: Market, alice: TradingAccount, bob: TradingAccount, published: list[tuple[str, dict[str, Any]]]
 ) -> None:
+    takers = []
     for price in (50000, 50001):
         market.sell(alice, 1, price)
-        market.buy(bob, 1, price)
+        takers.append(market.buy(bob, 1, price))
     market.drain()
     assert published[0][0] == f"md:{market.symbol}"
     assert {channel for channel, _content in published[1:-1]} == {f"acct:{alice.pk}", f"acct:{bob.pk}"}
@@ -83,6 +85,7 @@ def test_a_batch_of_trades_tells_each_account_once(
         (3, "50000.00", "1.0000", "buy"),
         (6, "50001.00", "1.0000", "buy"),
     ]
+    assert told["takers"] == takers
     for _channel, mine in published[1:-1]:
         assert (len(mine["orders"]), len(mine["fills"]), mine["position"]) == (2, 2, 4)
     assert published[-1][1] | {"shard_id": 0} == {

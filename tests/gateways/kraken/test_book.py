@@ -11,8 +11,7 @@ import pytest
 
 from instruments.scaling import book_checksum
 from orders.feed.mirror import BookMirror
-from orders.feed.outlet import Outlet
-from tests.feed.test_parts import Gate, Wire
+from tests.gateways.ear import Ear
 from tests.gateways.kraken.client import CorruptError, KrakenBook, read
 from tradeplatform.gateways.kraken.book import DepthBook
 
@@ -27,28 +26,6 @@ _ASKS = """
 """
 #: What the venue's documentation says of these levels.
 THEIR_CHECKSUM = 3310070434
-
-
-class Ear(Outlet):
-    """An outlet that keeps what it is sent; while it is `busy`, everything waits in its queue."""
-
-    def __init__(self) -> None:
-        super().__init__(Gate(Wire()))
-        self.busy = False
-        self.heard: list[str] = []
-
-    def send_if_free(self, text: str) -> bool:
-        """Take it unless busy."""
-        if self.busy or self._outbox:
-            return False
-        self.heard.append(text)
-        return True
-
-    def free(self) -> None:
-        """Read what waits."""
-        self.busy = False
-        while (text := self._outbox.pop()) is not None:
-            self.heard.append(text)
 
 
 def levels(flat: str) -> list[tuple[str, str]]:

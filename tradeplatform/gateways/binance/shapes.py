@@ -14,6 +14,11 @@ DIGITS = 8
 ZERO = text(Decimal(0), DIGITS)
 
 
+def padding(decimals: int) -> str:
+    """What a number printed with so many decimals lacks to have eight."""
+    return ("" if decimals else ".") + "0" * (DIGITS - decimals) if decimals < DIGITS else ""
+
+
 def price(value: Decimal | None, rules: Rules) -> str:
     """A price; zero where there is none."""
     return ZERO if value is None else text(value, max(DIGITS, rules.price_decimals))

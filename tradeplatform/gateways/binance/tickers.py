@@ -46,11 +46,11 @@ def day(call: Call) -> bytes:
     kind = call.parameters.text("type") or "FULL"
     if kind not in {"FULL", "MINI"}:
         raise errors.invalid("type")
-    since = call.at.replace(second=0, microsecond=0) - _DAY + _MINUTE
+    since = day_before(call.at)
 
     def render(one: Ticker, ends: Ends) -> dict[str, Any]:
-        body = _mini(one, ends, since, call)
-        return body | _more(one, ends) if kind == "FULL" else body
+        body = mini(one, ends, opened=call.clock.time(since), closed=call.clock.of(call.now))
+        return body | more(one, ends) if kind == "FULL" else body
 
     minute = call.at.strftime("%j%H%M")
     return _each(call, f"{kind}:{call.clock.unit}", render, since=since, at=minute)
@@ -98,7 +98,13 @@ def _best(one: Ticker) -> dict[str, str]:
     }
 
 
-def _mini(one: Ticker, ends: Ends, since: datetime, call: Call) -> dict[str, Any]:
+def day_before(now: datetime) -> datetime:
+    """When the last 24 hours began: at a full minute."""
+    return now.replace(second=0, microsecond=0) - _DAY + _MINUTE
+
+
+def mini(one: Ticker, ends: Ends, *, opened: int, closed: int) -> dict[str, Any]:
+    """The ticker of a day between these moments."""
     rules = one.rules
     return {
         "symbol": rules.symbol,
@@ -108,15 +114,15 @@ def _mini(one: Ticker, ends: Ends, since: datetime, call: Call) -> dict[str, Any
         "lastPrice": shapes.price(one.last, rules),
         "volume": shapes.quantity(one.volume, rules),
         "quoteVolume": shapes.quote(one.quote_volume, rules),
-        "openTime": call.clock.time(since),
-        "closeTime": call.clock.of(call.now),
+        "openTime": opened,
+        "closeTime": closed,
         "firstId": ends.first_id or _NO_TRADE,
         "lastId": ends.last_id or _NO_TRADE,
         "count": one.trades,
     }
 
 
-def _more(one: Ticker, ends: Ends) -> dict[str, Any]:
+def more(one: Ticker, ends: Ends) -> dict[str, Any]:
     """What only the full ticker has; without a trade in the day nothing has changed."""
     rules, change, percent, average = one.rules, Decimal(0), Decimal(0), Decimal(0)
     if one.open is not None and one.last is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from orders.feed.market import Frame
 from orders.feed.mirror import BookMirror, Level
 from orders.feed.outlet import Outlet
 
@@ -86,8 +87,8 @@ class DepthBook:
         if self._readers.pop(outlet, None):
             outlet.drop_book(self.name)
 
-    def moved(self, book: BookMirror, at: str) -> None:
-        """The book is so at this time."""
+    def moved(self, book: BookMirror, at: str, frame: Frame | None = None) -> None:
+        """The book is so at this time, by whatever way it came there."""
         before = self.view
         now = View(book.best_bids(self.depth), book.best_asks(self.depth), book.checksum(), at)
         if before is not None and before.shows_the_same_as(now):

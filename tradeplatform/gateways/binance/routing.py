@@ -1,0 +1,18 @@
+"""The socket paths of this dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import re_path
+
+from tradeplatform.gateways.binance.consumers import CombinedStreamConsumer, StreamConsumer
+
+_plain: Any = StreamConsumer.as_asgi()
+_combined: Any = CombinedStreamConsumer.as_asgi()
+
+# `/ws/v1` is our own feed's: its route comes first.
+websocket_urlpatterns = [
+    re_path(r"^ws(?:/(?P<names>.*))?$", _plain),
+    re_path(r"^stream/?$", _combined),
+]
