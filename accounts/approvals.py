@@ -9,7 +9,8 @@ from functools import partial
 from accounts.backends import roles_held
 from accounts.models import MoneyKind, Role, TradingAccount, User
 from accounts.permissions import STAFF_ROLES
-from accounts.services import correction_requests, identity, limit_requests
+from accounts.services import correction_requests, identity, limit_requests, staff_requests
+from accounts.services.authority import hands_of
 from accounts.services.money_effects import preview
 from accounts.services.money_requests import action_of, ended, execute
 from audit.approvable import Act, DefaultPolicy, House, approvable, nothing_held, register_house
@@ -102,11 +103,54 @@ for name, title, module in (
             always=True,
         )
     )
+for name, title, preview_of, execute_it, ended_as in (
+    (
+        staff_requests.GRANT,
+        "Grant role",
+        staff_requests.preview_grant,
+        staff_requests.execute_grant,
+        nothing_held,
+    ),
+    (
+        staff_requests.PASSWORD,
+        "Set password",
+        staff_requests.preview_password,
+        staff_requests.execute_password,
+        staff_requests.forget_password,
+    ),
+    (
+        staff_requests.RESET,
+        "Reset second factor",
+        staff_requests.preview_reset,
+        staff_requests.execute_reset,
+        nothing_held,
+    ),
+    (
+        staff_requests.REOPEN,
+        "Activate",
+        staff_requests.preview_reopening,
+        staff_requests.execute_reopening,
+        nothing_held,
+    ),
+):
+    approvable(
+        Act(
+            name=name,
+            title=title,
+            maker_may=partial(_has_right, staff_requests.RIGHTS[name]),
+            preview=preview_of,
+            execute=execute_it,
+            ended=ended_as,
+            policies=(DefaultPolicy(_OFFICER),),
+            always=True,
+        )
+    )
 register_house(
     House(
         roles=[(role.value, role.label) for role in Role if role in STAFF_ROLES],
         roles_of=_roles,
         may=_may,
+        hands_of=hands_of,
         worth=_worth,
     )
 )

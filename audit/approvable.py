@@ -58,13 +58,14 @@ class House:
     """Who people are and what things are worth: answered by the floors above.
 
     `roles` are all there are, as (word, name); `roles_of` those a person holds now, all for a super admin
-    and none for somebody inactive; `may` whether they have a permission; `worth` an amount of one asset in
-    another, None without a rate.
+    and none for somebody inactive; `may` whether they have a permission; `hands_of` the people who may act
+    under a person's name, they among them; `worth` an amount of one asset in another, None without a rate.
     """
 
     roles: Sequence[tuple[str, str]]
     roles_of: Callable[[int], frozenset[str]]
     may: Callable[[int, str], bool]
+    hands_of: Callable[[int], frozenset[int]]
     worth: Callable[[Decimal, str, str, datetime], Decimal | None]
 
 

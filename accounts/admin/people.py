@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts.admin import people_buttons
+from accounts.admin import login_buttons, people_buttons
 from accounts.admin import show as party
 from accounts.admin.tiers import ChangeTier
 from accounts.models import KycStatus, Role, TradingAccount, User, UserRole
@@ -71,18 +71,20 @@ class UserAdmin(DetailMixin, KeysetList):
         people_buttons.RevokeRole,
         people_buttons.EditUser,
         people_buttons.ChangeIdentity,
-        people_buttons.SetPassword,
+        login_buttons.SetPassword,
         ChangeTier,
-        people_buttons.ResetSecondFactor,
-        people_buttons.Deactivate,
-        people_buttons.Activate,
+        login_buttons.ResetSecondFactor,
+        login_buttons.Deactivate,
+        login_buttons.Activate,
     ]
     list_buttons: ClassVar[list[type[Button]]] = [people_buttons.CreateUser]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their roles, read once for the whole page."""
         held = UserRole.objects.select_related("granted_by").order_by("granted_at", "id")
-        return User.objects.select_related("rate_tier").prefetch_related(Prefetch("roles", queryset=held))
+        return User.objects.select_related("rate_tier", "password_set_by").prefetch_related(
+            Prefetch("roles", queryset=held)
+        )
 
     def search_rows(self, queryset: QuerySet[User], term: str) -> QuerySet[User]:
         """Both are unique and indexed."""
@@ -135,6 +137,7 @@ class UserAdmin(DetailMixin, KeysetList):
                 Fact("Identity", _kyc(user)),
                 Fact("Identity level", show.number(user.kyc_level)),
                 Fact("Second factor", "On" if second_factor.is_on(user) else "Off"),
+                Fact("Password chosen by", _who_chose(user)),
                 Fact("Rate tier", show.ref(user.rate_tier) if user.rate_tier else "standard"),
                 Fact("E-mail verified", "Yes" if user.is_verified else "No"),
                 Fact("Joined (UTC)", show.when(user.date_joined)),
@@ -189,6 +192,13 @@ def _badge(role: UserRole) -> SafeString:
 def _kyc(user: User) -> SafeString:
     words = f"Identity {user.get_kyc_status_display().lower()}"
     return show.badge(words, KYC_TONE[KycStatus(user.kyc_status)])
+
+
+def _who_chose(user: User) -> SafeString | str:
+    """Who else may know it, for approvals count them as this person."""
+    if not user.has_usable_password():
+        return "nobody: no login by password"
+    return show.ref(user.password_set_by) if user.password_set_by else "its owner, or the server's shell"
 
 
 def _login(user: User) -> SafeString:

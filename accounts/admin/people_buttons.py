@@ -1,4 +1,4 @@
-"""Buttons on a person: grant and revoke roles, edit, identity check, set a password, let in and shut out."""
+"""Buttons on a person: who they are and what they may; those of their login are in login_buttons.py."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from unfold.widgets import INPUT_CLASSES, UnfoldAdminPasswordWidget
+from unfold.widgets import INPUT_CLASSES
 
+from accounts.admin.login_buttons import password_field, waits_with_staff
 from accounts.backends import roles_of
 from accounts.models import Role, User, UserRole
 from accounts.permissions import STAFF_ROLES
-from accounts.services import identity, people, roles, second_factor
+from accounts.services import identity, people, roles, staff_requests
 from audit.admin.acting import actor_of
 from audit.admin.asking import sent, waits_for
 from tradeplatform.common.admin import show
@@ -26,29 +27,10 @@ from tradeplatform.common.errors import Code, Refusal
 _CreateFields = type("_CreateFields", (ReasonForm,), model_fields(User, ["username", *people.USER_FIELDS]))
 
 
-def _password(label: str) -> forms.CharField:
-    widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"})
-    return forms.CharField(label=label, max_length=128, strip=False, widget=widget)
-
-
 class CreateForm(_CreateFields):  # type: ignore[misc, valid-type]  # a form made from the model's columns
     """A new person with a first password."""
 
-    password = _password("First password")
-
-
-class PasswordForm(ReasonForm):
-    """The new password, twice."""
-
-    password = _password("New password")
-    again = _password("New password again")
-
-    def clean(self) -> dict[str, Any]:
-        """Both must be the same."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        if cleaned.get("password") != cleaned.get("again"):
-            self.add_error("again", "The two passwords differ.")
-        return cleaned
+    password = password_field("First password")
 
 
 class GrantForm(ReasonForm):
@@ -158,19 +140,22 @@ class GrantRole(Button):
         held, added = roles_of(obj), Role(data["role"])
         if added in held:
             raise Refusal(Code.NO_CHANGE, f"{obj} is {added.label.lower()} already.", field="role")
-        return _effects(held, held | {added})
+        return [*_effects(held, held | {added}), *waits_with_staff(staff_requests.GRANT, obj, added)]
 
     def act(self, obj: User, data: Mapping[str, Any]) -> Done:
-        """Grant it."""
+        """Grant it, or ask for it."""
         role = Role(data["role"])
-        roles.grant_role(
+        approval = staff_requests.ask_role(
             user_id=obj.pk,
             role=role,
+            expires_at=midnight(data["until"]) if data["until"] else None,
+            request_id=data["request_id"],
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
-            expires_at=midnight(data["until"]) if data["until"] else None,
         )
+        if approval is not None:
+            return sent(approval, f"The role of {obj}")
         return Done(f"{obj} is {role.label.lower()} from now on.")
 
 
@@ -199,122 +184,6 @@ class RevokeRole(Button):
             user_id=obj.pk, role=role, actor=actor_of(self.request), now=timezone.now(), reason=data["reason"]
         )
         return Done(f"{obj} is no longer {role.label.lower()}.")
-
-
-class SetPassword(Button):
-    """A new password, told to the person by another way."""
-
-    name, label, icon = "password", "Set password", "key"
-    permission = "accounts.change_user"
-    form_class = PasswordForm
-
-    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """What ends."""
-        return [
-            Effect("Password", "the old one", "the one below; it is recorded nowhere"),
-            Effect("Sessions in the back office", "go on", "end at once"),
-        ]
-
-    def act(self, obj: User, data: Mapping[str, Any]) -> Done:
-        """Set it."""
-        people.set_password(
-            user_id=obj.pk,
-            password=data["password"],
-            actor=actor_of(self.request),
-            now=timezone.now(),
-            reason=data["reason"],
-        )
-        return Done(f"{obj} has a new password.")
-
-
-class ResetSecondFactor(Button):
-    """For somebody who has lost their authenticator app and their recovery codes."""
-
-    name, label, icon = "reset-factor", "Reset second factor", "phonelink_erase"
-    permission = "accounts.change_user"
-    danger = True
-
-    def shown(self, obj: User) -> bool:
-        """While there is one."""
-        return second_factor.is_on(obj)
-
-    def why_not(self, obj: User) -> str:
-        """There is none."""
-        return "" if second_factor.is_on(obj) else f"{obj} has no second factor."
-
-    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """What a login needs."""
-        return [
-            Effect("A login needs", "password and code", "the password alone, until they set another up"),
-            Effect("Recovery codes", "work", "forgotten"),
-        ]
-
-    def act(self, obj: User, data: Mapping[str, Any]) -> Done:
-        """Take it away."""
-        actor, now = actor_of(self.request), timezone.now()
-        second_factor.reset(user_id=obj.pk, actor=actor, now=now, reason=data["reason"])
-        return Done(f"{obj} logs in by password alone until they set another second factor up.")
-
-
-class Deactivate(Button):
-    """Shut a person out."""
-
-    name, label, icon = "deactivate", "Deactivate", "person_off"
-    permission = "accounts.change_user"
-    danger = True
-
-    def shown(self, obj: User) -> bool:
-        """While active."""
-        return obj.is_active
-
-    def why_not(self, obj: User) -> str:
-        """Already so."""
-        return "" if obj.is_active else f"{obj} is deactivated already."
-
-    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """What ends and what goes on."""
-        return [
-            Effect("Login, sessions, API tokens", "work", "refused from the next request on"),
-            Effect("Trading accounts", "as they are", "as they are: lock them by their own button"),
-        ]
-
-    def act(self, obj: User, data: Mapping[str, Any]) -> Done:
-        """Shut out."""
-        return _set_active(self, obj, data, active=False)
-
-
-class Activate(Button):
-    """Let a person in again."""
-
-    name, label, icon = "activate", "Activate", "person_check"
-    permission = "accounts.change_user"
-
-    def shown(self, obj: User) -> bool:
-        """While not active."""
-        return not obj.is_active
-
-    def why_not(self, obj: User) -> str:
-        """Already so."""
-        return f"{obj} is active already." if obj.is_active else ""
-
-    def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """What works again."""
-        return [Effect("Login", "refused", "works, with the password as it was")]
-
-    def act(self, obj: User, data: Mapping[str, Any]) -> Done:
-        """Let in."""
-        return _set_active(self, obj, data, active=True)
-
-
-def _set_active(button: Button, obj: User, data: Mapping[str, Any], *, active: bool) -> Done:
-    people.set_active(
-        user_id=obj.pk,
-        active=active,
-        actor=actor_of(button.request),
-        now=timezone.now(),
-        reason=data["reason"],
-    )
-    return Done(f"{obj} may log in again." if active else f"{obj} is shut out from now on.")
 
 
 def _effects(before: set[Role], after: set[Role]) -> list[Effect]:

@@ -12,6 +12,7 @@ class Purpose(models.TextChoices):
 
     API_KEY = "api_key", "Client's API key"
     SECOND_FACTOR = "second_factor", "Authenticator app"
+    PASSWORD = "password", "Password that waits for approval"
     LP_CREDENTIAL = "lp_credential", "Liquidity provider"
     EXCHANGE_CREDENTIAL = "exchange_credential", "Exchange"
 

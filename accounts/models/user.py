@@ -35,6 +35,14 @@ class User(AbstractUser):
         related_name="+",
         help_text="Or standard.",
     )
+    password_set_by = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Another person who chose the password, until its owner chooses one.",
+    )
 
     class Meta(AbstractUser.Meta):
         constraints = [models.CheckConstraint(condition=Q(kyc_level__lte=3), name="user_kyc_level_0_to_3")]

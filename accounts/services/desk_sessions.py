@@ -22,7 +22,9 @@ class Step(StrEnum):
 
 
 def note(step: Step, *, user: User, ip: str | None, now: datetime) -> None:
-    """A person came in, left, or changed their own password."""
+    """A person came in, left, or changed their own password, which nobody else has chosen from now on."""
+    if step == Step.PASSWORD:
+        User.objects.filter(id=user.pk).update(password_set_by=None)
     record(
         actor=Actor.user(user_id=user.pk, label=user.username, ip=ip),
         action=step,

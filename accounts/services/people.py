@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import AccountType, SessionEnd, TradingAccount, TradingGroup, User
 from accounts.services import api_keys
-from accounts.services.authority import lock_user, require_authority
+from accounts.services.authority import answerable, lock_user, require_agreement, require_authority
 from accounts.services.sessions import end_all_sessions
 from audit.actor import Actor
+from audit.models import ApprovalRequest
 from audit.services.reasons import require_reason
-from audit.services.recording import record
+from audit.services.recording import agreed, record
 from tradeplatform.common.changes import Seen, apply_changes, only, plain, validate
 from tradeplatform.common.errors import Code, Refusal
 
@@ -37,8 +39,8 @@ def create_user(
     """
     reason = require_reason(reason)
     only(values, USER_FIELDS)
-    user = User(username=username, **values)
-    _set_password(user, password)
+    user = User(username=username, password_set_by_id=actor.user_id, **values)
+    user.password = encoded_password(user, password)
     with transaction.atomic():
         validate(user)
         user.save(force_insert=True)
@@ -70,14 +72,23 @@ def change_user(
     return user
 
 
-def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reason: str) -> User:
+def set_active(
+    *,
+    user_id: int,
+    active: bool,
+    approval: ApprovalRequest | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> User:
     """Let a person log in, or end all their sessions at once; activating does not bring them back.
 
+    A staff login is opened again for who asked for it (`approval`), and shut by one person.
     Raises Refusal: reason_required, not_found, permission_denied, no_change.
     """
     reason = require_reason(reason)
     with transaction.atomic():
-        user = _locked_user(user_id, actor)
+        user = _locked_user(user_id, actor, approval, agreement=active)
         if not active and user.id == actor.user_id:
             raise Refusal(Code.PERMISSION_DENIED, "You cannot lock yourself out: ask a colleague.")
         if user.is_active == active:
@@ -88,7 +99,7 @@ def set_active(*, user_id: int, active: bool, actor: Actor, now: datetime, reaso
             end_all_sessions(user, SessionEnd.DEACTIVATED, now=now)
         api_keys.forget(user_id=user.pk)
         verb = "user.activate" if active else "user.deactivate"
-        change = {"is_active": not active}, {"is_active": active}
+        change = {"is_active": not active}, {"is_active": active} | _under(approval)
         _record(user, verb, user.username, *change, actor=actor, now=now, reason=reason)
     return user
 
@@ -98,14 +109,42 @@ def set_password(*, user_id: int, password: str, actor: Actor, now: datetime, re
 
     Raises Refusal: reason_required, not_found, permission_denied, invalid_field.
     """
+    with transaction.atomic():
+        encoded = encoded_password(_locked_user(user_id, actor), password)
+        return put_password(user_id=user_id, encoded=encoded, actor=actor, now=now, reason=reason)
+
+
+def put_password(
+    *,
+    user_id: int,
+    encoded: str,
+    approval: ApprovalRequest | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> User:
+    """The same of a password that was checked and hashed before; a staff login's for who asked (`approval`).
+
+    Whoever chose it counts as this person in approvals, until its owner has chosen one.
+    """
     reason = require_reason(reason)
     with transaction.atomic():
-        user = _locked_user(user_id, actor)
-        _set_password(user, password)
-        user.save(update_fields=["password"])
+        user = _locked_user(user_id, actor, approval, agreement=True)
+        user.password, user.password_set_by_id = encoded, answerable(actor, approval).user_id
+        user.save(update_fields=["password", "password_set_by"])
         end_all_sessions(user, SessionEnd.PASSWORD, now=now)
-        _record(user, "user.set_password", user.username, {}, {}, actor=actor, now=now, reason=reason)
+        after = _under(approval)
+        _record(user, "user.set_password", user.username, {}, after, actor=actor, now=now, reason=reason)
     return user
+
+
+def encoded_password(user: User, password: str) -> str:
+    """The hash of a password that is good enough for this person. Raises Refusal invalid_field."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Refusal(Code.INVALID_FIELD, " ".join(error.messages), field="password") from error
+    return make_password(password)
 
 
 def open_account(*, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str) -> TradingAccount:
@@ -152,18 +191,19 @@ def change_account(
     return account
 
 
-def _locked_user(user_id: int, actor: Actor) -> User:
+def _locked_user(
+    user_id: int, actor: Actor, approval: ApprovalRequest | None = None, *, agreement: bool = False
+) -> User:
+    """The person, whom the actor may change; with `agreement`, a member of staff only for who asked."""
     user = lock_user(user_id, actor)
-    require_authority(actor, user)
+    require_authority(answerable(actor, approval), user)
+    if agreement and user.is_staff:
+        require_agreement(actor, user, approval)
     return user
 
 
-def _set_password(user: User, password: str) -> None:
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise Refusal(Code.INVALID_FIELD, " ".join(error.messages), field="password") from error
-    user.set_password(password)
+def _under(approval: ApprovalRequest | None) -> dict[str, Any]:
+    return dict(agreed(approval.pk if approval else None))
 
 
 def _record(

@@ -1,48 +1,83 @@
-"""Grant and revoke roles: the only way rights change. Every act has a reason and leaves a record."""
+"""Grant and revoke roles: the only way rights change. Every act has a reason and leaves a record.
+
+A staff role is asked for (staff_requests.py), and another person agrees; it is taken away at once.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import Role, User, UserRole
 from accounts.permissions import STAFF_ROLES
-from accounts.services.authority import POWERFUL, lock_user, require_authority
+from accounts.services.authority import (
+    POWERFUL,
+    answerable,
+    lock_user,
+    require_agreement,
+    require_authority,
+)
 from audit.actor import Actor
+from audit.models import ApprovalRequest
 from audit.services.reasons import require_reason
-from audit.services.recording import record
+from audit.services.recording import agreed, record
 from tradeplatform.common.errors import Code, Refusal
 
 
 def grant_role(
-    *, user_id: int, role: Role, actor: Actor, now: datetime, reason: str, expires_at: datetime | None = None
+    *,
+    user_id: int,
+    role: Role,
+    approval: ApprovalRequest | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+    expires_at: datetime | None = None,
 ) -> UserRole:
-    """Give a person a role, for good or until `expires_at`.
+    """Give a person a role, for good or until `expires_at`; a staff role for who asked for it (`approval`).
 
     Raises Refusal: reason_required, permission_denied, no_change, invalid_field. Only a super admin grants
     or takes a role that could undo this rule, and "super admin" itself is never lent for a time.
     """
     reason = require_reason(reason)
+    maker = answerable(actor, approval)
+    with transaction.atomic():
+        user = lock_user(user_id, actor)
+        require_grantable(user, role, expires_at=expires_at, maker=maker, now=now)
+        if role in STAFF_ROLES:
+            require_agreement(actor, user, approval)
+        before = _roles(user)
+        # One that has expired goes: the new grant tells who gave it and when.
+        UserRole.objects.filter(user=user, role=role).delete()
+        granted = UserRole.objects.create(
+            user=user, role=role, granted_by_id=maker.user_id, expires_at=expires_at
+        )
+        _settle(user)
+        after: dict[str, Any] = {"role": str(role), **agreed(approval.pk if approval else None)}
+        if expires_at:
+            after["expires_at"] = expires_at.isoformat()
+        _record(user, "grant", before, actor=actor, now=now, reason=reason, after=after)
+    return granted
+
+
+def require_grantable(
+    user: User, role: Role, *, expires_at: datetime | None, maker: Actor, now: datetime
+) -> None:
+    """Refuse a grant that could not be made now.
+
+    Raises Refusal: permission_denied, no_change, invalid_field.
+    """
     if expires_at is not None and expires_at <= now:
         raise Refusal(Code.INVALID_FIELD, "The role would end before it began.", field="expires_at")
     if expires_at is not None and role == Role.SUPER_ADMIN:
         raise Refusal(Code.INVALID_FIELD, "Super admin cannot be lent for a time.", field="expires_at")
-    with transaction.atomic():
-        user = lock_user(user_id, actor)
-        require_authority(actor, user, needs_super=role in POWERFUL)
-        held = UserRole.objects.filter(user=user, role=role).first()
-        if held is not None and (held.expires_at is None or held.expires_at > now):
-            raise Refusal(Code.NO_CHANGE, f"{user} is {Role(role).label.lower()} already.")
-        before = _roles(user)
-        if held is not None:
-            held.delete()  # it has expired: the new grant tells who gave it and when
-        granted = UserRole.objects.create(
-            user=user, role=role, granted_by_id=actor.user_id, expires_at=expires_at
-        )
-        _settle(user)
-        _record(user, "grant", before, actor=actor, now=now, reason=reason, role=role, expires_at=expires_at)
-    return granted
+    require_authority(maker, user, needs_super=role in POWERFUL)
+    in_force = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    if UserRole.objects.filter(in_force, user=user, role=role).exists():
+        raise Refusal(Code.NO_CHANGE, f"{user} is {Role(role).label.lower()} already.", field="role")
 
 
 def revoke_role(*, user_id: int, role: Role, actor: Actor, now: datetime, reason: str) -> None:
@@ -64,7 +99,7 @@ def revoke_role(*, user_id: int, role: Role, actor: Actor, now: datetime, reason
             raise Refusal(Code.NO_CHANGE, f"{user} is not {Role(role).label.lower()}.")
         UserRole.objects.filter(user=user, role=role).delete()
         _settle(user)
-        _record(user, "revoke", before, actor=actor, now=now, reason=reason, role=role, expires_at=None)
+        _record(user, "revoke", before, actor=actor, now=now, reason=reason, after={"role": str(role)})
 
 
 def _roles(user: User) -> list[str]:
@@ -87,8 +122,7 @@ def _record(
     actor: Actor,
     now: datetime,
     reason: str,
-    role: Role,
-    expires_at: datetime | None,
+    after: dict[str, Any],
 ) -> None:
     record(
         actor=actor,
@@ -98,7 +132,6 @@ def _record(
         target_label=user.username,
         reason=reason,
         before={"roles": before},
-        after={"roles": _roles(user), "role": str(role)}
-        | ({"expires_at": expires_at.isoformat()} if expires_at else {}),
+        after={"roles": _roles(user)} | after,
         now=now,
     )

@@ -17,11 +17,12 @@ from django.db import transaction
 
 from accounts.models import Passkey, Purpose, SecondFactor, User
 from accounts.services import passkeys, recovery_codes, totp, vault
-from accounts.services.authority import lock_user, require_authority
+from accounts.services.authority import answerable, lock_user, require_agreement, require_authority
 from accounts.services.passkeys import Asked
 from audit.actor import Actor
+from audit.models import ApprovalRequest
 from audit.services.reasons import require_reason
-from audit.services.recording import record
+from audit.services.recording import agreed, record
 from tradeplatform.common.errors import Code, Refusal
 
 ISSUER = "Trading platform"
@@ -140,22 +141,36 @@ def remove_passkey(user: User, passkey_id: int, *, actor: Actor, now: datetime) 
         _after_taking_one_away(user)
 
 
-def reset(*, user_id: int, actor: Actor, now: datetime, reason: str) -> None:
+def reset(
+    *, user_id: int, approval: ApprovalRequest | None = None, actor: Actor, now: datetime, reason: str
+) -> None:
     """Take app, passkeys and recovery codes of somebody who has lost them away; they set up others.
+
+    With staff for who asked for it (`approval`).
 
     Raises Refusal: reason_required, not_found, permission_denied, second_factor_off.
     """
     reason = require_reason(reason)
     with transaction.atomic():
         user = lock_user(user_id, actor)
-        require_authority(actor, user)
-        if user.pk == actor.user_id:
-            raise Refusal(Code.PERMISSION_DENIED, "Your own second factor is taken away by a colleague.")
-        had_app, had_passkeys = _forget_app(user, actor=actor, now=now), passkeys.forget(user)
-        if not had_app and not had_passkeys:
-            raise Refusal(Code.SECOND_FACTOR_OFF, f"{user} has no second factor.")
+        require_resettable(user, answerable(actor, approval))
+        if user.is_staff:
+            require_agreement(actor, user, approval)
+        _forget_app(user, actor=actor, now=now)
+        passkeys.forget(user)
         recovery_codes.forget(user)
-        _record("reset", user, actor=actor, now=now, reason=reason)
+        after = agreed(approval.pk if approval else None)
+        _record("reset", user, actor=actor, now=now, reason=reason, after=after)
+
+
+def require_resettable(user: User, maker: Actor) -> None:
+    """Refuse a reset that could not be made now. Raises Refusal: permission_denied, second_factor_off."""
+    require_authority(maker, user)
+    if user.pk == maker.user_id:
+        raise Refusal(Code.PERMISSION_DENIED, "Your own second factor is taken away by a colleague.")
+    begun = SecondFactor.objects.filter(user=user).exists()
+    if not begun and not Passkey.objects.filter(user=user).exists():
+        raise Refusal(Code.SECOND_FACTOR_OFF, f"{user} has no second factor.")
 
 
 def _forget_app(user: User, *, actor: Actor, now: datetime) -> bool:

@@ -31,6 +31,8 @@ class _Decision(Button):
             return f"It is {obj.state_at(timezone.now()).label.lower()} already."
         if obj.maker_id == user_id:
             return "You asked for it: another person has to decide."
+        if approving.one_hand(obj.maker_id, user_id):
+            return approving.ONE_HAND
         if obj.role not in house().roles_of(user_id):
             return f"Only a {role_name(obj.role)} decides about this."
         if obj.decisions.filter(checker_id=user_id).exists():

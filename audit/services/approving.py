@@ -24,6 +24,10 @@ from tradeplatform.common.db import require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
 EXPIRY = Actor.system("expiry")
+ONE_HAND = (
+    "Maker and checker must be two people, and one of them, or somebody else, chose the other's password: "
+    "its owner has to choose one first, or a third person has to decide."
+)
 _BATCH = 500
 
 
@@ -219,6 +223,8 @@ def _require_checker(approval: ApprovalRequest, actor: Actor) -> int:
         raise Refusal(
             Code.MAKER_IS_CHECKER, "Who asked for it cannot decide about it: another person has to."
         )
+    if one_hand(approval.maker_id, actor.user_id):
+        raise Refusal(Code.MAKER_IS_CHECKER, ONE_HAND)
     if approval.role not in house().roles_of(actor.user_id):
         name = dict(house().roles).get(approval.role, approval.role)
         raise Refusal(
@@ -227,6 +233,12 @@ def _require_checker(approval: ApprovalRequest, actor: Actor) -> int:
     if approval.decisions.filter(checker_id=actor.user_id).exists():
         raise Refusal(Code.ALREADY_DECIDED, "You have decided about this: somebody else has to.")
     return actor.user_id
+
+
+def one_hand(maker_id: int, checker_id: int) -> bool:
+    """Whether one person may stand behind both names: who chose another's password can act as them."""
+    hands_of = house().hands_of
+    return not hands_of(maker_id).isdisjoint(hands_of(checker_id))
 
 
 def _require_maker_still_may(approval: ApprovalRequest) -> None:

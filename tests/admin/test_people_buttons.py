@@ -28,30 +28,54 @@ def of(user: User) -> User:
     return User.objects.get(pk=user.pk)
 
 
+def agree_in_the_inbox(sign_in: SignIn) -> ApprovalRequest:
+    """A compliance officer says yes to the one act that waits."""
+    approval = ApprovalRequest.objects.get(state="pending")
+    answer = press(
+        sign_in(Role.COMPLIANCE_OFFICER), act(ApprovalRequest, approval.pk, "approve"), reason="asked them"
+    )
+    assert answer.status_code == 302
+    return ApprovalRequest.objects.get(pk=approval.pk)
+
+
 class TestGrant:
-    def test_gives_the_role_and_the_back_office_with_it(self, sign_in: SignIn) -> None:
+    def test_gives_the_role_and_the_back_office_with_it_once_another_agrees(self, sign_in: SignIn) -> None:
         client, user = sign_in(Role.SUPER_ADMIN), make_user()
 
         answer = press(client, act(User, user.pk, "grant"), confirm=True, role="support", reason=REASON)
 
         assert answer.status_code == 302
+        assert (roles_of(user), of(user).is_staff) == (set(), False)
+        agreed = agree_in_the_inbox(sign_in)
         assert (roles_of(user), of(user).is_staff, of(user).is_superuser) == ({Role.SUPPORT}, True, False)
         granted = UserRole.objects.get(user=user)
         assert (granted.granted_by, granted.expires_at) == (client.user, None)  # type: ignore[attr-defined]
         (record,) = [row for row in recorded("accounts.role.grant") if row.target_id == str(user.pk)]
-        assert (record.before, record.after) == ({"roles": []}, {"roles": ["support"], "role": "support"})
-        assert (record.reason, record.actor_id) == (REASON, client.user.id)  # type: ignore[attr-defined]
+        after = {"roles": ["support"], "role": "support", "approval": agreed.pk}
+        assert (record.before, record.after) == ({"roles": []}, after)
+        assert (record.reason, agreed.maker_id) == (REASON, client.user.id)  # type: ignore[attr-defined]
+        (decision,) = agreed.decisions.all()
+        assert record.actor_id == decision.checker_id
 
-    def test_for_a_time_ends_when_that_day_begins(self, boss: Client) -> None:
+    def test_of_a_client_is_given_at_once(self, boss: Client) -> None:
+        user = make_user()
+
+        press(boss, act(User, user.pk, "grant"), confirm=True, role="trader", reason=REASON)
+
+        assert roles_of(user) == {Role.TRADER}
+        assert not ApprovalRequest.objects.exists()
+
+    def test_for_a_time_ends_when_that_day_begins(self, boss: Client, sign_in: SignIn) -> None:
         user = make_user()
         last = (timezone.now() + timedelta(days=3)).date()
 
         press(boss, act(User, user.pk, "grant"), confirm=True, role="support", until=last, reason=REASON)
+        agree_in_the_inbox(sign_in)
 
         ends = UserRole.objects.get(user=user).expires_at
         assert ends == datetime(last.year, last.month, last.day, tzinfo=UTC)
 
-    def test_shows_roles_before_and_after(self, boss: Client) -> None:
+    def test_shows_roles_before_and_after_and_whom_it_waits_for(self, boss: Client) -> None:
         user = make_user(Role.TRADER)
 
         answer = press(boss, act(User, user.pk, "grant"), role="admin", reason=REASON)
@@ -60,19 +84,22 @@ class TestGrant:
             ("Trader", "Trader, Admin"),
             ("No", "Yes"),
             ("No", "No"),
+            ("", "waits for 1 compliance officer: nothing moves before"),
         ]
         assert roles_of(user) == {Role.TRADER}
 
-    def test_pressed_twice_grants_once(self, boss: Client) -> None:
+    def test_pressed_twice_asks_and_grants_once(self, boss: Client, sign_in: SignIn) -> None:
         user = make_user()
         button = act(User, user.pk, "grant")
         data = filled(boss, button, role="support", reason=REASON) | {"confirm": "1"}
 
         boss.post(button, data)
+        assert boss.post(button, data).status_code == 302
+        agree_in_the_inbox(sign_in)
         second = boss.post(button, data)
 
         assert second.status_code == 400
-        assert errors(second) == {"__all__": [f"{user} is support already."]}
+        assert errors(second) == {"role": [f"{user} is support already."]}
         assert UserRole.objects.filter(user=user).count() == 1
 
     @pytest.mark.parametrize("role", [Role.ADMIN, Role.SUPER_ADMIN])
@@ -239,17 +266,30 @@ class TestPassword:
     def answers(self, **changes: str) -> dict[str, Any]:
         return {"password": PASSWORD, "again": PASSWORD, "reason": REASON} | changes
 
-    def test_is_set_ends_sessions_and_is_nowhere_in_the_record(self, boss: Client, sign_in: SignIn) -> None:
+    def test_of_staff_waits_then_ends_sessions_and_is_nowhere_in_the_record(
+        self, boss: Client, sign_in: SignIn
+    ) -> None:
         user = operator(Role.SUPPORT)
         theirs = sign_in(user=user)
 
         answer = press(boss, act(User, user.pk, "password"), **self.answers())
 
         assert answer.status_code == 302
+        assert not of(user).check_password(PASSWORD)
+        assert theirs.get(reverse("admin:index")).status_code == 200
+        asked = agree_in_the_inbox(sign_in)
         assert of(user).check_password(PASSWORD)
         assert theirs.get(reverse("admin:index")).status_code == 302
         (record,) = recorded("accounts.user.set_password")
-        assert PASSWORD not in f"{record.before}{record.after}{record.reason}"
+        assert PASSWORD not in f"{record.before}{record.after}{record.reason}{asked.payload}{asked.effects}"
+
+    def test_of_a_client_is_set_at_once(self, boss: Client) -> None:
+        user = make_user()
+
+        press(boss, act(User, user.pk, "password"), **self.answers())
+
+        assert of(user).check_password(PASSWORD)
+        assert not ApprovalRequest.objects.exists()
 
     @pytest.mark.parametrize(
         ("changes", "field"),
@@ -295,6 +335,8 @@ class TestDeactivateAndActivate:
 
         press(boss, act(User, user.pk, "activate"), reason=REASON)
 
+        assert not of(user).is_active
+        agree_in_the_inbox(sign_in)
         assert of(user).is_active
         assert len(recorded("accounts.user.activate")) == 1
 

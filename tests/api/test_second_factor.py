@@ -17,11 +17,13 @@ from accounts.models import Ceremony, RecoveryCode, Role, SecondFactor, Secret, 
 from accounts.services import recovery_codes, second_factor, totp
 from accounts.services.passkeys import Asked
 from accounts.services.second_factor import Proof
+from accounts.services.staff_requests import ask_reset
 from audit.actor import Actor
 from audit.models import AuditRecord
 from tests.accounts.authenticator import refusal_of_check
 from tests.admin.conftest import operator
 from tests.api.client import Api, refused
+from tests.audit.agreeing import agree
 from tests.factories import ACTOR, make_user, tokens_of
 from tests.threads import all_at_once
 from tradeplatform.common.errors import Code, Refusal
@@ -250,12 +252,17 @@ class TestBackOffice:
         api = Api().bearer(tokens_of(clerk).access)
         refused(api.delete("/auth/second-factor"), "second_factor_required", 401)
 
-    def test_a_colleague_takes_a_lost_one_away(self, clerk: User) -> None:
+    def test_two_colleagues_take_a_lost_one_away(self, clerk: User) -> None:
         _turned_on(clerk)
-        boss = operator(Role.SUPER_ADMIN)
-        now = timezone.now()
+        boss, now = operator(Role.SUPER_ADMIN), timezone.now()
 
-        second_factor.reset(user_id=clerk.pk, actor=_actor(boss), now=now, reason="lost the phone")
+        asked = ask_reset(
+            user_id=clerk.pk, request_id="one", actor=_actor(boss), now=now, reason="lost the phone"
+        )
+        assert asked is not None
+        assert not self._opens(clerk)
+
+        agree(asked, now=now)
 
         assert self._opens(clerk)
         with pytest.raises(Refusal) as caught:

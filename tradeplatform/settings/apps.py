@@ -11,6 +11,8 @@ INSTALLED_APPS = [
     "unfold.contrib.forms",
     # Without autodiscovery: only the process that serves the admin loads its pages (see urls.py).
     "tradeplatform.backoffice.apps.BackOfficeConfig",
+    # Its createsuperuser and changepassword replace those of the next.
+    "accounts",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -31,7 +33,6 @@ INSTALLED_APPS = [
     "django_partition",
     "audit",
     "instruments",
-    "accounts",
     "accounts.reconciliation",
     "risk",
     "liquidity",
