@@ -244,6 +244,53 @@ sql_invariant(
            OR (m.state = 'done') <> (t.id IS NOT NULL)""",
 )
 
+# Approval requests that are done and that as many as were needed, none of them the maker, have agreed to.
+_AGREED = """
+    SELECT a.id, a.action, a.request_id, a.maker_id FROM audit_approvalrequest a
+    WHERE a.state = 'done' AND a.needed <= (SELECT count(*) FROM audit_approvaldecision d
+        WHERE d.request_id = a.id AND d.approved AND d.checker_id <> a.maker_id)"""
+
+# Few of many: corrections by the index of what they correct, write-offs by the two sides of suspense.
+_BY_TWO = """
+    SELECT id, request_id, actor_id, 'accounts.money.correction' AS action
+    FROM accounts_transfer WHERE corrects_id IS NOT NULL
+    UNION ALL
+    SELECT t.id, t.request_id, t.actor_id, 'reconciliation.break.write_off' FROM accounts_ledgeraccount s,
+    LATERAL (SELECT * FROM accounts_transfer WHERE debit_id = s.id
+             UNION ALL SELECT * FROM accounts_transfer WHERE credit_id = s.id) t
+    WHERE s.kind = 'suspense' AND t.kind = 'write_off'"""
+
+# What people did to people, policies and limits; by target, which is an index of the records. About staff
+# is what concerns somebody who was staff then and still is, or a staff role.
+_RECORDED = """
+    SELECT r.id, r.action, r.actor_id, r.after FROM audit_auditrecord r
+    WHERE r.actor_kind = 'user'
+      AND r.target_type IN ('accounts.user', 'accounts.kyclimit', 'audit.approvalpolicy')
+      AND (r.action IN ('accounts.user.identity', 'accounts.limit.change', 'audit.policy.add',
+                        'audit.policy.change')
+           OR (r.action = 'accounts.role.grant' AND r.after ->> 'role' NOT IN ('user', 'trader'))
+           OR (r.action IN ('accounts.user.set_password', 'accounts.second_factor.reset',
+                            'accounts.user.activate')
+               AND EXISTS (SELECT 1 FROM accounts_userrole h WHERE h.user_id::text = r.target_id
+                           AND h.role NOT IN ('user', 'trader') AND h.granted_at <= r.at)))"""
+
+sql_invariant(
+    "iA8",
+    "All that always takes two people has its approval, done, that others than its maker have agreed to",
+    examined=f"""
+        SELECT (SELECT count(*) FROM ({_BY_TWO}) AS t) + (SELECT count(*) FROM ({_RECORDED}) AS r) AS n""",
+    breaches=f"""
+        SELECT t.id AS transfer, NULL::bigint AS audit_record FROM ({_BY_TWO}) AS t
+        LEFT JOIN ({_AGREED}) AS g
+            ON g.action = t.action AND g.request_id = t.request_id AND g.maker_id = t.actor_id
+        WHERE g.id IS NULL
+        UNION ALL
+        SELECT NULL, r.id FROM ({_RECORDED}) AS r
+        LEFT JOIN ({_AGREED}) AS g ON g.id = (r.after ->> 'approval')::bigint AND g.action = r.action
+            AND g.maker_id <> r.actor_id
+        WHERE g.id IS NULL""",
+)
+
 sql_invariant(
     "iK1",
     "Every living HMAC key has one living secret of its owner's, and no other key has one",

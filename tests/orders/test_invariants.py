@@ -16,8 +16,9 @@ from django.db.utils import DatabaseError
 
 from accounts.models import AccountType, MoneyKind, Role
 from accounts.services.closing import close_months
-from accounts.services.correcting import correct
+from accounts.services.correction_requests import ask_correction
 from accounts.services.funding import adjust, withdraw
+from accounts.services.staff_requests import ask_role
 from instruments.models import InstrumentStatus
 from liquidity.services.resetting import reset_account
 from orders.market.services.alerting import place_alert
@@ -27,7 +28,8 @@ from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.requests import ListKind
 from tests.accounts.keys import make_key
 from tests.accounts.wishing import ask_money, client_account, decided, needs_approval
-from tests.audit.naming import approved_by
+from tests.audit.agreeing import agree
+from tests.audit.naming import approved_by, by
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_market, make_user
 from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
@@ -57,8 +59,7 @@ def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
     money = {"account_id": third.id, "asset": market.instrument.base.code, "actor": ACTOR, "now": NOW}
     withdraw(amount=Decimal(1), reason="wire", request_id="out", **money)  # type: ignore[arg-type]
     wrong = adjust(amount=Decimal(-1), reason="error", request_id="fix", **money)  # type: ignore[arg-type]
-    half = {"amount": Decimal("0.5"), "reason": "half an error", "request_id": "half"}
-    correct(transfer_id=wrong.id, actor=ACTOR, now=NOW, **half)  # type: ignore[arg-type]
+    taken_back(wrong.id)
     with_conditions(market)
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
@@ -83,6 +84,25 @@ def waited_for_prices(market: Market) -> None:
     market.buy(market.trader(), "0.5", 50200)
     market.drain()
     follow(now=NOW)
+
+
+def taken_back(transfer_id: int) -> None:
+    """Half of a transfer, by two people; who also made a third one a member of staff."""
+    maker = make_user(Role.ADMIN)
+    agree(
+        ask_correction(
+            transfer_id=transfer_id,
+            amount=Decimal("0.5"),
+            reason="half an error",
+            request_id="half",
+            actor=by(maker),
+            now=NOW,
+        )
+    )
+    how = {"request_id": "role", "actor": by(maker), "now": NOW, "reason": "hired"}
+    hired = ask_role(user_id=make_user().pk, role=Role.SUPPORT, expires_at=None, **how)  # type: ignore[arg-type]
+    assert hired is not None
+    agree(hired)
 
 
 def began_anew(market: Market) -> None:
@@ -261,6 +281,19 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
     ("iK1", "UPDATE accounts_apikey SET revoked_at = now() WHERE kind = 'hmac'", []),
     ("iK1", "DELETE FROM accounts_secret", []),
+    ("iA8", "UPDATE audit_approvalrequest SET state = 'rejected' WHERE request_id = 'half'", []),
+    (
+        "iA8",
+        """UPDATE audit_approvaldecision SET approved = false WHERE request_id IN
+           (SELECT id FROM audit_approvalrequest WHERE action = 'accounts.role.grant')""",
+        [],
+    ),
+    (
+        "iA8",
+        "UPDATE audit_auditrecord SET after = after - 'approval' WHERE action = 'accounts.role.grant'",
+        [],
+    ),
+    ("iA8", "UPDATE accounts_transfer SET request_id = 'alone' WHERE kind = 'write_off'", []),
     ("iA7", "UPDATE accounts_transfer SET request_id = 'x' WHERE kind = 'reset'", []),
     ("iA6", "UPDATE accounts_moneyrequest SET transfer_id = transfer_id + 1 WHERE state = 'done'", []),
 ]
