@@ -8,7 +8,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from accounts.models import GroupInstrument, TradingAccount, TradingGroup
@@ -19,16 +21,14 @@ from instruments.selectors import find_instrument
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
-from tradeplatform.common.admin.editing import Edit, differences, edit_form
+from tradeplatform.common.admin.editing import Edit, edit_form
 from tradeplatform.common.admin.fields import model_fields, text_field
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.changes import Seen
 
 AddForm = type("AddForm", (ReasonForm,), model_fields(TradingGroup, ("name", *groups.GROUP_FIELDS)))
-_ExceptionFields = type(
-    "_ExceptionFields", (ReasonForm,), model_fields(GroupInstrument, groups.EXCEPTION_FIELDS)
-)
+_ExceptionFields = edit_form(GroupInstrument, groups.EXCEPTION_FIELDS)
 
 
 class ExceptionForm(_ExceptionFields):  # type: ignore[misc, valid-type]  # made from the model's columns
@@ -96,41 +96,44 @@ class EditGroup(Edit):
         return Done(f"{obj} was changed.")
 
 
-class SetException(Button):
-    """Other terms for one instrument."""
+class SetException(Edit):
+    """Other terms for one instrument: those of the address (`?symbol=`), or of one without an exception."""
 
     name, label, icon = "exception", "Set exception", "rule"
     permission = "accounts.change_tradinggroup"
     form_class = ExceptionForm
-    previews = True
+    fields = groups.EXCEPTION_FIELDS
 
     def intro(self, obj: TradingGroup) -> str:
         """What wins."""
         return (
-            "An exception beats the group, which beats the instrument. Leave empty what is as the group says."
+            "An exception beats the group, which beats the instrument. Leave empty what is as the group "
+            "says. One that is there is changed from its row on the group's page."
         )
 
     def initial(self, obj: TradingGroup) -> Mapping[str, Any]:
-        """It trades, like everything."""
-        return {"is_enabled": True}
+        """What the exception says now; a new one says nothing but that the instrument trades."""
+        symbol = self.request.GET.get("symbol", "")
+        row = GroupInstrument.objects.filter(group=obj, instrument__symbol=symbol).first()
+        return {"symbol": symbol, **super().initial(row or GroupInstrument())}
 
     def effects(self, obj: TradingGroup, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The fields that differ from the exception that is there, or from none."""
+        """What this person changed of it. Raises Refusal: unknown_symbol, no_change, row_changed."""
         if not data:
             return ()
         instrument = find_instrument(data["symbol"])
-        now = GroupInstrument.objects.filter(group=obj, instrument=instrument).first()
         return [
             Effect("Instrument", "", f"{instrument.symbol}, for all accounts of {obj}"),
-            *differences(now or GroupInstrument(), data, groups.EXCEPTION_FIELDS),
+            *super().effects(groups.exception_of(obj, instrument), data),
         ]
 
-    def act(self, obj: TradingGroup, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: TradingGroup, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Set it."""
         groups.set_exception(
             group_id=obj.pk,
             symbol=data["symbol"],
-            values={name: data[name] for name in groups.EXCEPTION_FIELDS},
+            values=changes,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
@@ -247,6 +250,7 @@ class TradingGroupAdmin(DetailMixin, BackOfficeList):
                 "#Margin rate",
                 "#Min volume",
                 "#Max volume",
+                "",
             ),
             [
                 [
@@ -260,11 +264,20 @@ class TradingGroupAdmin(DetailMixin, BackOfficeList):
                     show.NOTHING if row.margin_rate is None else show.percent(row.margin_rate),
                     _or_group(row.min_volume),
                     _or_group(row.max_volume),
+                    _change(request, group, row),
                 ]
                 for row in rows.order_by("instrument__symbol")
             ],
             empty="None: all instruments trade on the terms above.",
         )
+
+
+def _change(request: HttpRequest, group: TradingGroup, row: GroupInstrument) -> SafeString | str:
+    """The form of this exception, with what it says now."""
+    if not SetException(request).allowed():
+        return ""
+    form = reverse("admin:accounts_tradinggroup_act", args=[group.pk, SetException.name])
+    return show.link(f"{form}?{urlencode({'symbol': row.instrument.symbol})}", "Change")
 
 
 def _percent(level: Any) -> str:

@@ -11,13 +11,15 @@ from django.utils import timezone
 from accounts.models import PositionMode, TradingAccount, TradingGroup
 from accounts.services import standing
 from audit.admin.acting import actor_of
-from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.buttons import Button, Done, Effect
+from tradeplatform.common.admin.editing import Edit, EditForm
 from tradeplatform.common.admin.fields import choice_field
+from tradeplatform.common.changes import Seen
 
 _NONE = ("", "none: no markup, no commission, each instrument's own leverage")
 
 
-class GroupForm(ReasonForm):
+class GroupForm(EditForm):
     """One of the groups, or none."""
 
     group = choice_field("Group", (), required=False)
@@ -30,21 +32,25 @@ class GroupForm(ReasonForm):
             chosen.choices = [_NONE, *((str(number), name) for number, name in groups)]
 
 
-class ChangeGroup(Button):
+class ChangeGroup(Edit):
     """Other terms."""
 
     name, label, icon = "group", "Change group", "workspaces"
     permission = "accounts.change_tradingaccount"
     form_class = GroupForm
-    previews = True
+    fields = ("group",)
 
-    def initial(self, obj: TradingAccount) -> Mapping[str, Any]:
+    def shown_values(self, obj: TradingAccount) -> dict[str, Any]:
         """Where it is now."""
         return {"group": str(obj.group_id or "")}
 
+    def typed_values(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Where it shall be."""
+        return {"group": _group(data)}
+
     def effects(self, obj: TradingAccount, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The terms of the two groups, where they differ."""
-        if not data:
+        """The terms of the two groups, where they differ. Raises Refusal: no_change, row_changed."""
+        if not super().effects(obj, data):
             return ()
         before = obj.group or TradingGroup(name="none")
         after = _group(data) or TradingGroup(name="none")
@@ -60,11 +66,13 @@ class ChangeGroup(Button):
             if getattr(before, name) != getattr(after, name)
         ]
 
-    def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: TradingAccount, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Move it."""
+        group: TradingGroup | None = changes["group"]
         account = standing.change_group(
             account_id=obj.pk,
-            group_id=int(data["group"]) if data["group"] else None,
+            group_id=group.pk if group else None,
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],
@@ -72,34 +80,26 @@ class ChangeGroup(Button):
         return Done(f"{account} is in {account.group or 'no group'} now.")
 
 
-class ModeForm(ReasonForm):
+class ModeForm(EditForm):
     """Netting or hedging."""
 
-    mode = choice_field("Position mode", PositionMode.choices)
+    position_mode = choice_field("Position mode", PositionMode.choices)
 
 
-class ChangeMode(Button):
+class ChangeMode(Edit):
     """What a second deal in an instrument does."""
 
     name, label, icon = "mode", "Position mode", "layers"
     permission = "accounts.change_tradingaccount"
     form_class = ModeForm
-    previews = True
+    fields = ("position_mode",)
 
-    def initial(self, obj: TradingAccount) -> Mapping[str, Any]:
-        """What it is now."""
-        return {"mode": obj.position_mode}
-
-    def effects(self, obj: TradingAccount, data: Mapping[str, Any]) -> Sequence[Effect]:
-        """The two words."""
-        after = PositionMode(data["mode"]).label if data else ""
-        return [Effect("Position mode", obj.get_position_mode_display(), after)] if data else ()
-
-    def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
+    def save(self, obj: TradingAccount, changes: dict[str, Any], seen: Seen, data: Mapping[str, Any]) -> Done:
         """Change it."""
         account = standing.change_mode(
             account_id=obj.pk,
-            mode=PositionMode(data["mode"]),
+            mode=PositionMode(changes["position_mode"]),
+            seen=seen,
             actor=actor_of(self.request),
             now=timezone.now(),
             reason=data["reason"],

@@ -12,6 +12,7 @@ from accounts.models import GroupInstrument, TradingGroup
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
+from instruments.models import Instrument
 from instruments.selectors import find_instrument
 from tradeplatform.common.changes import Seen, apply_changes, only, plain, validate
 from tradeplatform.common.errors import Code, Refusal
@@ -64,25 +65,37 @@ def change_group_terms(
 
 
 def set_exception(
-    *, group_id: int, symbol: str, values: Mapping[str, Any], actor: Actor, now: datetime, reason: str
+    *,
+    group_id: int,
+    symbol: str,
+    values: Mapping[str, Any],
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> GroupInstrument:
     """Say what is different for one instrument; what is None is as the group says.
 
-    Raises Refusal: reason_required, not_found, unknown_symbol, invalid_field, field_is_fixed, no_change.
+    Raises Refusal: reason_required, not_found, unknown_symbol, field_is_fixed, row_changed, invalid_field,
+    no_change.
     """
     reason = require_reason(reason)
     instrument = find_instrument(symbol)
     with transaction.atomic():
         group = _locked(group_id)
-        row = GroupInstrument.objects.filter(group=group, instrument=instrument).first()
-        if row is None:
-            row = GroupInstrument(group=group, instrument=instrument)
-        before, after = apply_changes(row, values, EXCEPTION_FIELDS)
+        row = exception_of(group, instrument)
+        before, after = apply_changes(row, values, EXCEPTION_FIELDS, seen=seen)
         row.save()
         _record(
             group, "set_exception", before, {"symbol": symbol} | after, actor=actor, now=now, reason=reason
         )
     return row
+
+
+def exception_of(group: TradingGroup, instrument: Instrument) -> GroupInstrument:
+    """The group's exception for the instrument; where there is none, one that says nothing, not stored."""
+    found = GroupInstrument.objects.filter(group=group, instrument=instrument).first()
+    return found or GroupInstrument(group=group, instrument=instrument)
 
 
 def drop_exception(*, group_id: int, symbol: str, actor: Actor, now: datetime, reason: str) -> None:

@@ -13,28 +13,42 @@ from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.scaling import short_text
-from tradeplatform.common.changes import apply_changes
+from tradeplatform.common.changes import Seen, apply_changes
 from tradeplatform.common.errors import Code, Refusal
 
 
 def change_group(
-    *, account_id: int, group_id: int | None, actor: Actor, now: datetime, reason: str
+    *,
+    account_id: int,
+    group_id: int | None,
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> TradingAccount:
     """Put the account into a group, or into none: its next deal and its margin use those terms at once.
 
-    Raises Refusal: reason_required, account_not_found, not_found, no_change.
+    Raises Refusal: reason_required, account_not_found, not_found, row_changed, no_change.
     """
     group = TradingGroup.objects.filter(id=group_id).first() if group_id is not None else None
     if group is None and group_id is not None:
         raise Refusal(Code.NOT_FOUND, "No such group.", group=group_id)
-    return _change(account_id, "change_group", {"group": group}, actor=actor, now=now, reason=reason)
+    changes = {"group": group}
+    return _change(account_id, "change_group", changes, seen=seen, actor=actor, now=now, reason=reason)
 
 
 def change_mode(
-    *, account_id: int, mode: PositionMode, actor: Actor, now: datetime, reason: str
+    *,
+    account_id: int,
+    mode: PositionMode,
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> TradingAccount:
     """Net positions, or keep each deal as one. Raises Refusal: as change_group, account_in_use."""
-    return _change(account_id, "change_mode", {"position_mode": mode}, actor=actor, now=now, reason=reason)
+    changes = {"position_mode": mode}
+    return _change(account_id, "change_mode", changes, seen=seen, actor=actor, now=now, reason=reason)
 
 
 def close_account(*, account_id: int, actor: Actor, now: datetime, reason: str) -> TradingAccount:
@@ -77,7 +91,14 @@ _CHANGEABLE = ("group", "position_mode", "is_active")
 
 
 def _change(
-    account_id: int, verb: str, changes: dict[str, Any], *, actor: Actor, now: datetime, reason: str
+    account_id: int,
+    verb: str,
+    changes: dict[str, Any],
+    *,
+    seen: Seen | None = None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
 ) -> TradingAccount:
     reason = require_reason(reason)
     with transaction.atomic():
@@ -85,7 +106,7 @@ def _change(
         account = TradingAccount.objects.select_for_update(no_key=True).filter(id=account_id).first()
         if account is None:
             raise Refusal(Code.ACCOUNT_NOT_FOUND, "No such account.", account=account_id)
-        before, after = apply_changes(account, changes, _CHANGEABLE)
+        before, after = apply_changes(account, changes, _CHANGEABLE, seen=seen)
         look = _IN_THE_WAY.get(verb)
         if look is not None and (found := look(account)):
             names = ", ".join(f"{value} {name}" for name, value in found.items())

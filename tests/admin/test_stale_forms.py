@@ -12,16 +12,16 @@ import pytest
 from django.db.models import Model
 from django.test import Client
 
-from accounts.models import KycLimit, Position, RateTier, TradingAccount, TradingGroup, User
+from accounts.models import GroupInstrument, KycLimit, Position, RateTier, TradingAccount, TradingGroup, User
 from accounts.reconciliation.models import StatementSource
 from audit.models import ApprovalPolicy, ApprovalRequest, AuditRecord
 from instruments.models import Asset, Instrument, MarginTier
 from orders.history.models import Portfolio
 from tests.admin.conftest import Lived
 from tests.admin.pressing import filled, press
-from tests.admin.registry import PAGES, act
+from tests.admin.registry import PAGES, act, address
 from tests.audit.agreeing import agree
-from tests.factories import make_group, make_market
+from tests.factories import make_account, make_asset, make_group, make_market
 from tests.liquidity.floor import make_floor, only_open
 from tradeplatform.common.admin.editing import Edit, EditForm
 
@@ -142,6 +142,74 @@ def test_every_form_that_shows_a_row_knows_what_was_seen() -> None:
     ]
 
     assert forgetful == []
+
+
+class TestTermsOfOneAccountOrInstrument:
+    """Where an account stands, and what a group does otherwise for one instrument."""
+
+    def test_the_group_a_colleague_chose_is_not_taken_back(self, boss: Client) -> None:
+        account = make_account(currency=make_asset())
+        theirs, mine = make_group(), make_group()
+        url = act(TradingAccount, account.pk, "group")
+        older = filled(boss, url, reason="mine", group=mine.pk)
+        press(boss, url, confirm=True, group=theirs.pk, reason="theirs")
+
+        shown = boss.post(url, older)
+        saved = boss.post(url, older | {"confirm": "1"})
+
+        assert (shown.status_code, saved.status_code) == (409, 409)
+        assert f"group was empty and is {theirs} now" in saved.content.decode()
+        account.refresh_from_db()
+        assert account.group == theirs
+
+    def test_the_mode_there_and_back_is_what_was_seen(self, boss: Client) -> None:
+        account = make_account(currency=make_asset())
+        url = act(TradingAccount, account.pk, "mode")
+        older = filled(boss, url, reason="mine", position_mode="hedging", confirm="1")
+        for mode in ("hedging", "netting"):
+            press(boss, url, confirm=True, position_mode=mode, reason="theirs")
+
+        assert boss.post(url, older).status_code == 302
+
+    def test_the_mode_that_is_set_already_is_no_change(self, boss: Client) -> None:
+        account = make_account(currency=make_asset())
+        url = act(TradingAccount, account.pk, "mode")
+        older = filled(boss, url, reason="mine", position_mode="hedging", confirm="1")
+        press(boss, url, confirm=True, position_mode="hedging", reason="theirs")
+
+        assert boss.post(url, older).status_code == 400
+        assert AuditRecord.objects.latest("id").reason == "theirs"
+
+    def test_a_form_that_saw_no_exception_changes_none(self, boss: Client) -> None:
+        group, symbol = make_group(), make_market().symbol
+        url = act(TradingGroup, group.pk, "exception")
+        older = filled(boss, url, reason="mine", symbol=symbol, margin_rate="0.3")
+        press(boss, url, confirm=True, symbol=symbol, markup_steps="7", reason="theirs")
+
+        shown = boss.post(url, older)
+        saved = boss.post(url, older | {"confirm": "1"})
+
+        assert (shown.status_code, saved.status_code) == (409, 409)
+        assert "markup steps was empty and is 7 now" in saved.content.decode()
+        row = GroupInstrument.objects.get(group=group)
+        assert (row.markup_steps, row.margin_rate) == (7, None)
+
+    def test_opened_from_its_row_it_changes_only_what_this_person_changed(self, boss: Client) -> None:
+        group, symbol = make_group(), make_market().symbol
+        press(boss, act(TradingGroup, group.pk, "exception"), confirm=True, symbol=symbol,
+              markup_steps="7", reason="theirs")  # fmt: skip
+        url = f"{act(TradingGroup, group.pk, 'exception')}?symbol={symbol}"
+        assert url in boss.get(address(TradingGroup, "change", group.pk)).content.decode()
+
+        press(boss, url, confirm=True, margin_rate="0.3", reason="mine")
+
+        record = AuditRecord.objects.latest("id")
+        assert (record.before, record.after) == (
+            {"margin_rate": None},
+            {"symbol": symbol, "margin_rate": "0.3"},
+        )
+        row = GroupInstrument.objects.get(group=group)
+        assert (row.markup_steps, row.margin_rate) == (7, Decimal("0.3"))
 
 
 class TestWhatWasSeen:

@@ -126,7 +126,13 @@ class TestStanding:
     def test_the_mode_is_changed(self, boss: Client) -> None:
         account = make_account(currency=make_asset())
 
-        press(boss, act(TradingAccount, account.pk, "mode"), confirm=True, mode="hedging", reason=REASON)
+        press(
+            boss,
+            act(TradingAccount, account.pk, "mode"),
+            confirm=True,
+            position_mode="hedging",
+            reason=REASON,
+        )
 
         account.refresh_from_db()
         assert account.position_mode == PositionMode.HEDGING
