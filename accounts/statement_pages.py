@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
+from typing import NamedTuple
 
 from accounts.models import CLIENTS, LedgerAccount, TradingAccount, Transfer
 from accounts.selectors import LedgerLine
@@ -26,6 +27,16 @@ _MOST_POINTS = 500
 
 #: A moment and the balance from then on.
 Point = tuple[datetime, Decimal]
+
+
+class _Part(NamedTuple):
+    """A part of the period: its last moment and balance, what came in, what went out, in how many lines."""
+
+    at: datetime
+    balance: Decimal
+    credited: Decimal
+    debited: Decimal
+    lines: int
 
 
 # What moved on a ledger account in the period, each side by its own index.
@@ -70,12 +81,15 @@ def paged_statement(
         if ledger_id in {None, ledger.pk}
     ]
     ids = [ledger.pk for ledger in ledgers]
-    openings, moved = balances_before(ids, period.since), _sums(ids, period)
-    points, lines = _points(ids, period), _lines(ids, period, after)
+    openings, courses = balances_before(ids, period.since), _courses(ids, period)
+    lines = _lines(ids, period, after)
     sections = []
     for ledger in ledgers:
         opening = openings[ledger.pk]
-        credited, debited, count, last = moved.get(ledger.pk, (_ZERO, _ZERO, 0, opening))
+        course = courses.get(ledger.pk, [])
+        credited = sum((part.credited for part in course), _ZERO)
+        debited = sum((part.debited for part in course), _ZERO)
+        count, last = sum(part.lines for part in course), course[-1].balance if course else opening
         if opening + credited - debited != last:
             raise LedgerBrokenError(
                 f"ledger account {ledger.pk}: {opening} + {credited} - {debited} is not {last}"
@@ -94,7 +108,7 @@ def paged_statement(
                     debited=debited,
                     closing=last,
                     count=count,
-                    points=points.get(ledger.pk, []),
+                    points=[(part.at, part.balance) for part in course],
                     lines=found[:PAGE],
                     more=len(found) > PAGE,
                 )
@@ -102,28 +116,18 @@ def paged_statement(
     return sections
 
 
-def _sums(ids: Sequence[int], period: Period) -> dict[int, tuple[Decimal, Decimal, int, Decimal]]:
-    """What came in, what went out, in how many lines, and what was there after the last: in one statement."""
+def _courses(ids: Sequence[int], period: Period) -> Mapping[int, list[_Part]]:
+    """What moved in each of so many equal parts of the period, where anything did: read in one statement."""
     rows = fetch(
         f"""
-        SELECT la.id, coalesce(sum(m.amount) FILTER (WHERE m.amount > 0), 0),
-               coalesce(-sum(m.amount) FILTER (WHERE m.amount < 0), 0), count(*),
-               (array_agg(m.balance ORDER BY m.at DESC, m.number DESC))[1]
-        FROM unnest(%(ids)s::bigint[]) AS la(id) CROSS JOIN LATERAL ({_MOVED}) m GROUP BY la.id""",
-        {"ids": list(ids), "since": period.since, "until": period.until},
-    )
-    return {ledger_id: (credited, debited, lines, last) for ledger_id, credited, debited, lines, last in rows}
-
-
-def _points(ids: Sequence[int], period: Period) -> Mapping[int, list[Point]]:
-    """The last balance in each of so many equal parts of the period in which something moved."""
-    rows = fetch(
-        f"""
-        SELECT DISTINCT ON (id, part) id, at, balance
+        SELECT id, (array_agg(at ORDER BY at DESC, number DESC))[1],
+               (array_agg(balance ORDER BY at DESC, number DESC))[1],
+               coalesce(sum(amount) FILTER (WHERE amount > 0), 0),
+               coalesce(-sum(amount) FILTER (WHERE amount < 0), 0), count(*)
         FROM (SELECT la.id, m.*, width_bucket(extract(epoch FROM m.at)::float8,
                                               %(first)s::float8, %(last)s::float8, %(parts)s) AS part
               FROM unnest(%(ids)s::bigint[]) AS la(id) CROSS JOIN LATERAL ({_MOVED}) m) parted
-        ORDER BY id, part, at DESC, number DESC""",
+        GROUP BY id, part ORDER BY id, part""",
         {
             "ids": list(ids),
             "since": period.since,
@@ -134,7 +138,7 @@ def _points(ids: Sequence[int], period: Period) -> Mapping[int, list[Point]]:
         },
     )
     return {
-        ledger_id: [(at, balance) for _id, at, balance in group]
+        ledger_id: [_Part(*row[1:]) for row in group]
         for ledger_id, group in groupby(rows, key=lambda row: row[0])
     }
 
