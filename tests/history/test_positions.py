@@ -8,7 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from orders.history.selectors import position_at
 from orders.history.services.following import follow_books
 from orders.history.services.ingesting import Taken
 from orders.history.services.regenerating import Regenerated, regenerate
-from tests.factories import NOW, make_account, make_market, short
+from tests.factories import NOW, make_account, make_instrument, make_market, short
 from tests.history.telling import (
     LATER,
     asked,
@@ -114,6 +115,20 @@ def test_all_accounts_together_are_the_sum_of_each() -> None:
 
 
 class TestLate:
+    def test_all_points_behind_a_late_batch_are_moved_by_one_statement(self) -> None:
+        """However many series it is late for, and however far back: each point costs a row, none a query."""
+        account, first = make_position()
+        other = make_instrument(quote=first.quote)
+        tell(*(told(account, instrument, at, 1) for instrument in (first, other) for at in range(10, 40)))
+
+        with CaptureQueriesContext(connection) as captured:
+            tell(told(account, first, 1, 5), told(account, other, 2, 7))
+
+        moves = [query for query in captured if query["sql"].startswith("UPDATE history_positionpoint")]
+        assert len(moves) == 1
+        assert points(account, first)[1::29] == [(second(10), "6"), (second(39), "35")]
+        assert points(account, other)[1::29] == [(second(10), "8"), (second(39), "37")]
+
     def test_a_late_trade_changes_what_comes_after_it_alone(self, broken: Broken) -> None:
         account, instrument = make_position()
         tell_each([told(account, instrument, 10, 5, price=100), told(account, instrument, 30, -5, price=120)])

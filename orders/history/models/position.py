@@ -75,7 +75,11 @@ class _Standing(models.Model):
 
 
 class PositionPoint(_Standing):
-    """The position of an account in an instrument after one execution, which it repeats."""
+    """The position of an account in an instrument after one execution, which it repeats.
+
+    Not cut by time: a point is no fact that could be put away by age. A late trade rewrites every point
+    behind it, a regeneration a whole series, and both find a series by one index, whatever years it spans.
+    """
 
     account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+", db_index=False)
