@@ -2,8 +2,9 @@
 
 A batch writes most of an instrument's ledger accounts at once, each a second version of its row. Where pages
 are packed, two of five went to another page and into every index; with half of the page free all are HOT.
-`python -m tests.bench.bench_settlement --updates --accounts 400 --trades 2000 --rounds 1` printed 61.3 % of
-4,802 updates before, 100.0 % after. Pages that are full already get room as their rows move.
+In the batch of bench_settlement with 400 accounts and 2,000 trades, on one database, 61.3 and 59.1 % of 4,802
+updates were HOT on packed pages, and 100.0 % with room; `--updates --accounts 400 --trades 2000 --rounds 1`
+counts them. Pages that are full already get room as their rows move.
 
 Nothing else changes here: books and shards are HOT throughout, and orders and commands never can be, for each
 update changes a status that partial indexes ask for.
