@@ -1,8 +1,9 @@
-"""The project's settings, and the app whose models the tests of django_partition cut by time."""
+"""The project's settings, with the app that the tests of django_partition cut, and cheap passwords."""
 
 from __future__ import annotations
 
-from tradeplatform.settings import *  # noqa: F403 - everything is as it runs, but for one app more
+from tradeplatform.settings import *  # noqa: F403 - everything else is as it runs
 from tradeplatform.settings.apps import INSTALLED_APPS as _APPS
 
 INSTALLED_APPS = [*_APPS, "tests.django_partition.app"]
+PASSWORD_HASHERS = ["tests.hashing.QuickArgon2"]

@@ -9,9 +9,11 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from accounts.models import User
 from tradeplatform.origins import OriginCheck
+from tradeplatform.settings import security
 
 
 @pytest.mark.django_db
@@ -57,6 +59,16 @@ def test_ten_wrong_passwords_lock_the_name_for_that_address_only(client: Client)
     assert (page.status_code, page.headers["Content-Type"]) == (429, "text/plain; charset=utf-8")
     assert page.content.startswith(b"Too many failed logins")
     assert log_in("right horse battery", "10.0.0.2").status_code == 200
+
+
+def test_the_platform_hashes_passwords_by_argon2_at_its_full_cost() -> None:
+    """Which the rest of the tests would not notice: theirs are cheap."""
+    assert security.PASSWORD_HASHERS == [
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    ]
+    hasher = import_string(security.PASSWORD_HASHERS[0])
+    assert (hasher.time_cost, hasher.memory_cost, hasher.parallelism) == (2, 102_400, 8)
 
 
 async def _accept(scope: Any, receive: Any, send: Any) -> None:
