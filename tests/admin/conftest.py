@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -18,6 +18,7 @@ from accounts.services.rates import seed_tiers
 from accounts.services.roles import grant_role
 from liquidity.services.dealing import Ask, open_position
 from orders.market.services.alerting import place_alert
+from orders.services import books
 from orders.services.quoting import quote_books
 from tests.accounts.keys import make_key
 from tests.accounts.wishing import ask_money, client_account, needs_approval
@@ -35,6 +36,7 @@ from tests.factories import (
 from tests.history.telling import lived_history, make_portfolio
 from tests.market.alerts import alert_wanted
 from tests.reconciliation.banking import lived_bank
+from tests.worlds import shared_world
 
 SignIn = Callable[..., Client]
 
@@ -142,17 +144,16 @@ def lived(db: None) -> Lived:
 
 @pytest.fixture(scope="module")
 def lived_once(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Lived]:
-    """The same, made once for a module whose tests all stand on it: making it costs more than most of them.
+    """The same, made once for a module where most tests want one: making it costs more than most of them."""
+    with shared_world(django_db_blocker):
+        yield _live()
 
-    Each test undoes only what it did itself. A module's own `lived` hands out copies, for rows in memory
-    are not undone.
-    """
-    with django_db_blocker.unblock():
-        outer = transaction.atomic()
-        outer._from_testcase = True  # type: ignore[attr-defined]  # as in Django's own: durable blocks may open inside
-        with outer:
-            yield _live()
-            transaction.set_rollback(True)
+
+@pytest.fixture
+def lived_shared(db: None, lived_once: Lived) -> Iterator[Lived]:
+    """What a module's own `lived` gives its tests then; each may do with it as it likes."""
+    yield deepcopy(lived_once)
+    books.forget(lived_once.market.shard.pk)
 
 
 def _live() -> Lived:

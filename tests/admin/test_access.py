@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -23,9 +22,9 @@ STAFF = sorted(STAFF_ROLES)
 
 
 @pytest.fixture
-def lived(db: None, lived_once: Lived) -> Lived:
+def lived(lived_shared: Lived) -> Lived:
     """One market for all of this module; a test undoes what it did."""
-    return deepcopy(lived_once)
+    return lived_shared
 
 
 def may(role: Role, permission: str) -> bool:

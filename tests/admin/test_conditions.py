@@ -16,6 +16,12 @@ from tests.admin.registry import address
 from tests.factories import ACTOR, NOW, stored
 
 
+@pytest.fixture
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
 def words(client: Client, url: str) -> str:
     """A page as a person reads it: tags away, blanks folded."""
     answer = client.get(url)

@@ -20,6 +20,12 @@ REASON = "news at noon"
 STOPS = [("halt", "halted"), ("maintenance", "maintenance"), ("delist", "delisted")]
 
 
+@pytest.fixture
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
 def of(instrument: Instrument) -> Instrument:
     return Instrument.objects.select_related("base", "quote").get(pk=instrument.pk)
 

@@ -18,6 +18,12 @@ from tests.factories import everything_stored, make_market, money, stored
 REASON = "client asked by phone"
 
 
+@pytest.fixture
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
 def cancels_waiting() -> int:
     return Command.objects.filter(kind=CommandKind.CANCEL, position=None).count()
 

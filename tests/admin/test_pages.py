@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -22,9 +21,9 @@ EIGHTEEN_DIGITS = re.compile(r"\d\.\d{15,}")
 
 
 @pytest.fixture
-def lived(db: None, lived_once: Lived) -> Lived:
+def lived(lived_shared: Lived) -> Lived:
     """One market for all of this module; a test undoes what it did."""
-    return deepcopy(lived_once)
+    return lived_shared
 
 
 def test_each_table_of_an_operator_has_a_page() -> None:

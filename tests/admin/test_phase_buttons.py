@@ -19,6 +19,12 @@ REASON = "as planned"
 S = InstrumentStatus
 
 
+@pytest.fixture
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
 def of(market: Market) -> Instrument:
     return Instrument.objects.select_related("base", "quote").get(pk=market.instrument.pk)
 

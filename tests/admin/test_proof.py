@@ -16,6 +16,12 @@ from tests.factories import NOW
 from tradeplatform.common.invariants import all_invariants
 
 
+@pytest.fixture
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
 @pytest.fixture(autouse=True)
 def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks see the test's own transaction."""

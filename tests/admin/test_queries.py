@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -24,9 +23,9 @@ SIGNED_IN = 4
 
 
 @pytest.fixture
-def lived(db: None, lived_once: Lived) -> Lived:
+def lived(lived_shared: Lived) -> Lived:
     """One market for all of this module; a test undoes what it did."""
-    return deepcopy(lived_once)
+    return lived_shared
 
 
 def questions(client: Client, url: str) -> list[str]:

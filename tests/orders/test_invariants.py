@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -11,8 +11,8 @@ from io import StringIO
 import pgtrigger
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
-from django.db.utils import DatabaseError
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import AccountType, MoneyKind, Role
 from accounts.services.closing import close_months
@@ -35,14 +35,26 @@ from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
 from tests.market.alerts import alert_wanted
 from tests.reconciliation.banking import lived_bank
-from tradeplatform.common.invariants import READ_ONLY, check_all
+from tests.worlds import shared_world
+from tradeplatform.common.invariants import check_all
+
+
+@pytest.fixture(scope="module")
+def lived_once(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Market]:
+    """A history with something of everything."""
+    with shared_world(django_db_blocker):
+        yield _live()
 
 
 @pytest.fixture
-def market(db: None, monkeypatch: pytest.MonkeyPatch) -> Market:
-    """A history with something of everything, seen through the connection of the test's own transaction."""
+def market(db: None, lived_once: Market, monkeypatch: pytest.MonkeyPatch) -> Market:
+    """That history, seen through the connection of the test's own transaction."""
     monkeypatch.setattr("tradeplatform.common.invariants.READ_ONLY", "default")
     monkeypatch.setattr("orders.invariants.READ_ONLY", "default")
+    return lived_once
+
+
+def _live() -> Market:
     market = make_market()
     seller, buyer, third = market.trader(), market.trader(), market.trader()
     asks = [market.sell(seller, 2, 50000 + number) for number in range(4)]
@@ -336,13 +348,3 @@ class TestCommand:
     def test_an_unknown_code_is_an_error(self, market: Market) -> None:
         with pytest.raises(CommandError, match="No invariant has the code"):
             call_command("invariants", "--only", "iX9", stdout=StringIO())
-
-
-@pytest.mark.django_db(transaction=True, databases=["default", "readonly"])
-def test_the_checks_cannot_write() -> None:
-    def write() -> None:
-        with transaction.atomic(using=READ_ONLY), connections[READ_ONLY].cursor() as cursor:
-            cursor.execute("INSERT INTO orders_shard (id, status) VALUES (9, 'running')")
-
-    with pytest.raises(DatabaseError, match="read-only"):
-        write()
