@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections
+from django.test import TransactionTestCase
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.browser import ARGUMENTS, chromium
+from tests.emptying import empty_filled_tables
 from tests.factories import WORKER
 from tests.running import Platform
 from tests.servers import platform_key, wants_platform
+
+TransactionTestCase._fixture_teardown = empty_filled_tables  # type: ignore[attr-defined]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
