@@ -36,10 +36,11 @@ ROUNDS ?= 500
 # Minutes for which strangers' clients keep a book while workers are killed.
 MINUTES ?= 5
 
-.PHONY: help setup run ports test lint format bench soak lock clean tools
+.PHONY: help setup run ports test test-live test-python test-rust lint lint-python lint-rust format bench soak lock \
+	clean tools
 
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(ENGINE) ## Make the virtual environment and build the engine (the others do this when needed).
 
@@ -50,19 +51,36 @@ run: ports setup ## Start the whole platform on this machine; Ctrl-C stops it.
 ports:
 	@test -e $(ENGINE) || test -z "$(PYTHON)" || $(PYTHON) tradeplatform/supervisor/ports.py
 
+# The parts run beside each other, for each leaves a core idle at times: the live tests wait for a platform of
+# their own, mypy and the last test of a run have one thread. Two at a time, those first that end last; what a part
+# says comes in one piece when it ends. `make test-python` and its like run one part, as it goes.
+BESIDE = +$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 test: lint ## Lint, then every test: Rust, Python, and those of the running platform with a browser.
 	@$(BIN)/python -m tests.browser
-	cd engine && cargo test --locked
-	cd engine/bench && cargo test --locked --quiet
+	$(BESIDE) test-python test-live test-rust
+
+test-python: setup ## The tests in Python.
 	$(BIN)/python -m pytest -n 2
+
+test-live: setup ## The tests of the running platform, with a browser.
 	$(BIN)/python -m pytest -m live
 
+test-rust: setup ## The tests of the engine and of its benchmark.
+	cd engine && cargo test --locked
+	cd engine/bench && cargo test --locked --quiet
+
 lint: setup ## Style, types, floors, Rust's own lints.
+	$(BESIDE) lint-python lint-rust
+
+lint-python: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+lint-rust: setup
 	cd engine && cargo fmt --check
 	cd engine && cargo clippy --locked --all-targets --all-features -- -D warnings
 	cd engine/bench && cargo fmt --check
