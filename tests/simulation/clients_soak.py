@@ -49,8 +49,12 @@ def main() -> int:
         base, quote = make_asset(decimals=8), make_asset(decimals=8)
         with Desk(platform, base=base, quote=quote, symbol=f"{base.code}{quote.code}") as desk:
             traders = [desk.trader() for _ in range(3)]
-            soak = _Soak(platform, desk, traders, random.Random(options.seed))
-            return asyncio.run(soak.run(options.minutes * 60))
+            return asyncio.run(_run(platform, desk, traders, options))
+
+
+async def _run(platform: Platform, desk: Desk, traders: list[Trader], options: argparse.Namespace) -> int:
+    """The clients are made where they run: on the loop."""
+    return await _Soak(platform, desk, traders, options.seed).run(options.minutes * 60)
 
 
 @contextmanager
@@ -79,10 +83,11 @@ def _platform() -> Iterator[Platform]:
 class _Soak:
     """Three clients and three traders."""
 
-    def __init__(self, platform: Platform, desk: Desk, traders: list[Trader], chance: random.Random) -> None:
+    def __init__(self, platform: Platform, desk: Desk, traders: list[Trader], seed: int) -> None:
         from tests.clients.keepers import CacheKeeper, CcxtKeeper, Verifier  # noqa: PLC0415
 
-        self._platform, self._desk, self._traders, self._chance = platform, desk, traders, chance
+        self._platform, self._desk, self._chance = platform, desk, random.Random(seed)
+        self._traders = traders
         self._pair = f"{desk.instrument.base.code}/{desk.instrument.quote.code}"
         self._ccxt: CcxtKeeper = CcxtKeeper(platform, self._pair)
         self._cache: CacheKeeper = CacheKeeper(desk.symbol)
