@@ -23,21 +23,24 @@ from orders.models import CLIENT_ORDER_ID, LIVE, CommandKind, Source
 from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
 from orders.services.conditions import check_numbers, check_order, default_time_in_force
-from orders.services.journal import CommandRow, write_commands
+from orders.services.journal import CommandRow, write_commands_of
 from orders.services.owners import Owner, check_may_trade, check_realm, lock_owners
 from orders.services.requests import (
     Accepted,
     CancelOrder,
     Denied,
     NewOrder,
+    Origin,
     Outcome,
     Requested,
+    Sent,
     fingerprint,
 )
 from orders.services.reserving import reserve
 from orders.services.wake import wake_after_commit
 from orders.services.writing import Draft, new_order_command, number_orders, write_orders
 from risk.services import pretrade
+from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
@@ -80,6 +83,13 @@ def submit_requests(
     later orders of the list: holds are released when the engine has answered. A cancel that is sent
     again is denied or answered by the engine, and never does more than the first.
     """
+    origin = Origin(actor, source, correlation_id())
+    return submit_sent([Sent(request, origin) for request in requests], now=now)
+
+
+def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Requested]:
+    """As `submit_requests`, each of its own origin: what different people sent goes in together."""
+    requests, origins = [item.request for item in sent], [item.origin for item in sent]
     if not 1 <= len(requests) <= MAX_BATCH:
         raise Refusal(
             Code.TOO_MANY_ITEMS,
@@ -102,12 +112,10 @@ def submit_requests(
         commands = [(draft.index, new_order_command(draft)) for draft in drafts]
         commands += cancel_commands(cancels, drafts, outcomes)
         if drafts:
-            for draft, outcome in zip(
-                drafts, write_orders(drafts, actor=actor, source=source, now=now), strict=True
-            ):
+            for draft, outcome in zip(drafts, write_orders(drafts, origins, now=now), strict=True):
                 outcomes[draft.index] = outcome
             ledger.flush()
-        _write_in_list_order(commands, outcomes, actor, now)
+        _write_in_list_order(commands, outcomes, origins, now)
         for index, first in repeats.items():
             outcomes[index] = replace(cast("Accepted", outcomes[first]), duplicate=True)
     return [outcome for outcome in outcomes if outcome is not None]
@@ -116,14 +124,15 @@ def submit_requests(
 def _write_in_list_order(
     commands: list[tuple[int, CommandRow]],
     outcomes: list[Outcome | Requested | None],
-    actor: Actor,
+    origins: Sequence[Origin],
     now: datetime,
 ) -> None:
     """Command ids increase along the list, so the shard applies them in that order."""
     if not commands:
         return
     commands.sort(key=lambda numbered: numbered[0])
-    ids = write_commands([row for _, row in commands], actor=actor, now=now)
+    by = [(row, origins[index].actor, origins[index].correlation_id) for index, row in commands]
+    ids = write_commands_of(by, now=now)
     for (index, row), command_id in zip(commands, ids, strict=True):
         if row.kind == CommandKind.CANCEL:
             outcomes[index] = Requested(command_id, row.order_id)

@@ -73,8 +73,14 @@ def terms_of(stored: str | None) -> Terms:
 
 def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -> list[int]:
     """Write commands in one COPY inside the caller's transaction; returns their ids, increasing."""
+    by = (actor, correlation_id())
+    return write_commands_of([(row, *by) for row in rows], now=now)
+
+
+def write_commands_of(rows: Sequence[tuple[CommandRow, Actor, str]], *, now: datetime) -> list[int]:
+    """As `write_commands`, each with its own actor and correlation id."""
     ids = next_ids("orders_command_id_seq", len(rows))
-    time_us, correlation = microseconds(now), correlation_id()
+    time_us = microseconds(now)
     copy_rows(
         "orders_command",
         _COLUMNS,
@@ -107,7 +113,7 @@ def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -
                 correlation,
                 row.client_request_id,
             )
-            for number, row in zip(ids, rows, strict=True)
+            for number, (row, actor, correlation) in zip(ids, rows, strict=True)
         ),
     )
     return ids

@@ -22,11 +22,12 @@ from orders.services.conditions import STOPS, check_order, clash
 from orders.services.intake import client_id_conflict, draft_of, known_identities, live_orders
 from orders.services.journal import write_commands
 from orders.services.owners import check_may_trade, lock_owners
-from orders.services.requests import Accepted, ListKind, NewList, NewOrder, list_fingerprints
+from orders.services.requests import Accepted, ListKind, NewList, NewOrder, Origin, list_fingerprints
 from orders.services.reserving import reserve_list
 from orders.services.wake import wake_after_commit
 from orders.services.writing import Draft, new_order_command, number_orders, write_orders
 from risk.services import pretrade
+from tradeplatform.common.correlation import correlation_id
 
 _TAKE_PROFITS = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 
@@ -73,7 +74,8 @@ def submit_list(*, asked: NewList, actor: Actor, source: Source, now: datetime) 
         for draft in sent:
             draft.list_id = sent[0].order_id
         reserve_list(sent, ledger)
-        write_orders(sent, actor=actor, source=source, now=now)
+        origin = Origin(actor, source, correlation_id())
+        write_orders(sent, [origin] * len(orders), now=now)
         ledger.flush()
         write_commands([new_order_command(draft) for draft in sent], actor=actor, now=now)
         wake_after_commit([drafts[0].book.shard_id])

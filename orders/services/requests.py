@@ -10,8 +10,9 @@ from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 
+from audit.actor import Actor
 from instruments.scaling import short_text
-from orders.models import OrderType, Side, StpMode, TimeInForce, TriggerBy
+from orders.models import OrderType, Side, Source, StpMode, TimeInForce, TriggerBy
 from tradeplatform.common.errors import Refusal
 
 
@@ -74,6 +75,23 @@ class CancelOrder:
 
     account_id: int
     client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sent a request, by which way, and the id it can be followed by."""
+
+    actor: Actor
+    source: Source
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One item of a list that several have sent."""
+
+    request: NewOrder | CancelOrder
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,12 @@ from decimal import Decimal
 
 from tradeengine.codec import NO_TERMS, Terms
 
-from audit.actor import Actor
 from instruments.selectors import Rules
-from orders.models import CommandKind, Link, OrderStatus, Source, TimeInForce, TriggerBy
+from orders.models import CommandKind, Link, OrderStatus, TimeInForce, TriggerBy
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
-from orders.services.requests import Accepted, NewOrder
-from tradeplatform.common.correlation import correlation_id
+from orders.services.requests import Accepted, NewOrder, Origin
 from tradeplatform.common.db import copy_rows, next_ids
 
 _ORDER_COLUMNS = (
@@ -90,17 +88,25 @@ def number_orders(drafts: Sequence[Draft]) -> None:
             draft.order_id = number
 
 
-def write_orders(drafts: Sequence[Draft], *, actor: Actor, source: Source, now: datetime) -> list[Accepted]:
-    """Write checked, funded and numbered orders inside the caller's transaction, without their commands."""
+def write_orders(drafts: Sequence[Draft], origins: Sequence[Origin], *, now: datetime) -> list[Accepted]:
+    """Write checked, funded and numbered orders inside the caller's transaction, without their commands.
+
+    `origins` are those of all requests: a draft's `index` is its place among them.
+    """
     numbered = [(draft.order_id, draft) for draft in drafts]
-    by = (source.value, actor.credential, actor.user_id, actor.label, correlation_id())
-    copy_rows("orders_order", _ORDER_COLUMNS, ((*_order(i, d, now), *by) for i, d in numbered))
+    rows = ((*_order(i, d, now), *_by(origins[d.index])) for i, d in numbered)
+    copy_rows("orders_order", _ORDER_COLUMNS, rows)
     copy_rows(
         "orders_orderidentity",
         _IDENTITY_COLUMNS,
         ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered),
     )
     return [Accepted(number, now, draft.client_order_id) for number, draft in numbered]
+
+
+def _by(origin: Origin) -> tuple[object, ...]:
+    actor = origin.actor
+    return (origin.source.value, actor.credential, actor.user_id, actor.label, origin.correlation_id)
 
 
 def _order(number: int, draft: Draft, now: datetime) -> tuple[object, ...]:

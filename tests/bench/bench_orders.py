@@ -5,6 +5,8 @@ price, alternating sides at random, no cancels: about half of the orders trade. 
 ends with the same rows: order, identity, command, events, trades, fills, transfers, balances.
 
 - batch:  intake in lists of 500, drain in batches of 1,000 (how bulk, sockets and replay come in);
+- together: single orders from 16 threads, which share transactions as those of sockets and HTTP do; drained
+  when all are in;
 - single: the same services, one order for each intake transaction and one for each drain transaction;
 - naive:  what a plain Django view does: one transaction for each order, ORM reads, save() for each row
   (order, two fills, four transfers, four balances when it trades), matching by a query. It checks less.
@@ -39,6 +41,7 @@ def main() -> None:
 
         ways: dict[str, tuple[Callable[[list[Any]], None], int]] = {
             "batch": (order_ways.batch, options.orders),
+            "together": (order_ways.together, options.orders),
             "single": (order_ways.single, max(100, options.orders // 10)),
             "naive": (order_ways.naive, max(100, options.orders // 10)),
         }
@@ -57,9 +60,9 @@ def _print(medians: dict[str, float], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"orders_per_second": medians, "batch_is_times": ratios}))
         return
-    print(f"{'way':8} {'orders/s':>10} {'batch is x':>11}")
+    print(f"{'way':9} {'orders/s':>10} {'batch is x':>11}")
     for name, rate in medians.items():
-        print(f"{name:8} {rate:10,.0f} {ratios[name]:11.1f}")
+        print(f"{name:9} {rate:10,.0f} {ratios[name]:11.1f}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from accounts.models import LedgerAccount, LedgerKind, TradingAccount, Transfer, User
@@ -14,12 +15,14 @@ from accounts.services.funding import deposit
 from audit.actor import Actor
 from instruments.models import Asset, Instrument, InstrumentKind
 from orders.models import Fill, Order, OrderStatus, OrderType, Shard, Side, Source, TimeInForce
+from orders.services.batching import submit_soon
 from orders.services.drain import drain_all
 from orders.services.intake import submit_orders
 from orders.services.requests import NewOrder
 
 ACTOR = Actor.system("bench")
 PRICE = Decimal(50_000)
+_THREADS = 16
 TICK, LOT = Decimal("0.01"), Decimal("0.00001")
 
 
@@ -84,6 +87,21 @@ def batch(orders: list[NewOrder]) -> None:
         submit_orders(orders=orders[start : start + 500], actor=ACTOR, source=Source.API, now=timezone.now())
         if start % 1_000:
             drain_all(shard_id=1, clock=timezone.now)
+    drain_all(shard_id=1, clock=timezone.now)
+
+
+def together(orders: list[NewOrder]) -> None:
+    """One order for each call, from 16 threads at once; what waits shares a transaction."""
+
+    def send(mine: list[NewOrder]) -> None:
+        try:
+            for order in mine:
+                submit_soon(order=order, actor=ACTOR, source=Source.SOCKET)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(send, [orders[number::_THREADS] for number in range(_THREADS)]))
     drain_all(shard_id=1, clock=timezone.now)
 
 
