@@ -445,3 +445,16 @@ sql_invariant(
           AND NOT EXISTS (SELECT 1 FROM orders_command c WHERE c.shard_id = b.shard_id
                           AND c.instrument_id = i.id AND c.kind = 4 AND c.status = 'pending')""",
 )
+
+sql_invariant(
+    "iE1",
+    "An account's private events have no gap and no double, from the oldest kept to the last number given",
+    examined="SELECT count(*) FROM orders_privateevent",
+    breaches="""
+        SELECT s.account_id AS account, s.last, count(e.id) AS kept, min(e.number) AS first
+        FROM orders_privatestream s LEFT JOIN orders_privateevent e ON e.account_id = s.account_id
+        GROUP BY s.account_id HAVING count(e.id) > 0 AND (
+            max(e.number) <> s.last OR count(e.id) <> s.last - min(e.number) + 1
+            OR count(DISTINCT e.number) <> count(e.id)
+            OR count(DISTINCT (e.kind, e.source_id, e.order_id)) <> count(e.id))""",
+)

@@ -13,6 +13,7 @@ from orders.services.cancel_timers import fire_due
 from orders.services.drain import drain_all
 from orders.services.expiring import expire_due
 from orders.services.phases import end_due_auctions
+from orders.services.private_events import number
 from orders.services.quoting import quote_books
 from orders.services.wake import wake
 
@@ -52,6 +53,12 @@ def end_auctions_now(**_extra: Any) -> None:
 def fire_cancel_timers(**_extra: Any) -> None:
     """Cancel the orders of the accounts whose timers were not renewed in time."""
     fire_due(now=timezone.now())
+
+
+@shared_task(name="orders.number_private_events")
+def number_private_events(**_extra: Any) -> None:
+    """Number what happened to the orders of the accounts whose owners follow them."""
+    number(now=timezone.now())
 
 
 @shared_task(name="orders.quote_books")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.api import dry_run, history, orders, timers
+from orders.api import dry_run, history, orders, private, timers
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -20,5 +20,6 @@ urlpatterns = [
     path("orders/<int:order>/fills", history.OrderFillsView.as_view(), name="order-fills"),
     path("orders/<int:order>/events", history.OrderEventsView.as_view(), name="order-events"),
     path("accounts/<int:account>/cancel-after", timers.CancelAfterView.as_view(), name="cancel-after"),
+    path("accounts/<int:account>/events", private.PrivateEventsView.as_view(), name="private-events"),
     path("fills", history.FillsView.as_view(), name="fills"),
 ]

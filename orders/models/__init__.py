@@ -24,6 +24,7 @@ from orders.models.order import (
     TimeInForce,
     TriggerBy,
 )
+from orders.models.private import PrivateEvent, PrivateKind, PrivateStream, PrivateTape
 from orders.models.timer import CancelTimer, TimerKind
 from orders.models.trade import Fill, Liquidity, Trade
 
@@ -54,6 +55,10 @@ __all__ = [
     "OrderStatus",
     "OrderType",
     "Phase",
+    "PrivateEvent",
+    "PrivateKind",
+    "PrivateStream",
+    "PrivateTape",
     "Shard",
     "ShardStatus",
     "Side",

@@ -94,6 +94,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("accounts/<int:account>/reset", "POST"): TRADE,
     ("accounts/<int:account>/cancel-after", "GET"): READ,
     ("accounts/<int:account>/cancel-after", "POST"): TRADE,
+    ("accounts/<int:account>/events", "GET"): READ,
     ("portfolios", "GET"): PERSON_BY_SESSION,
     ("portfolios/<int:portfolio>/positions", "GET"): OWNER_BY_SESSION,
     ("instruments", "GET"): PUBLIC,

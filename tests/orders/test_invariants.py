@@ -25,6 +25,7 @@ from orders.market.services.alerting import place_alert
 from orders.market.services.following import follow
 from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
+from orders.services.private_events import begin, number
 from orders.services.requests import ListKind
 from tests.accounts.keys import make_key
 from tests.accounts.wishing import ask_money, client_account, decided, needs_approval
@@ -57,6 +58,7 @@ def market(db: None, lived_once: Market, monkeypatch: pytest.MonkeyPatch) -> Mar
 def _live() -> Market:
     market = make_market()
     seller, buyer, third = market.trader(), market.trader(), market.trader()
+    begin(seller.pk, None, now=NOW)
     asks = [market.sell(seller, 2, 50000 + number) for number in range(4)]
     market.buy(buyer, "2.3333", 50001)
     market.buy(buyer, 1, 49000, post_only=True)
@@ -84,6 +86,7 @@ def _live() -> Market:
     lived_bank(now=NOW)
     waited_for_prices(market)
     close_months(now=NOW + timedelta(days=40))
+    number([seller.pk], now=NOW)
     return market
 
 
@@ -290,6 +293,8 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iD1-1d", "UPDATE marketdata_candle SET high = high + 1 WHERE interval = '1d'", []),
     ("iD2-fired", "UPDATE marketdata_pricealert SET fired_price = 60000 WHERE state = 'fired'", []),
     ("iD2-waiting", "UPDATE marketdata_pricealert SET price = 1 WHERE state = 'active'", []),
+    ("iE1", "DELETE FROM orders_privateevent WHERE number = 2", []),
+    ("iE1", "UPDATE orders_privateevent SET number = 1 WHERE number = 2", []),
     ("iA5", "UPDATE audit_approvaldecision SET approved = false", []),
     ("iK1", "UPDATE accounts_apikey SET revoked_at = now() WHERE kind = 'hmac'", []),
     ("iK1", "DELETE FROM accounts_secret", []),

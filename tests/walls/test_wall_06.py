@@ -32,8 +32,9 @@ from accounts.services.closing import close_months
 from audit.models import ApprovalDecision, AuditRecord
 from instruments.models import DatedQuote
 from orders.history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
-from orders.models import Event, Fill, OrderIdentity, Trade
+from orders.models import Event, Fill, OrderIdentity, PrivateEvent, Trade
 from orders.services.phases import halt_instrument
+from orders.services.private_events import begin, number
 from orders.services.quoting import quote_books
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, make_market, make_user
@@ -47,6 +48,7 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (Event, "quantity_lots = quantity_lots + 1"),
     (Trade, "price = price + 1, notional = (price + 1) * quantity"),
     (Fill, "fee = fee + 1"),
+    (PrivateEvent, "number = number + 1"),
     (Transfer, "amount = amount + 1"),
     (AuditRecord, "reason = 'nothing happened'"),
     (OrderIdentity, "client_order_id = 'another'"),
@@ -77,10 +79,13 @@ FACTS: list[tuple[type[models.Model], str]] = [
 def facts() -> None:
     """Some rows of each."""
     market = make_market()
-    market.sell(market.trader(), 2, 50000)
+    seller = market.trader()
+    begin(seller.pk, None, now=NOW)
+    market.sell(seller, 2, 50000)
     market.buy(market.trader(), 1, 50000)
     market.buy(market.trader(), 1, 49000)
     market.drain()
+    number(now=NOW)
     quote_books(now=NOW)
     halt_instrument(symbol=market.symbol, actor=ACTOR, now=NOW, reason="news")
     market.drain()

@@ -106,6 +106,7 @@ class Code(StrEnum):
     ALERT_NOT_ACTIVE = "alert_not_active"
     TOO_MANY_ACTIVE_ALERTS = "too_many_active_alerts"
     AMEND_PENDING = "amend_pending"
+    EVENT_NUMBER_OUT_OF_RANGE = "event_number_out_of_range"
     BELOW_EXECUTED = "below_executed"
     WOULD_TAKE = "would_take"
     INSTRUMENT_HALTED = "instrument_halted"
@@ -152,6 +153,7 @@ class Code(StrEnum):
 
     # We cannot right now.
     UNAVAILABLE = "unavailable"
+    OVERLOADED = "overloaded"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -218,6 +220,7 @@ _STATUS = {
     Code.ALERT_NOT_ACTIVE: HTTPStatus.CONFLICT,
     Code.TOO_MANY_ACTIVE_ALERTS: HTTPStatus.CONFLICT,
     Code.AMEND_PENDING: HTTPStatus.CONFLICT,
+    Code.EVENT_NUMBER_OUT_OF_RANGE: HTTPStatus.CONFLICT,
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,
     Code.WOULD_TAKE: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_HALTED: HTTPStatus.CONFLICT,
@@ -245,6 +248,7 @@ _STATUS = {
     Code.TOO_MANY_API_KEYS: HTTPStatus.CONFLICT,
     Code.ROW_CHANGED: HTTPStatus.CONFLICT,
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Code.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

@@ -25,7 +25,7 @@ _TIMEOUTS: dict[Role, tuple[int, int, int]] = {
 #: Doors share a small pool between their threads; the others hold one connection for as long as it works.
 _POOLS: dict[Role, dict[str, Any]] = {
     "web": {"min_size": 1, "max_size": 10, "timeout": 3},
-    "sockets": {"min_size": 0, "max_size": 6, "timeout": 3},
+    "sockets": {"min_size": 0, "max_size": 12, "timeout": 3},
 }
 
 

@@ -57,6 +57,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    "number-private-events": {
+        "task": "orders.number_private_events",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
     "quote-books": {
         "task": "orders.quote_books",
         "schedule": 1.0,
