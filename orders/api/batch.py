@@ -24,7 +24,14 @@ from tradeplatform.common.errors import Code, Refusal
 
 
 def place_batch(
-    items: Sequence[Any], *, reach: Reach, tier_id: int | None, actor: Actor, now: datetime, wait_ms: int
+    items: Sequence[Any],
+    *,
+    reach: Reach,
+    tier_id: int | None,
+    actor: Actor,
+    now: datetime,
+    wait_ms: int,
+    source: Source = Source.API,
 ) -> list[dict[str, Any]]:
     """One outcome for each item, in order. Raises Refusal too_many_items, too_many_orders."""
     if not 1 <= len(items) <= MAX_BATCH:
@@ -33,7 +40,7 @@ def place_batch(
     wanted = _owned(_read(items), reach)
     orders = [item for item in wanted if isinstance(item, NewOrder)]
     take_orders(Counter(order.account_id for order in orders), tier_id=tier_id, now=now)
-    outcomes = iter(submit_orders(orders=orders, actor=actor, source=Source.API, now=now) if orders else ())
+    outcomes = iter(submit_orders(orders=orders, actor=actor, source=source, now=now) if orders else ())
     settled = [item if isinstance(item, Refusal) else next(outcomes) for item in wanted]
     accepted = [outcome for outcome in settled if isinstance(outcome, Accepted)]
     stored = await_orders(accepted, wait_ms=wait_ms)

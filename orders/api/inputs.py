@@ -245,7 +245,7 @@ class Credential(StrEnum):
     CURRENT = "current"
 
 
-class CancelAllQuery(WaitQuery):
+class CancelAllInput(StrictSerializer):
     """Whose orders to cancel, and which of them."""
 
     account = WholeNumberField(min_value=1, help_text=_ACCOUNT)
@@ -263,6 +263,10 @@ class CancelAllQuery(WaitQuery):
         max_length=36,
         help_text="Only the orders of this group: those whose client_order_id begins with it and a slash.",
     )
+
+
+class CancelAllQuery(CancelAllInput, WaitQuery):
+    """Whose orders to cancel, and which of them."""
 
 
 class OrderListQuery(PageQuery):

@@ -9,7 +9,8 @@ from typing import Any
 
 from orders.feed import reading
 from orders.feed.outlet import Outlet
-from orders.feed.protocol import PRIVATE, Channel, encode
+from orders.feed.private import Numbering, PrivateFeed
+from orders.feed.protocol import Channel, encode
 from orders.feed.retrying import until_read
 
 _MAX_BUFFERED = 1_000
@@ -48,11 +49,12 @@ class AccountFeed:
     Between the two, while the snapshot is read, it is `waiting`.
     """
 
-    def __init__(self, account_id: int) -> None:
+    def __init__(self, account_id: int, numbering: Numbering) -> None:
         self.account_id = account_id
+        self.numbered = PrivateFeed(account_id, numbering)
         # With the positions of the shards that the socket's snapshot was taken at.
-        self._live: dict[Channel, dict[Outlet, dict[int, int]]] = {channel: {} for channel in PRIVATE}
-        self._waiting: dict[Channel, set[Outlet]] = {channel: set() for channel in PRIVATE}
+        self._live: dict[Channel, dict[Outlet, dict[int, int]]] = {channel: {} for channel in _WORDS}
+        self._waiting: dict[Channel, set[Outlet]] = {channel: set() for channel in _WORDS}
         self._subscribed = False
         self._reader: asyncio.Task[None] | None = None
         self._read_again = False
@@ -64,16 +66,19 @@ class AccountFeed:
     @property
     def is_watched(self) -> bool:
         """Whether any socket wants anything of this account."""
-        return any(self._live.values()) or any(self._waiting.values())
+        return any(self._live.values()) or any(self._waiting.values()) or bool(self.numbered)
 
     def add(self, channel: Channel, outlet: Outlet) -> None:
-        """Send the channel to a socket, beginning with a snapshot."""
+        """Send the channel to a socket, beginning with a snapshot; not the events of `numbered`."""
         self._live[channel].pop(outlet, None)
         self._waiting[channel].add(outlet)
         self._read_if_needed()
 
     def remove(self, channel: Channel, outlet: Outlet) -> None:
         """Send the channel to a socket no more."""
+        if channel == Channel.PRIVATE:
+            self.numbered.remove(outlet)
+            return
         self._live[channel].pop(outlet, None)
         self._waiting[channel].discard(outlet)
 
@@ -82,22 +87,25 @@ class AccountFeed:
         self.lost()
         self._subscribed = True
         self._read_if_needed()
+        self.numbered.moved()
 
     def lost(self) -> None:
         """Something published may not have been heard: say nothing more until all has been read again."""
         self._subscribed = False
         self._stop_reading()
         self._positions.clear()
-        self._wait(PRIVATE)
+        self._wait(_WORDS)
 
     def close(self) -> None:
         """Stop for good."""
         self.lost()
+        self.numbered.close()
         if self._settle_timer is not None:
             self._settle_timer.cancel()
 
     def frame(self, frame: Frame) -> None:
         """Take what was published."""
+        self.numbered.moved()
         if frame["type"] == "refresh":
             self._refresh_balances()
             return

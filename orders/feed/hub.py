@@ -21,7 +21,8 @@ from orders.feed.link import Link
 from orders.feed.market import MarketFeed
 from orders.feed.outlet import Outlet
 from orders.feed.positions import ShardPositions
-from orders.feed.protocol import ACCESS_ENDED, Topic
+from orders.feed.private import Numbering
+from orders.feed.protocol import ACCESS_ENDED, Channel, Topic
 from orders.feed.reading import DATABASE_AWAY, in_thread, read_positions
 from orders.feed.retrying import until_read
 from orders.services.frames import SHARDS_CHANNEL, market_channel
@@ -69,6 +70,7 @@ class Hub:
         self._last_tick = 0.0
         self.live = False
         self.guard = Guard()
+        self._numbering = Numbering()
 
     def is_full(self) -> bool:
         """Whether one more socket would be one too many."""
@@ -82,7 +84,7 @@ class Hub:
             self._link.want(SHARDS_CHANNEL)
             self._link.want(ACCESS_CHANNEL)
             # In a context of their own: what they log is not about the socket that happened to come first.
-            runs = (self._link.run, self._run_ticks, self._run_audits, self.guard.run)
+            runs = (self._link.run, self._run_ticks, self._run_audits, self.guard.run, self._numbering.run)
             self._tasks = [asyncio.create_task(run(), context=Context()) for run in runs]
 
     def leave(self, member: Member) -> None:
@@ -98,14 +100,20 @@ class Hub:
             self._accounts.clear()
             self.down()
 
-    def add(self, topic: Topic, outlet: Outlet, rules: Rules | None) -> None:
-        """Send a topic to a socket; `rules` for a topic of an instrument, None for one of an account."""
+    def add(self, topic: Topic, outlet: Outlet, rules: Rules | None, *, after: int = 0) -> None:
+        """Send a topic to a socket; `rules` for a topic of an instrument, None for one of an account.
+
+        Of the numbered events those that come `after` a number.
+        """
         if rules is None:
             account = self._accounts.get(topic.account)
             if account is None:
-                account = self._accounts[topic.account] = AccountFeed(topic.account)
+                account = self._accounts[topic.account] = AccountFeed(topic.account, self._numbering)
                 self._link.want(account_channel(topic.account))
-            account.add(topic.channel, outlet)
+            if topic.channel == Channel.PRIVATE:
+                account.numbered.add(outlet, after)
+            else:
+                account.add(topic.channel, outlet)
             return
         self.market(rules).add(topic.channel, outlet)
 
@@ -199,6 +207,9 @@ class Hub:
         while True:
             await asyncio.sleep(_AUDIT_SECONDS)
             self._forget_unwatched()
+            for account in self._accounts.values():
+                # Money that moved outside the journal may have been told of by a frame that was lost.
+                account.numbered.moved()
             try:
                 await self._audit()
             except DATABASE_AWAY as error:
@@ -218,8 +229,8 @@ class Hub:
             if member.identity is not None and concerns(member.identity)
         ]
         if claims:
-            sids = {identity.sid for _member, identity, _accounts in claims}
-            access = await in_thread(read_access, sids, frozenset().union(*(claim[2] for claim in claims)))
+            accounts_of_all = frozenset().union(*(claim[2] for claim in claims))
+            access = await in_thread(read_access, {claim[1] for claim in claims}, accounts_of_all)
             for member, identity, accounts in claims:
                 if not access.allows(identity, accounts):
                     member.outlet.close(ACCESS_ENDED)

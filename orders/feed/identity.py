@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+
+from django.utils import timezone
 
 from accounts.models import Session, TradingAccount
-from accounts.services import sessions
+from accounts.selectors import Reach
+from accounts.services import api_keys, sessions, signed_requests
+from accounts.services.api_keys import ApiKeyCaller
+from accounts.services.signed_requests import SignedRequest
 from audit.actor import Actor
+from orders.feed.entry import Caller
+from orders.feed.protocol import KeyAuth
+from tradeplatform.common.errors import Refusal
+
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person, proven by an access token of a session until `expires_at`. `password` is the hash of then."""
+    """A person, proven until `expires_at`: by an access token of a session, or by an API key of an account.
+
+    `password` is the hash of then; with a key it is empty, as is `sid`.
+    """
 
     user_id: int
     username: str
     password: str
     sid: str
     expires_at: datetime
+    tier_id: int | None
+    key: ApiKeyCaller | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """The person's accounts; with a key its own account alone."""
+        return Reach(self.user_id, None if self.key is None else self.key.account_id)
 
     def actor(self, ip: str | None) -> Actor:
-        """The person, from the address of the socket, by the session of the token."""
+        """The person, from the address of the socket, by the session or key."""
+        if self.key is not None:
+            return self.key.actor
         return Actor.user(user_id=self.user_id, label=self.username, ip=ip, credential=f"session:{self.sid}")
+
+    def caller(self, ip: str | None) -> Caller:
+        """Whom orders from this socket are from."""
+        return Caller(self.reach, self.tier_id, self.actor(ip), self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """(person, password hash) of sessions that go on, and the owners of accounts, as they are now."""
+    """Who may go on as things are now.
+
+    (person, password hash) of the sessions that go on, the keys that live, the owners of accounts.
+    """
 
     sessions: dict[str, tuple[int, str]]
+    keys: frozenset[str]
     owners: dict[int, int]
 
     def allows(self, identity: Identity, accounts: Iterable[int]) -> bool:
-        """Whether the session goes on, with the same password, and its person owns all these accounts."""
-        return self.sessions.get(identity.sid) == (identity.user_id, identity.password) and all(
-            self.owners.get(account) == identity.user_id for account in accounts
-        )
+        """Whether the session goes on, with the same password, or the key, and all accounts are theirs."""
+        if identity.key is not None:
+            goes_on = identity.key.key_id in self.keys
+        else:
+            goes_on = self.sessions.get(identity.sid) == (identity.user_id, identity.password)
+        return goes_on and all(self.owners.get(account) == identity.user_id for account in accounts)
 
 
 def identify(token: str) -> Identity:
@@ -49,12 +81,46 @@ def identify(token: str) -> Identity:
         password=session.user.password,
         sid=session.sid,
         expires_at=sessions.expiry_of(token),
+        tier_id=session.user.rate_tier_id,
     )
 
 
-def read_access(sids: Iterable[str], account_ids: Iterable[int]) -> Access:
-    """How things stand for these sessions and accounts."""
-    living = Session.objects.filter(sid__in=set(sids), ended_at__isnull=True, user__is_active=True)
+def identify_key(asked: KeyAuth, *, ip: str | None) -> Identity:
+    """The owner of an API key that signed `GET /ws/v1` without a body, as the API checks it.
+
+    Raises Refusal as a signed request does.
+    """
+    caller = api_keys.authenticate(asked.key, ip=ip)
+    signed = SignedRequest("GET", "/ws/v1", asked.timestamp, asked.nonce, b"")
+    signed_requests.accept(caller, signed, signature=asked.signature, now=timezone.now())
+    return Identity(
+        user_id=caller.user_id,
+        username=caller.username,
+        password="",
+        sid="",
+        expires_at=caller.expires_at or _FOR_EVER,
+        tier_id=caller.tier_id,
+        key=caller,
+    )
+
+
+def read_access(identities: Collection[Identity], account_ids: Iterable[int]) -> Access:
+    """How things stand for the sessions and keys of these, and for accounts."""
+    sids = [identity.sid for identity in identities if identity.key is None]
+    living = Session.objects.filter(sid__in=sids, ended_at__isnull=True, user__is_active=True)
     owners = TradingAccount.objects.filter(id__in=set(account_ids)).values_list("id", "user_id")
-    people = living.values_list("sid", "user_id", "user__password")
-    return Access({sid: (user, password) for sid, user, password in people}, dict(owners))
+    return Access(
+        sessions={
+            sid: (user, was) for sid, user, was in living.values_list("sid", "user_id", "user__password")
+        },
+        keys=frozenset(each.key.key_id for each in identities if each.key and _lives(each.key)),
+        owners=dict(owners),
+    )
+
+
+def _lives(key: ApiKeyCaller) -> bool:
+    try:
+        api_keys.authenticate(key.key_id, ip=key.ip)
+    except Refusal:
+        return False
+    return True

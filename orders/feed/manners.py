@@ -16,13 +16,16 @@ class Manners:
     def __init__(self) -> None:
         now = time.monotonic()
         self._messages = Bucket(size=protocol.MESSAGE_BURST, rate=protocol.MESSAGES_PER_SECOND, now=now)
+        self._orders = Bucket(
+            size=protocol.ORDER_MESSAGE_BURST, rate=protocol.ORDER_MESSAGES_PER_SECOND, now=now
+        )
         self._errors = Bucket(
             size=protocol.ERROR_BURST, rate=1 / protocol.SECONDS_TO_FORGIVE_AN_ERROR, now=now
         )
 
-    def check_pace(self) -> None:
-        """Count a message. Raises Refusal throttled."""
-        if not self._messages.take(time.monotonic()):
+    def check_pace(self, *, of_orders: bool = False) -> None:
+        """Count a message; those about orders have a count of their own. Raises Refusal throttled."""
+        if not (self._orders if of_orders else self._messages).take(time.monotonic()):
             raise Refusal(Code.THROTTLED, protocol.TOO_MANY_MESSAGES.message)
 
     def forgive(self, code: Code) -> Closing | None:

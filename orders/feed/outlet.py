@@ -36,6 +36,8 @@ class Outlet:
         self._dialect = dialect
         self._outbox = Outbox()
         self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._closing: protocol.Closing | None = None
         self._last_sent = time.monotonic()
 
@@ -78,11 +80,17 @@ class Outlet:
         """Do not send what waits of a book."""
         self._outbox.drop_book(symbol)
 
+    async def taken(self) -> None:
+        """Return once all that was given is on its way, and more can be taken; or the socket is closing."""
+        await self._empty.wait()
+        await self._flow.opened()
+
     def close(self, why: protocol.Closing) -> None:
         """Throw away what waits and close the socket; the first reason given is the one it is told."""
         if self._closing is None:
             self._closing = why
             self._outbox.clear()
+            self._empty.set()
             self._wake.set()
             # The writer may be waiting for a reader who does not come.
             self._flow.release()
@@ -118,10 +126,12 @@ class Outlet:
             self._last_sent = time.monotonic()
             await self._flow.send(text)
             await self._flow.opened()
+        self._empty.set()
 
     def _must_wait(self, text: str) -> bool:
         """Whether the message has to queue; one that need not, or will never be sent, is done with."""
         if self._closing is not None or self.send_if_free(text):
             return False
         self._wake.set()
+        self._empty.clear()
         return True

@@ -18,6 +18,8 @@ MAX_MESSAGE_BYTES = 65_536
 MAX_SUBSCRIPTIONS = 64
 MESSAGES_PER_SECOND = 20
 MESSAGE_BURST = 60
+ORDER_MESSAGES_PER_SECOND = 100
+ORDER_MESSAGE_BURST = 200
 ERROR_BURST = 10
 SECONDS_TO_FORGIVE_AN_ERROR = 10
 HEARTBEAT_SECONDS = 5
@@ -40,9 +42,21 @@ class Channel(StrEnum):
     FILLS = "fills"
     BALANCES = "balances"
     ALERTS = "alerts"
+    PRIVATE = "private"
 
 
-PRIVATE = frozenset({Channel.ORDERS, Channel.FILLS, Channel.BALANCES, Channel.ALERTS})
+PRIVATE = frozenset({Channel.ORDERS, Channel.FILLS, Channel.BALANCES, Channel.ALERTS, Channel.PRIVATE})
+
+
+class OrderOp(StrEnum):
+    """What can be asked of orders; what each takes is read in orders/feed/entry.py."""
+
+    PLACE = "place"
+    PLACE_BATCH = "place_batch"
+    PLACE_LIST = "place_list"
+    AMEND = "amend"
+    CANCEL = "cancel"
+    CANCEL_ALL = "cancel_all"
 
 
 class CloseCode(IntEnum):
@@ -107,9 +121,10 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Send me this from now on."""
+    """Send me this from now on; of the numbered events, those from `start` on as well."""
 
     topic: Topic
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +136,27 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """This is who I am."""
+    """This is who I am, by an access token."""
 
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAuth:
+    """This is who I am, by an API key that signed so."""
+
+    key: str
+    timestamp: str
+    nonce: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Do this to my orders."""
+
+    op: OrderOp
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +172,7 @@ class Ping:
     """Say that you are there."""
 
 
-Request = Subscribe | Unsubscribe | Auth | CancelOnDisconnect | Ping
+Request = Subscribe | Unsubscribe | Auth | KeyAuth | Enter | CancelOnDisconnect | Ping
 
 
 def decode(text: str) -> dict[str, Any]:
@@ -168,9 +201,15 @@ def parse(message: Mapping[str, Any]) -> Request:
     """What the message asks for. Raises Refusal."""
     op = message.get("op")
     if op == "subscribe":
-        return Subscribe(_topic(message))
+        return _subscribe(message)
     if op == "unsubscribe":
         return Unsubscribe(_topic(message))
+    if is_of_orders(message):
+        return Enter(
+            OrderOp(str(op)), {name: value for name, value in message.items() if name not in {"op", "id"}}
+        )
+    if op == "auth" and "key" in message:
+        return _key_auth(message)
     if op == "auth":
         _only(message, "token")
         return Auth(_text(message, "token", _MAX_TOKEN_LENGTH))
@@ -180,8 +219,35 @@ def parse(message: Mapping[str, Any]) -> Request:
     if op == "ping":
         _only(message)
         return Ping()
-    sentence = "op must be one of: subscribe, unsubscribe, auth, cancel_on_disconnect, ping."
+    others = ", ".join(OrderOp)
+    sentence = f"op must be one of: subscribe, unsubscribe, auth, cancel_on_disconnect, ping, {others}."
     raise Refusal(Code.UNKNOWN_OPERATION, sentence, op=str(op)[:_ECHO])
+
+
+def is_of_orders(message: Mapping[str, Any]) -> bool:
+    """Whether it counts against the pace of order messages."""
+    op = message.get("op")
+    return isinstance(op, str) and op in set(OrderOp)
+
+
+def _key_auth(message: Mapping[str, Any]) -> KeyAuth:
+    _only(message, "key", "timestamp", "nonce", "signature")
+    nonce = _text(message, "nonce", _MAX_ID_LENGTH) if "nonce" in message else ""
+    return KeyAuth(
+        _text(message, "key", _MAX_ID_LENGTH),
+        _text(message, "timestamp", _MAX_ID_LENGTH),
+        nonce,
+        _text(message, "signature", _MAX_TOKEN_LENGTH),
+    )
+
+
+def _subscribe(message: Mapping[str, Any]) -> Subscribe:
+    if message.get("channel") != Channel.PRIVATE or "from" not in message:
+        return Subscribe(_topic(message))
+    start = message["from"]
+    if not isinstance(start, int) or isinstance(start, bool) or not 0 < start <= _I64_MAX:
+        raise Refusal(Code.INVALID_FIELD, "from must be the number of an event, 1 or above.", field="from")
+    return Subscribe(_topic({name: value for name, value in message.items() if name != "from"}), start)
 
 
 def _topic(message: Mapping[str, Any]) -> Topic:
@@ -249,6 +315,8 @@ def welcome() -> str:
                 "subscriptions": MAX_SUBSCRIPTIONS,
                 "messages_per_second": MESSAGES_PER_SECOND,
                 "message_burst": MESSAGE_BURST,
+                "order_messages_per_second": ORDER_MESSAGES_PER_SECOND,
+                "order_message_burst": ORDER_MESSAGE_BURST,
                 "message_bytes": MAX_MESSAGE_BYTES,
                 "errors": ERROR_BURST,
             },

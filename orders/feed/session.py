@@ -6,16 +6,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from django.utils import timezone
 
-from accounts.selectors import Reach, require_own_account
-from orders.feed import protocol
+from accounts.selectors import require_own_account
+from orders.feed import entry, protocol
 from orders.feed.hub import Hub
-from orders.feed.identity import Identity, identify
+from orders.feed.identity import Identity, identify, identify_key
 from orders.feed.manners import Manners, is_too_large
 from orders.feed.outlet import Outlet
-from orders.feed.protocol import Auth, CancelOnDisconnect, Ping, RequestId, Subscribe, Topic
+from orders.feed.protocol import (
+    Auth,
+    CancelOnDisconnect,
+    Channel,
+    Enter,
+    KeyAuth,
+    Ping,
+    RequestId,
+    Subscribe,
+    Topic,
+)
 from orders.feed.reading import DATABASE_AWAY, find_rules, in_thread
 from orders.services.cancel_timers import GRACE_SECONDS
+from orders.services.private_events import begin
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import rfc3339
 
@@ -85,49 +97,77 @@ class Session:
             )
 
     def _decode(self, text: str | None) -> dict[str, Any]:
-        self._manners.check_pace()
         if text is None:
+            self._manners.check_pace()
             raise Refusal(Code.MALFORMED_JSON, "Send text frames: binary ones are not understood.")
-        return protocol.decode(text)
+        message = protocol.decode(text)
+        self._manners.check_pace(of_orders=protocol.is_of_orders(message))
+        return message
 
     async def _answer(self, request: protocol.Request, number: RequestId) -> None:
         if isinstance(request, Ping):
             self.outlet.send(protocol.answer("pong", number, time=protocol.now_text()))
         elif isinstance(request, Auth):
-            await self._authenticate(request, number)
+            await self._authenticate(await in_thread(identify, request.token), number)
+        elif isinstance(request, KeyAuth):
+            await self._authenticate(await in_thread(identify_key, request, ip=self._ip), number)
+        elif isinstance(request, Enter):
+            await self._enter(request, number)
         elif isinstance(request, Subscribe):
-            await self._subscribe(request.topic, number)
+            await self._subscribe(request, number)
         elif isinstance(request, CancelOnDisconnect):
             await self._guard(request, number)
         else:
             self._leave({request.topic} & self._topics)
             self.outlet.send(protocol.answer("unsubscribed", number, **request.topic.fields()))
 
-    async def _authenticate(self, request: Auth, number: RequestId) -> None:
-        found = await in_thread(identify, request.token)
-        if self.identity is not None and found.user_id != self.identity.user_id:
+    async def _authenticate(self, found: Identity, number: RequestId) -> None:
+        if self.identity is not None and found.reach != self.identity.reach:
             sentence = "This socket belongs to another person: open another one."
             raise Refusal(Code.PERMISSION_DENIED, sentence)
         self.identity = found
         expires_at = rfc3339(found.expires_at)
         self.outlet.send(protocol.answer("authenticated", number, user=found.username, expires_at=expires_at))
 
-    async def _subscribe(self, topic: Topic, number: RequestId) -> None:
+    async def _subscribe(self, request: Subscribe, number: RequestId) -> None:
+        topic, after = request.topic, 0
         if topic not in self._topics and len(self._topics) >= protocol.MAX_SUBSCRIPTIONS:
             sentence = f"A socket has at most {protocol.MAX_SUBSCRIPTIONS} subscriptions: open another one."
             raise Refusal(Code.TOO_MANY_SUBSCRIPTIONS, sentence, maximum=protocol.MAX_SUBSCRIPTIONS)
         rules = None
         if topic.channel in protocol.PRIVATE:
             await self._require_account(topic.account)
+            if topic.channel == Channel.PRIVATE:
+                wanted = None if request.start is None else request.start - 1
+                after = await in_thread(begin, topic.account, wanted, now=timezone.now())
         else:
             rules = await in_thread(find_rules, topic.symbol)
         if self.outlet.closing is None:
             self._topics.add(topic)
             self.outlet.send(protocol.answer("subscribed", number, **topic.fields()))
-            self._hub.add(topic, self.outlet, rules)
+            self._hub.add(topic, self.outlet, rules, after=after)
+
+    async def _enter(self, request: Enter, number: RequestId) -> None:
+        """What the rules of trading refuse is no bad manners, however often it happens."""
+        if self.identity is None:
+            raise Refusal(Code.NOT_AUTHENTICATED, "Send an auth message first.")
+        caller = self.identity.caller(self._ip)
+        try:
+            kind, fields = await entry.lane.run(entry.answer, request.op, request.body, caller)
+        except Refusal as refusal:
+            self.outlet.send(protocol.error(refusal, number))
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            logger.exception("order_entry_failed", op=request.op)
+            sentence = "A fault of ours; what became of this is unknown: ask for the order."
+            self.outlet.send(protocol.error(Refusal(Code.INTERNAL_ERROR, sentence), number))
+        else:
+            self.outlet.send(protocol.answer(kind, number, **fields))
 
     async def _guard(self, request: CancelOnDisconnect, number: RequestId) -> None:
         identity = await self._require_account(request.account)
+        await in_thread(identity.caller(self._ip).require_trade)
         actor = identity.actor(self._ip)
         if request.enabled:
             await self._hub.guard.put_on(request.account, self, actor)
@@ -141,7 +181,7 @@ class Session:
     async def _require_account(self, account_id: int) -> Identity:
         if self.identity is None:
             raise Refusal(Code.NOT_AUTHENTICATED, "This is private: send an auth message first.")
-        await in_thread(require_own_account, Reach(self.identity.user_id), account_id)
+        await in_thread(require_own_account, self.identity.reach, account_id)
         # It may have run out while we asked.
         if self.identity is None:
             raise Refusal(Code.NOT_AUTHENTICATED, protocol.AUTH_EXPIRED.message)

@@ -61,7 +61,7 @@ class TestDoor:
         async with talk() as socket:
             await subscribed(socket, channel="book", symbol=market.symbol)
             tasks = list(hub()._tasks)
-            assert len(tasks) == 4
+            assert len(tasks) == 5
         await asyncio.wait(tasks, timeout=PATIENCE)
         assert all(task.done() for task in tasks)
         assert (hub()._tasks, hub()._markets, hub()._members) == ([], {}, set())

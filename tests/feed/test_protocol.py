@@ -140,6 +140,8 @@ def test_messages_have_the_documented_shape() -> None:
         "subscriptions": 64,
         "messages_per_second": 20,
         "message_burst": 60,
+        "order_messages_per_second": 100,
+        "order_message_burst": 200,
         "message_bytes": 65_536,
         "errors": 10,
     }
