@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _BETWEEN_KILLS = 60.0
 _VICTIMS = ("shard-", "worker", "sockets", "shard-", "valkey")
 _SETTLE_SECONDS = 60.0
+# An access token lives for five minutes: then others trade.
+_SHIFT_SECONDS = 200.0
 
 
 def main() -> int:
@@ -105,6 +107,7 @@ class _Soak:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._trade())
                     tasks.create_task(self._kill())
+                    tasks.create_task(self._change_shifts())
         except TimeoutError:
             _say("time is up")
         left = await self._settle()
@@ -127,6 +130,14 @@ class _Soak:
                 _say(f"a trader heard: {type(error).__name__}")
                 await asyncio.sleep(1)
 
+    async def _change_shifts(self) -> None:
+        while True:
+            await asyncio.sleep(_SHIFT_SECONDS)
+            self._traders = await asyncio.to_thread(self._shift)
+
+    def _shift(self) -> list[Trader]:
+        return [self._desk.trader() for _ in self._traders]
+
     async def _kill(self) -> None:
         from tests.clients.trading import process_of  # noqa: PLC0415
 
@@ -145,7 +156,8 @@ class _Soak:
 
         deadline = time.monotonic() + _SETTLE_SECONDS
         # A client may notice a loss by the next event only.
-        await asyncio.to_thread(act, self._traders[0], self._chance)
+        (trader, *_others) = await asyncio.to_thread(self._shift)
+        await asyncio.to_thread(act, trader, self._chance)
         while True:
             left = await asyncio.to_thread(self._left)
             if not any(left.values()) or time.monotonic() > deadline:
