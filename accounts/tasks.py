@@ -7,9 +7,9 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from accounts.services import desk_sessions, sessions
 from accounts.services.closing import close_months
 from accounts.services.proving import prove
-from accounts.services.sessions import forget_expired
 from audit.actor import Actor
 
 
@@ -21,8 +21,10 @@ def prove_nightly(**_extra: Any) -> None:
 
 @shared_task(name="accounts.forget_expired_tokens")
 def forget_expired_tokens(**_extra: Any) -> None:
-    """Keep the table of refresh tokens as small as the number of sessions."""
-    forget_expired(now=timezone.now())
+    """Keep the tables of sessions, of the API and of the back office, as small as their number."""
+    now = timezone.now()
+    sessions.forget_expired(now=now)
+    desk_sessions.forget_expired(now=now)
 
 
 @shared_task(name="accounts.close_months")

@@ -70,7 +70,7 @@ class SetPassword(Button):
 
 
 class ResetSecondFactor(Button):
-    """For somebody who has lost their authenticator app and their recovery codes."""
+    """For somebody who has lost their authenticator app or passkeys, and their recovery codes."""
 
     name, label, icon = "reset-factor", "Reset second factor", "phonelink_erase"
     permission = "accounts.change_user"
@@ -87,8 +87,8 @@ class ResetSecondFactor(Button):
     def effects(self, obj: User, data: Mapping[str, Any]) -> Sequence[Effect]:
         """What a login needs."""
         return [
-            Effect("A login needs", "password and code", "the password alone, until they set another up"),
-            Effect("Recovery codes", "work", "forgotten"),
+            Effect("A login needs", "a second factor", "the password alone, until they set another up"),
+            Effect("Authenticator app, passkeys, recovery codes", "work", "forgotten"),
             *waits_with_staff(staff_requests.RESET, obj),
         ]
 

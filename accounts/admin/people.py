@@ -13,10 +13,11 @@ from django.utils.safestring import SafeString
 
 from accounts.admin import login_buttons, people_buttons
 from accounts.admin import show as party
+from accounts.admin.desk_sessions import EndDeskSession, desk_panel
 from accounts.admin.tiers import ChangeTier
 from accounts.models import KycStatus, Role, TradingAccount, User, UserRole
 from accounts.permissions import STAFF_ROLES, permissions_of
-from accounts.services import second_factor
+from accounts.services import desk_sessions, second_factor
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button
 from tradeplatform.common.admin.details import DetailMixin
@@ -74,6 +75,7 @@ class UserAdmin(DetailMixin, KeysetList):
         login_buttons.SetPassword,
         ChangeTier,
         login_buttons.ResetSecondFactor,
+        EndDeskSession,
         login_buttons.Deactivate,
         login_buttons.Activate,
     ]
@@ -136,7 +138,7 @@ class UserAdmin(DetailMixin, KeysetList):
                 Fact("Country", user.country_code or show.NOTHING),
                 Fact("Identity", _kyc(user)),
                 Fact("Identity level", show.number(user.kyc_level)),
-                Fact("Second factor", "On" if second_factor.is_on(user) else "Off"),
+                Fact("Second factor", second_factor.in_words(user)),
                 Fact("Password chosen by", _who_chose(user)),
                 Fact("Rate tier", show.ref(user.rate_tier) if user.rate_tier else "standard"),
                 Fact("E-mail verified", "Yes" if user.is_verified else "No"),
@@ -160,6 +162,9 @@ class UserAdmin(DetailMixin, KeysetList):
             ],
             empty="No role: this person may only use what needs none. Press Grant role.",
         )
+        desk = desk_sessions.open_of(user.pk, now=timezone.now())[:20]
+        if user.is_staff or desk:
+            yield desk_panel(desk)
         accounts = user.accounts.select_related("currency").order_by("id")[:100]
         yield Table(
             "Trading accounts",

@@ -3,6 +3,7 @@
 from accounts.models.account import AccountType, TradingAccount
 from accounts.models.api_key import ApiKey, KeyKind, Scope
 from accounts.models.closing import ClosedMonth, ClosingBalance
+from accounts.models.desk_session import DeskSession
 from accounts.models.group import (
     Execution,
     GroupInstrument,
@@ -46,6 +47,7 @@ __all__ = [
     "DealKind",
     "DealRequest",
     "DemoReset",
+    "DeskSession",
     "Direction",
     "Execution",
     "FundingRequest",

@@ -85,6 +85,13 @@ def confirm(
     return now + FRESH_FOR
 
 
+def require_password(
+    user: User, password: str, *, request: HttpRequest, ip: str | None, now: datetime
+) -> None:
+    """Raise Refusal not_authenticated unless it is this person's; counted as a failed login."""
+    _proven(request, user.username, password, ip=ip, now=now)
+
+
 def require_fresh(session: Session, *, now: datetime) -> None:
     """Refuse with confirmation_required unless the owner proved who they are within FRESH_FOR."""
     if now - session.confirmed_at > FRESH_FOR:

@@ -60,6 +60,14 @@ def app_is_on(user: User) -> bool:
     return SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).exists()
 
 
+def in_words(user: User) -> str:
+    """Which the person has, in a few words."""
+    words, keys = ["App"] if app_is_on(user) else [], passkeys.of(user).count()
+    if keys:
+        words.append("1 passkey" if keys == 1 else f"{keys} passkeys")
+    return " and ".join(words) or "Off"
+
+
 def is_missing(user: User) -> bool:
     """Whether the person must set one up before anything else."""
     return settings.OPERATORS_NEED_SECOND_FACTOR and user.is_staff and not is_on(user)

@@ -71,6 +71,38 @@ def test_the_platform_hashes_passwords_by_argon2_at_its_full_cost() -> None:
     assert (hasher.time_cost, hasher.memory_cost, hasher.parallelism) == (2, 102_400, 8)
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://testserver", 200), ("https://testserver", 403), ("https://evil.com", 403), ("null", 403)],
+)
+def test_a_form_of_ours_sent_by_another_sites_page_is_refused(origin: str, status: int) -> None:
+    """Even with a token that is right: it may have been stolen, its page may not."""
+    browser = Client(enforce_csrf_checks=True)
+    token = browser.get(reverse("admin:login")).context["csrf_token"]
+    form = {"username": "desk", "password": "wrong", "csrfmiddlewaretoken": str(token)}
+
+    answers = [
+        browser.post(reverse(door), form, headers={"origin": origin}).status_code
+        for door in ("admin:login", "admin:login-passkey")
+    ]
+
+    assert answers == [status, 401 if status == 200 else status]
+    del form["csrfmiddlewaretoken"]
+    assert browser.post(reverse("admin:login-passkey"), form).status_code == 403
+
+
+@pytest.mark.django_db
+def test_no_page_of_ours_is_framed_guessed_at_or_told_of_elsewhere(client: Client) -> None:
+    for address in (reverse("admin:login"), "/api/docs", "/api/v1/instruments"):
+        headers = client.get(address).headers
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
 async def _accept(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})

@@ -109,7 +109,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups and their items, in the shape the theme wants; a group without items is left out."""
     may = request.user.has_perm
     dashboard = {"title": "Dashboard", "icon": "dashboard", "link": reverse("admin:index")}
-    groups: list[dict[str, Any]] = [{"items": [dashboard]}]
+    own = {"title": "My security", "icon": "passkey", "link": reverse("admin:my-security")}
+    groups: list[dict[str, Any]] = [{"items": [dashboard, own]}]
     for title, items in _GROUPS:
         shown = [
             {"title": label, "icon": icon, "link": reverse(f"admin:{name}"), "badge": _badge(request, name)}

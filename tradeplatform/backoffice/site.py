@@ -57,6 +57,12 @@ class BackOfficeSite(UnfoldAdminSite):
             answer: HttpResponse = super().login(request, extra_context)
             if request.method == "POST" and isinstance(request.user, User):
                 self._note(Step.OPEN, request, request.user)
+                desk_sessions.mark_opened(
+                    request.session,
+                    ip=client_address(request),
+                    agent=request.headers.get("User-Agent", ""),
+                    now=timezone.now(),
+                )
             elif request.method == "POST" and not getattr(request, "axes_locked_out", False):
                 desk_sessions.note_refused(
                     username=request.POST.get("username", "").replace("\0", ""),
@@ -107,6 +113,7 @@ class BackOfficeSite(UnfoldAdminSite):
     def get_urls(self) -> list[Any]:
         """The market pages, then everything that is registered."""
         # Pages register with this site when they are loaded, so it must be there before them.
+        from accounts.admin import my_security  # noqa: PLC0415
         from orders.admin.market import armed_view, market_view, markets_view, waiting_view  # noqa: PLC0415
         from orders.history.admin.report import report_view  # noqa: PLC0415
 
@@ -115,6 +122,7 @@ class BackOfficeSite(UnfoldAdminSite):
             path("market/<str:symbol>/", self.admin_view(market_view), name="market"),
             path("market/<str:symbol>/armed/", self.admin_view(armed_view), name="armed"),
             path("waiting/", self.admin_view(waiting_view), name="waiting"),
+            *my_security.urls(self),
             path("login/passkey/", _asking(self.passkey_options), name="login-passkey"),
             path("report/", self.admin_view(report_view), name="report"),
             *super().get_urls(),

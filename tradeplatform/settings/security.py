@@ -69,6 +69,7 @@ FILE_UPLOAD_HANDLERS = [
 ]
 
 _secure = config.is_production
+SESSION_ENGINE = "accounts.desk_session_store"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_SECURE = _secure
 CSRF_COOKIE_SECURE = _secure
