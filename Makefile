@@ -52,9 +52,9 @@ ports:
 	@test -e $(ENGINE) || test -z "$(PYTHON)" || $(PYTHON) tradeplatform/supervisor/ports.py
 
 # The parts run beside each other, for each leaves a core idle at times: the live tests wait for a platform of
-# their own, mypy and the last test of a run have one thread. Two at a time, those first that end last; what a part
-# says comes in one piece when it ends. `make test-python` and its like run one part, as it goes.
-BESIDE = +$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# their own, mypy and the last test of a run have one thread. Two at a time, those first that end last; what they
+# print is mixed, so that whoever waits sees that it goes on. `make test-python` and its like run one part.
+BESIDE = +$(MAKE) --no-print-directory --jobs=2
 
 test: lint ## Lint, then every test: Rust, Python, and those of the running platform with a browser.
 	@$(BIN)/python -m tests.browser
@@ -99,6 +99,7 @@ bench: setup ## Measure engine, orders, feed and market data, as ratios in one r
 	$(BIN)/python -m tests.bench.bench_feed
 	$(BIN)/python -m tests.bench.bench_ledger
 	$(BIN)/python -m tests.bench.bench_market
+	$(BIN)/python -m tests.bench.bench_http
 	$(BIN)/python -m tests.bench.bench_engine
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.

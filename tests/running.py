@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -45,10 +46,11 @@ def start_platform(
     *,
     http_port: int | None = None,
     ws_port: int | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> tuple[Popen[bytes], Platform]:
     """Start without participants and return when it is ready; raises RuntimeError with its last words.
 
-    It ends with this process, however this process ends.
+    `settings` go into its environment. It ends with this process, however this process ends.
     """
     ready = folder / "ready.json"
     program = Program(
@@ -57,7 +59,7 @@ def start_platform(
             *(sys.executable, "manage.py", "up", "--no-demo", f"--var={folder}", f"--json-ready={ready}"),
             *(f"--http-port={http_port or free_port()}", f"--ws-port={ws_port or free_port()}"),
         ],
-        env=private_environment(),
+        env=private_environment() | dict(settings or {}),
         cwd=BASE_DIR,
     )
     log = folder / "up.txt"

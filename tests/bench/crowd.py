@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import struct
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ class Counter:
             self._buffer += self.socket.recv(65_536)
         self._buffer = self._buffer.partition(b"\r\n\r\n")[2]
         self.deltas = 0
+        #: When each delta came, on the clock that all processes of the machine share.
+        self.arrivals: list[float] = []
         self.begun = False
         if hello:
             self._say(hello)
@@ -57,7 +60,9 @@ class Counter:
         self._buffer = data[at:]
 
     def _count(self, start: bytes) -> None:
-        self.deltas += b'"delta"' in start
+        if b'"delta"' in start:
+            self.deltas += 1
+            self.arrivals.append(time.perf_counter())
         self.begun = self.begun or b'"snapshot"' in start
 
     def _say(self, text: str) -> None:
@@ -67,7 +72,10 @@ class Counter:
 
 
 def run(url: str, symbol: str, count: int, pipe: Connection) -> None:
-    """Open the sockets; for each number received, wait for as many more deltas on each and answer."""
+    """Open the sockets; for each number received, wait for as many more deltas on each and answer.
+
+    At the end, after None, say when each socket had each of its deltas.
+    """
     subscribe = json.dumps({"op": "subscribe", "channel": "book", "symbol": symbol}, separators=(",", ":"))
     hello = subscribe if urlsplit(url).path == "/ws/v1" else None
     sockets = [Counter(url, hello) for _ in range(count)]
@@ -81,6 +89,7 @@ def run(url: str, symbol: str, count: int, pipe: Connection) -> None:
         wanted += more
         _read_until(selector, lambda wanted=wanted: all(one.deltas >= wanted for one in sockets))  # type: ignore[misc]
         pipe.send("got")
+    pipe.send([one.arrivals for one in sockets])
 
 
 def _read_until(selector: selectors.BaseSelector, done: Callable[[], bool]) -> None:

@@ -1,6 +1,7 @@
-"""The feed as it is usually written first, to be measured against ours: an ASGI application with three paths.
+"""The feed as it is usually written first, to be measured against ours: an ASGI application with four paths.
 
 - /naive/group: Channels' own way, one `group_send` a message, each consumer encodes what it receives;
+- /naive/pubsub: the same, over Valkey as with several processes, by channels_redis' RedisPubSubChannelLayer;
 - /naive/encode: one subscription for the process; each socket encodes each message for itself;
 - /naive/subscribe: each socket has a subscription of its own, and decodes and encodes for itself.
 
@@ -12,9 +13,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from channels.layers import InMemoryChannelLayer
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis.asyncio import Redis
 
 _shared: dict[str, _Reader] = {}
@@ -48,8 +52,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     channel = "md:" + scope["query_string"].decode()
-    if scope["path"] == "/naive/group":
-        await _in_group(channel, receive, send)
+    if layer := _LAYERS.get(scope["path"]):
+        await _in_group(layer(), channel, receive, send)
         return
     is_shared = scope["path"] == "/naive/encode"
     if is_shared and channel not in _shared:
@@ -65,27 +69,38 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         reader.task.cancel()
 
 
-_layer = InMemoryChannelLayer()
+@cache
+def _here() -> BaseChannelLayer:
+    return InMemoryChannelLayer()
+
+
+@cache
+def _by_valkey() -> BaseChannelLayer:
+    layer: BaseChannelLayer = RedisPubSubChannelLayer(hosts=[os.environ["REDIS_URL"]])
+    return layer
+
+
+_LAYERS: dict[str, Callable[[], BaseChannelLayer]] = {"/naive/group": _here, "/naive/pubsub": _by_valkey}
 _group_reader: list[_Reader] = []
 
 
-async def _in_group(channel: str, receive: Any, send: Any) -> None:
+async def _in_group(layer: BaseChannelLayer, channel: str, receive: Any, send: Any) -> None:
     """Be a member of a group, to which one reader sends."""
 
     async def tell_group(message: dict[str, Any]) -> None:
-        await _layer.group_send("book", {"type": "book", "frame": message["text"]})
+        await layer.group_send("book", {"type": "book", "frame": message["text"]})
 
     if not _group_reader:
         _group_reader.append(_Reader(channel))
         _group_reader[0].sockets.add(tell_group)
-    name = await _layer.new_channel()
-    await _layer.group_add("book", name)
+    name = await layer.new_channel()
+    await layer.group_add("book", name)
     await _group_reader[0].subscribed.wait()
     await send({"type": "websocket.send", "text": '{"type":"book","action":"snapshot"}'})
 
     async def consume() -> None:
         while True:
-            message = await _layer.receive(name)
+            message = await layer.receive(name)
             await send({"type": "websocket.send", "text": json.dumps(json.loads(message["frame"]))})
 
     consumer = asyncio.create_task(consume())
