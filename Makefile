@@ -33,6 +33,7 @@ FILE ?=
 COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 500
+CASES ?= 100
 # Minutes for which strangers' clients keep a book while workers are killed.
 MINUTES ?= 5
 
@@ -106,6 +107,7 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.soak
 	$(BIN)/python -m tests.simulation.clients_soak --minutes $(MINUTES)
 	$(BIN)/python -m tests.simulation.double_spend --rounds $(ROUNDS)
+	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	cd engine && DIFFERENTIAL_COMMANDS=$(COMMANDS) cargo test --locked --release --test long_run -- --nocapture
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
@@ -123,7 +125,7 @@ clean: ## Stop the platform if it runs here, and remove all that a checkout made
 	@if [ -x $(BIN)/python ] && [ -d var ]; then $(BIN)/python manage.py up --stop; fi
 	@if [ -L var/servers ]; then rm -rf "$$(readlink -f var/servers)"; fi
 	rm -rf $(VENV) var engine/target engine/fuzz/target engine/fuzz/corpus engine/fuzz/artifacts .hypothesis \
-		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+		.mypy_cache .pytest_cache .ruff_cache .schemathesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f engine/python/tradeengine/*.so
 
