@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -132,6 +132,68 @@ def ledger_of(*, account_id: int, asset: str | None, cursor: int | None, limit: 
         },
     )
     return cut([(row[0], LedgerLine(*row)) for row in rows], limit)
+
+
+@dataclass(frozen=True, slots=True)
+class LastMoved:
+    """The last transfer of a ledger account; none yet: no time, and the id 0."""
+
+    at: datetime | None
+    id: int
+
+
+def last_moved(balances: Iterable[LedgerAccount]) -> dict[int, LastMoved]:
+    """The last transfer of each of these ledger accounts, by its id."""
+    moved = {row.pk: row.moved_at for row in balances}
+    rows = fetch(
+        """
+        SELECT la.id, max(t.id)
+        FROM unnest(%s::bigint[], %s::timestamptz[]) AS la(id, at)
+        CROSS JOIN LATERAL (
+            SELECT id FROM accounts_transfer WHERE debit_id = la.id AND at = la.at
+            UNION ALL SELECT id FROM accounts_transfer WHERE credit_id = la.id AND at = la.at
+        ) t
+        GROUP BY la.id
+        """,
+        [list(moved), list(moved.values())],
+    )
+    last = dict(rows)
+    return {number: LastMoved(at, last.get(number, 0)) for number, at in moved.items()}
+
+
+def lines_after(account_id: int, since: Mapping[int, LastMoved]) -> list[LedgerLine]:
+    """The account's transfers after these of its ledger accounts that no trade has caused, oldest first.
+
+    Of a ledger account that is not among them, all: it is new.
+    """
+    rows = fetch(
+        """
+        SELECT t.id, t.at, t.kind, a.code, a.decimals,
+               CASE WHEN t.credit_id = la.id THEN t.amount ELSE -t.amount END,
+               CASE WHEN t.credit_id = la.id THEN t.credit_balance_after ELSE t.debit_balance_after END,
+               NULL, NULL, t.reason
+        FROM accounts_ledgeraccount la
+        JOIN instruments_asset a ON a.id = la.asset_id
+        LEFT JOIN unnest(%(accounts)s::bigint[], %(times)s::timestamptz[], %(ids)s::bigint[])
+            AS since(account, at, id) ON since.account = la.id
+        CROSS JOIN LATERAL (
+            (SELECT * FROM accounts_transfer WHERE debit_id = la.id AND trade_id IS NULL
+             AND (at, id) > (coalesce(since.at, '-infinity'), coalesce(since.id, 0)))
+            UNION ALL
+            (SELECT * FROM accounts_transfer WHERE credit_id = la.id AND trade_id IS NULL
+             AND (at, id) > (coalesce(since.at, '-infinity'), coalesce(since.id, 0)))
+        ) t
+        WHERE la.account_id = %(account)s AND la.kind = 'client'
+        ORDER BY t.id
+        """,
+        {
+            "account": account_id,
+            "accounts": list(since),
+            "times": [one.at for one in since.values()],
+            "ids": [one.id for one in since.values()],
+        },
+    )
+    return [LedgerLine(*row) for row in rows]
 
 
 def _time_of(transfer_id: int) -> datetime:

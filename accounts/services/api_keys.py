@@ -51,6 +51,7 @@ class ApiKeyCaller:
     expires_at: datetime | None
     networks: tuple[IPv4Network | IPv6Network, ...]
     tier_id: int | None
+    generation: int
     is_signed: Check = field(repr=False, compare=False)
 
     @property
@@ -161,6 +162,7 @@ def _read(key_id: str) -> _Kept:
         expires_at=key.expires_at,
         networks=tuple(ip_network(network) for network in key.allowed_ips),
         tier_id=key.account.user.rate_tier_id,
+        generation=key.generation,
         is_signed=check,
     )
     kept = _Kept(caller, until)

@@ -21,6 +21,7 @@ from audit.services.reasons import require_reason
 from audit.services.recording import record
 from tradeplatform.common.changes import validate
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.valkey import tell_access_changed
 
 MOST_KEYS = 30
 MOST_NETWORKS = 30
@@ -96,6 +97,7 @@ def rotate_key(
         secret = _store_secret(key, actor=actor, now=now)
         _record("rotate", key, actor=actor, now=now)
         forget(key_id=key.key_id)
+        tell_access_changed(key.account.user_id)
     return Issued(key, secret)
 
 
@@ -114,6 +116,7 @@ def revoke_key(
         vault.destroy(secret_place(key), actor=actor, now=now)
         _record("revoke", key, actor=actor, now=now, reason=reason)
         forget(key_id=key.key_id)
+        tell_access_changed(key.account.user_id)
     return key
 
 

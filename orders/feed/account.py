@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from orders.feed import reading
 from orders.feed.outlet import Outlet
@@ -43,6 +43,29 @@ class _Update:
         return bool(self.shard) and self.position <= positions.get(self.shard, 0)
 
 
+class AccountFollower(Protocol):
+    """A view of an account in other words than ours, made once for all sockets that want it."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether any socket wants it."""
+
+    def moved(self, order_ids: Iterable[int], *, shard: int, position: int) -> None:
+        """A commit at this position of a shard has touched these orders of the account: all that it did."""
+
+    def money_moved(self) -> None:
+        """Money moved without an order."""
+
+    def resync(self) -> None:
+        """Something may have been missed."""
+
+    def close(self) -> None:
+        """Stop for good."""
+
+
+_F = TypeVar("_F", bound=AccountFollower)
+
+
 class AccountFeed:
     """Hands on what is published; a socket first gets a snapshot, then only what is newer.
 
@@ -55,6 +78,7 @@ class AccountFeed:
         # With the positions of the shards that the socket's snapshot was taken at.
         self._live: dict[Channel, dict[Outlet, dict[int, int]]] = {channel: {} for channel in _WORDS}
         self._waiting: dict[Channel, set[Outlet]] = {channel: set() for channel in _WORDS}
+        self._followers: dict[Hashable, AccountFollower] = {}
         self._subscribed = False
         self._reader: asyncio.Task[None] | None = None
         self._read_again = False
@@ -66,7 +90,8 @@ class AccountFeed:
     @property
     def is_watched(self) -> bool:
         """Whether any socket wants anything of this account."""
-        return any(self._live.values()) or any(self._waiting.values()) or bool(self.numbered)
+        followed = bool(self.numbered) or any(one.is_watched for one in self._followers.values())
+        return followed or any(self._live.values()) or any(self._waiting.values())
 
     def add(self, channel: Channel, outlet: Outlet) -> None:
         """Send the channel to a socket, beginning with a snapshot; not the events of `numbered`."""
@@ -82,12 +107,22 @@ class AccountFeed:
         self._live[channel].pop(outlet, None)
         self._waiting[channel].discard(outlet)
 
+    def follower(self, key: Hashable, make: Callable[[], _F]) -> _F:
+        """The follower under this key, made if there is none."""
+        found: Any = self._followers.get(key)
+        if found is None:
+            found = self._followers[key] = make()
+        one: _F = found
+        return one
+
     def resync(self) -> None:
         """Everything published from now on is heard; give everybody a snapshot of what came before."""
         self.lost()
         self._subscribed = True
         self._read_if_needed()
         self.numbered.moved()
+        for follower in self._followers.values():
+            follower.resync()
 
     def lost(self) -> None:
         """Something published may not have been heard: say nothing more until all has been read again."""
@@ -102,12 +137,16 @@ class AccountFeed:
         self.numbered.close()
         if self._settle_timer is not None:
             self._settle_timer.cancel()
+        for follower in self._followers.values():
+            follower.close()
 
     def frame(self, frame: Frame) -> None:
         """Take what was published."""
         self.numbered.moved()
         if frame["type"] == "refresh":
             self._refresh_balances()
+            for follower in self._followers.values():
+                follower.money_moved()
             return
         if frame["type"] == "alerts":
             self._tell(_Update(Channel.ALERTS, 0, 0, self._text(Channel.ALERTS, "update", frame)))
@@ -116,6 +155,9 @@ class AccountFeed:
         if position <= self._positions.get(shard, 0):
             return
         self._positions[shard] = position
+        touched = [int(order["id"]) for order in frame["orders"]] if self._followers else []
+        for follower in self._followers.values():
+            follower.moved(touched, shard=shard, position=position)
         for channel in _OF_COMMITS:
             if frame[_WORDS[channel][1]] and (self._live[channel] or self._waiting[channel]):
                 self._tell(_Update(channel, shard, position, self._text(channel, "update", frame)))

@@ -22,7 +22,7 @@ from orders.feed.market import MarketFeed
 from orders.feed.outlet import Outlet
 from orders.feed.positions import ShardPositions
 from orders.feed.private import Numbering
-from orders.feed.protocol import ACCESS_ENDED, Channel, Topic
+from orders.feed.protocol import Channel, Topic
 from orders.feed.reading import DATABASE_AWAY, in_thread, read_positions
 from orders.feed.retrying import until_read
 from orders.services.frames import SHARDS_CHANNEL, market_channel
@@ -38,8 +38,9 @@ _AUDIT_SECONDS = 5.0
 class Member(Protocol):
     """A socket, as far as the hub has to do with it."""
 
-    outlet: Outlet
-    identity: Identity | None
+    @property
+    def identity(self) -> Identity | None:
+        """Who it belongs to, if that is known."""
 
     def accounts(self) -> set[int]:
         """The accounts it has subscribed to."""
@@ -49,6 +50,9 @@ class Member(Protocol):
 
     def turned(self, *, live: bool) -> None:
         """The server hears from the market again, or no more."""
+
+    def access_ended(self) -> None:
+        """Whoever it belongs to may not go on."""
 
 
 class Hub:
@@ -106,16 +110,21 @@ class Hub:
         Of the numbered events those that come `after` a number.
         """
         if rules is None:
-            account = self._accounts.get(topic.account)
-            if account is None:
-                account = self._accounts[topic.account] = AccountFeed(topic.account, self._numbering)
-                self._link.want(account_channel(topic.account))
+            account = self.account(topic.account)
             if topic.channel == Channel.PRIVATE:
                 account.numbered.add(outlet, after)
             else:
                 account.add(topic.channel, outlet)
             return
         self.market(rules).add(topic.channel, outlet)
+
+    def account(self, account_id: int) -> AccountFeed:
+        """The feed of an account, for whoever watches or follows it from now on."""
+        account = self._accounts.get(account_id)
+        if account is None:
+            account = self._accounts[account_id] = AccountFeed(account_id, self._numbering)
+            self._link.want(account_channel(account_id))
+        return account
 
     def market(self, rules: Rules) -> MarketFeed:
         """The feed of an instrument, for whoever watches or follows it from now on."""
@@ -224,16 +233,16 @@ class Hub:
     async def _audit_access(self, concerns: Callable[[Identity], bool]) -> None:
         """Close the sockets of those who may not go on."""
         claims = [
-            (member, member.identity, frozenset(member.accounts()))
+            (member, identity, frozenset(member.accounts()))
             for member in self._members
-            if member.identity is not None and concerns(member.identity)
+            if (identity := member.identity) is not None and concerns(identity)
         ]
         if claims:
             accounts_of_all = frozenset().union(*(claim[2] for claim in claims))
             access = await in_thread(read_access, {claim[1] for claim in claims}, accounts_of_all)
             for member, identity, accounts in claims:
                 if not access.allows(identity, accounts):
-                    member.outlet.close(ACCESS_ENDED)
+                    member.access_ended()
 
     def _ask_soon(self, user_id: int) -> None:
         """A person's access may have changed; the database says. Should this fail, the next audit asks."""

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import Session, TradingAccount
+from accounts.models import ApiKey, Session, TradingAccount
 from accounts.selectors import Reach
 from accounts.services import api_keys, sessions, signed_requests
 from accounts.services.api_keys import ApiKeyCaller
@@ -16,7 +17,6 @@ from accounts.services.signed_requests import SignedRequest
 from audit.actor import Actor
 from orders.feed.entry import Caller
 from orders.feed.protocol import KeyAuth
-from tradeplatform.common.errors import Refusal
 
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -56,20 +56,25 @@ class Identity:
 class Access:
     """Who may go on as things are now.
 
-    (person, password hash) of the sessions that go on, the keys that live, the owners of accounts.
+    (person, password hash) of the sessions that go on, (person, generation) of the keys that live by their
+    rows' ids, the owners of accounts.
     """
 
     sessions: dict[str, tuple[int, str]]
-    keys: frozenset[str]
+    keys: dict[int, tuple[int, int]]
     owners: dict[int, int]
 
     def allows(self, identity: Identity, accounts: Iterable[int]) -> bool:
-        """Whether the session goes on, with the same password, or the key, and all accounts are theirs."""
-        if identity.key is not None:
-            goes_on = identity.key.key_id in self.keys
-        else:
-            goes_on = self.sessions.get(identity.sid) == (identity.user_id, identity.password)
-        return goes_on and all(self.owners.get(account) == identity.user_id for account in accounts)
+        """Whether the session or the key goes on as it was, and all accounts are theirs."""
+        return self._goes_on(identity) and all(
+            self.owners.get(account) == identity.user_id for account in accounts
+        )
+
+    def _goes_on(self, identity: Identity) -> bool:
+        key = identity.key
+        if key is not None:
+            return self.keys.get(key.id) == (key.user_id, key.generation)
+        return self.sessions.get(identity.sid) == (identity.user_id, identity.password)
 
 
 def identify(token: str) -> Identity:
@@ -93,6 +98,11 @@ def identify_key(asked: KeyAuth, *, ip: str | None) -> Identity:
     caller = api_keys.authenticate(asked.key, ip=ip)
     signed = SignedRequest("GET", "/ws/v1", asked.timestamp, asked.nonce, b"")
     signed_requests.accept(caller, signed, signature=asked.signature, now=timezone.now())
+    return owner_of(caller)
+
+
+def owner_of(caller: ApiKeyCaller) -> Identity:
+    """The person whose key has proven itself."""
     return Identity(
         user_id=caller.user_id,
         username=caller.username,
@@ -106,21 +116,26 @@ def identify_key(asked: KeyAuth, *, ip: str | None) -> Identity:
 
 def read_access(identities: Collection[Identity], account_ids: Iterable[int]) -> Access:
     """How things stand for the sessions and keys of these, and for accounts."""
-    sids = [identity.sid for identity in identities if identity.key is None]
-    living = Session.objects.filter(sid__in=sids, ended_at__isnull=True, user__is_active=True)
     owners = TradingAccount.objects.filter(id__in=set(account_ids)).values_list("id", "user_id")
     return Access(
-        sessions={
-            sid: (user, was) for sid, user, was in living.values_list("sid", "user_id", "user__password")
-        },
-        keys=frozenset(each.key.key_id for each in identities if each.key and _lives(each.key)),
+        sessions=_living_sessions({one.sid for one in identities if one.key is None}),
+        keys=_living_keys({one.key.id for one in identities if one.key is not None}),
         owners=dict(owners),
     )
 
 
-def _lives(key: ApiKeyCaller) -> bool:
-    try:
-        api_keys.authenticate(key.key_id, ip=key.ip)
-    except Refusal:
-        return False
-    return True
+def _living_sessions(sids: Collection[str]) -> dict[str, tuple[int, str]]:
+    if not sids:
+        return {}
+    living = Session.objects.filter(sid__in=sids, ended_at__isnull=True, user__is_active=True)
+    people = living.values_list("sid", "user_id", "user__password")
+    return {sid: (user, password) for sid, user, password in people}
+
+
+def _living_keys(keys: Collection[int]) -> dict[int, tuple[int, int]]:
+    if not keys:
+        return {}
+    valid = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+    living = ApiKey.objects.filter(valid, id__in=keys, revoked_at__isnull=True, account__user__is_active=True)
+    found = living.values_list("id", "account__user_id", "generation")
+    return {key: (user, generation) for key, user, generation in found}

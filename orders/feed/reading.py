@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from accounts.selectors import balances_of
@@ -27,7 +26,7 @@ from orders.models import Fill, Order, Phase, Shard, Trade
 from orders.rendering import indicative_json, order_json, stored_fill_json, trade_json
 from orders.selectors import book_of, depth
 from orders.trade_selectors import Span, trades_of
-from tradeplatform.common.db import execute
+from tradeplatform.common.db import one_snapshot
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import rfc3339
 
@@ -93,7 +92,7 @@ def find_rules(symbol: str) -> Rules:
 
 def read_market(rules: Rules) -> MarketRead:
     """The whole book and what belongs to it."""
-    with _one_snapshot():
+    with one_snapshot():
         book = depth(rules, limit=_WHOLE_BOOK)
         trades = list(Trade.objects.filter(instrument_id=rules.id).order_by("-id")[:RECENT_TRADES])
         stored = Instrument.objects.only("status", "auction_ends_at").get(id=rules.id)
@@ -113,7 +112,7 @@ def read_market(rules: Rules) -> MarketRead:
 
 def read_day(rules: Rules, *, now: datetime) -> DayRead:
     """The last 24 hours by the minute, the running one included."""
-    with _one_snapshot():
+    with one_snapshot():
         book = book_of(rules.id)
         running = Interval.MINUTE.floor(now)
         since, until = (Interval.MINUTE.shift(running, count) for count in (1 - MINUTES, 1))
@@ -123,7 +122,7 @@ def read_day(rules: Rules, *, now: datetime) -> DayRead:
 
 def read_candles(rules: Rules, interval: Interval, *, now: datetime, limit: int) -> CandlesRead:
     """The last candles, the running one included."""
-    with _one_snapshot():
+    with one_snapshot():
         book = book_of(rules.id)
         found = candles(rules, interval=interval, before=now, limit=limit, now=now)
     return CandlesRead(seq=book.seq if book else 0, candles=found)
@@ -141,7 +140,7 @@ def trade_id(rules: Rules, seq: int) -> int:
 
 def read_account(account_id: int, channels: Iterable[Channel]) -> AccountRead:
     """What the channels have to say of an account so far, oldest first."""
-    with _one_snapshot():
+    with one_snapshot():
         positions = read_positions()
         found = {channel: _READS[channel](account_id) for channel in channels}
     return AccountRead(positions=positions, found=found)
@@ -197,14 +196,6 @@ _READS: dict[Channel, Callable[[int], list[dict[str, Any]]]] = {
     Channel.BALANCES: _balances,
     Channel.ALERTS: _alerts,
 }
-
-
-@contextmanager
-def _one_snapshot() -> Iterator[None]:
-    """Let all statements see the same commits."""
-    with transaction.atomic():
-        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
 
 
 def _printed(levels: Iterable[tuple[Any, Any]], rules: Rules) -> list[Level]:

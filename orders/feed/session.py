@@ -76,6 +76,10 @@ class Session:
         """The server hears from the market again, or no more."""
         self.outlet.send_latest("heartbeat", protocol.heartbeat(live=live))
 
+    def access_ended(self) -> None:
+        """The login was closed, or an account went to somebody else."""
+        self.outlet.close(protocol.ACCESS_ENDED)
+
     async def receive(self, text: str | None) -> None:
         """Answer a message; None stands for a binary one. Never raises for what a client sent."""
         if self.outlet.closing is not None:

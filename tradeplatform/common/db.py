@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 
 def require_transaction() -> None:
@@ -25,6 +25,14 @@ def release_connection() -> None:
     """Give a pooled connection back while the caller waits; its next query takes one again."""
     if connection.settings_dict["OPTIONS"].get("pool") and not connection.in_atomic_block:
         connection.close()
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """Let all statements see the same commits, and write nothing."""
+    with transaction.atomic():
+        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 def fetch(

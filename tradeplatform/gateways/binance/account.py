@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from accounts.models import LedgerAccount, TradingAccount
+from accounts.models import TradingAccount
 from accounts.selectors import balances_of
 from instruments.selectors import all_rules, require_each, require_rules
 from orders import prevention_selectors
@@ -47,20 +47,10 @@ def account(call: Call) -> dict[str, Any]:
         "preventSor": False,
         "updateTime": call.clock.time(moved),
         "accountType": "SPOT",
-        "balances": [_balance(row) for row in shown],
+        "balances": [shapes.balance(row) for row in shown],
         "permissions": PERMISSIONS,
         "tradeGroupId": owner.trade_group or -1,
         "uid": owner.pk,
-    }
-
-
-def _balance(row: LedgerAccount) -> dict[str, str]:
-    """What is promised to orders, requests and open positions counts as locked."""
-    free = max(Decimal(0), row.available)
-    return {
-        "asset": row.asset.code,
-        "free": shapes.amount(free, row.asset.decimals),
-        "locked": shapes.amount(row.balance - free, row.asset.decimals),
     }
 
 

@@ -114,6 +114,16 @@ def bad_signature() -> BinanceError:
     return BinanceError(-1022, "Signature for this request is not valid.")
 
 
+def not_authorised() -> BinanceError:
+    """Over a socket: it needs session.logon first."""
+    return BinanceError(-1099, "Not found, authenticated, or authorized.", HTTPStatus.UNAUTHORIZED)
+
+
+def key_kind_not_supported(kind: str) -> BinanceError:
+    """A session is logged on with an Ed25519 key alone."""
+    return BinanceError(-4056, f"{kind} API key is not supported.")
+
+
 def bad_key_format() -> BinanceError:
     """This can be nobody's key."""
     return BinanceError(-2014, "API-key format invalid.", HTTPStatus.UNAUTHORIZED)
@@ -258,6 +268,11 @@ def bad_time_unit() -> BinanceError:
     return BinanceError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
 
 
+def bad_request() -> BinanceError:
+    """A message over a socket is no JSON object."""
+    return BinanceError(-1135, "Invalid JSON Request")
+
+
 # --- Orders ---------------------------------------------------------------------------------------------
 
 
@@ -295,6 +310,16 @@ def not_replaced(data: dict[str, Any]) -> BinanceError:
 def amend_rejected(msg: str) -> BinanceError:
     """The order stays as it was."""
     return BinanceError(-2038, msg)
+
+
+def already_subscribed() -> BinanceError:
+    """This socket has the account's events already."""
+    return BinanceError(-2035, "User Data Stream subscription already active.")
+
+
+def not_subscribed() -> BinanceError:
+    """This socket has no such subscription."""
+    return BinanceError(-2036, "User Data Stream subscription not active.")
 
 
 def no_such_list() -> BinanceError:

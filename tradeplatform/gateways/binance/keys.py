@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 
 from accounts.models import Scope
 from accounts.services.api_keys import ApiKeyCaller, authenticate, require, verify
+from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.gateways.binance import errors
 from tradeplatform.gateways.binance.signing import Signed, Validity
 
@@ -30,16 +32,40 @@ _SCOPE = {
 
 
 def let_in(
-    key_id: str, *, address: str | None, security: Security, signed: Signed, validity: Validity, now: int
+    key_id: str,
+    *,
+    address: str | None,
+    security: Security,
+    signed: Iterable[Signed],
+    validity: Validity,
+    now: int,
 ) -> ApiKeyCaller:
-    """The caller, if the key is theirs, allows this, and signed it in time.
+    """The caller, if the key is theirs, allows this, and signed it in time, in one of these ways.
 
     Raises -2014, -1021, and Refusals of the key, which become -2015 and -1022.
+    """
+    caller = known(key_id, address=address, security=security, validity=validity, now=now)
+    for way in signed:
+        try:
+            verify(caller, way.payload, way.signature)
+        except Refusal as refusal:
+            if refusal.code != Code.BAD_SIGNATURE:
+                raise
+        else:
+            return caller
+    raise errors.bad_signature()
+
+
+def known(
+    key_id: str, *, address: str | None, security: Security, validity: Validity, now: int
+) -> ApiKeyCaller:
+    """The caller whose key this is, if it allows this and the request is in time; who signed it is not asked.
+
+    Raises -2014, -1021, and Refusals of the key, which become -2015.
     """
     if not _KEY.fullmatch(key_id):
         raise errors.bad_key_format()
     caller = authenticate(key_id, ip=address)
     require(caller, _SCOPE[security])
     validity.check(now)
-    verify(caller, signed.payload, signed.signature)
     return caller

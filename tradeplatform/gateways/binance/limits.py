@@ -7,7 +7,7 @@ count of their own and are never shut out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -45,8 +45,7 @@ _INTERVALS = (Interval(10, "S", "SECOND"), Interval(1, "D", "DAY"))
 
 def shown(tier_id: int | None = None) -> list[dict[str, object]]:
     """The limits, as exchangeInfo shows them."""
-    weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": _weight()}
-    return [weight, *(interval.body(most) for interval, most in _most(allowance(tier_id)))]
+    return [_weight_body(), *(interval.body(most) for interval, most in _most(allowance(tier_id)))]
 
 
 def use_weight(address: str, weight: int, *, cancels: bool, now: float) -> int:
@@ -107,8 +106,26 @@ def headers(counts: Sequence[int]) -> dict[str, str]:
     return {interval.header: str(max(0, count)) for interval, count in zip(_INTERVALS, counts, strict=True)}
 
 
+def counted_weight(used: int) -> dict[str, object]:
+    """The weight of the address's minute so far, as answers over sockets show it."""
+    return _weight_body() | {"count": used}
+
+
+def counted_orders(counts: Mapping[str, str], tier_id: int | None) -> list[dict[str, object]]:
+    """The counts of new orders among these headers, as answers over sockets show them."""
+    return [
+        interval.body(most) | {"count": int(counts[interval.header])}
+        for interval, most in _most(allowance(tier_id))
+        if interval.header in counts
+    ]
+
+
 def _most(allowed: Allowance) -> list[tuple[Interval, int]]:
     return list(zip(_INTERVALS, (allowed.orders_10s, allowed.orders_1d), strict=True))
+
+
+def _weight_body() -> dict[str, object]:
+    return {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": _weight()}
 
 
 def _weight() -> int:

@@ -20,7 +20,7 @@ from orders.order_selectors import OrderSpan, live_orders, orders_of_instrument
 from orders.selectors import find_order, find_order_by_client_id, load_orders, orders_by_id
 from orders.services import changing
 from orders.services.awaiting import MAX_WAIT_MS, await_commands, await_orders, require_done
-from orders.services.intake import submit_order
+from orders.services.batching import submit_soon
 from orders.services.requests import Accepted, NewOrder
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.gateways.binance import errors, limits, order_shapes
@@ -28,7 +28,7 @@ from tradeplatform.gateways.binance.keys import Security
 from tradeplatform.gateways.binance.order_reading import ORDER, Reader
 from tradeplatform.gateways.binance.parameters import Parameters, window
 from tradeplatform.gateways.binance.refusals import DUPLICATE, Asked, book_refused
-from tradeplatform.gateways.binance.serving import Call, endpoint
+from tradeplatform.gateways.binance.serving import Call, Later, endpoint
 from tradeplatform.gateways.binance.words import UNFILLABLE, ResponseWord, status_word
 
 _ROWS, _MOST_ROWS = 500, 1_000
@@ -46,7 +46,7 @@ class Restriction(StrEnum):
 
 
 @endpoint(*ORDER, security=Security.TRADE, asked=Asked.PLACE)
-def place(call: Call) -> dict[str, Any]:
+def place(call: Call) -> Later:
     """POST /order."""
     rules = require_rules(call.parameters.symbol())
     reader = Reader(call.parameters, rules, call.account_id, call.name)
@@ -54,20 +54,24 @@ def place(call: Call) -> dict[str, Any]:
     return place_one(call, order, rules, reader.response(order.type))
 
 
-def place_one(call: Call, order: NewOrder, rules: Rules, response: ResponseWord) -> dict[str, Any]:
-    """Submit an order, wait for the book, and show what became of it. Raises BinanceError, Refusal."""
+def place_one(call: Call, order: NewOrder, rules: Rules, response: ResponseWord) -> Later:
+    """Submit an order; later wait for the book and show it. Both raise BinanceError, Refusal."""
     counts = take_places(call, 1)
     call.check_fresh()
-    accepted = submit_order(order=order, actor=call.actor, source=Source.API, now=timezone.now())
+    accepted = submit_soon(order=order, actor=call.actor, source=Source.API)
     if accepted.duplicate:
         raise errors.order_rejected(DUPLICATE)
-    stored = seen(accepted)
-    fills = fills_of(stored) if stored.filled else ()
-    if fills:
-        # Who trades may go on placing: only orders without a fill are counted.
-        call.orders.give_back()
-        call.headers |= limits.headers([count - 1 for count in counts])
-    return order_shapes.placed(stored, fills, rules, call.clock, response)
+
+    def finish() -> dict[str, Any]:
+        stored = seen(accepted)
+        fills = fills_of(stored) if stored.filled else ()
+        if fills:
+            # Who trades may go on placing: only orders without a fill are counted.
+            call.orders.give_back()
+            call.headers |= limits.headers([count - 1 for count in counts])
+        return order_shapes.placed(stored, fills, rules, call.clock, response)
+
+    return Later(finish)
 
 
 def take_places(call: Call, orders: int) -> list[int]:
@@ -154,14 +158,14 @@ def all_orders(call: Call) -> list[dict[str, Any]]:
     security=Security.TRADE,
     asked=Asked.CANCEL,
 )
-def cancel(call: Call) -> dict[str, Any]:
+def cancel(call: Call) -> Later:
     """DELETE /order."""
     rules = require_rules(call.parameters.symbol())
     return cancel_one(call, rules, "orderId", "origClientOrderId", "newClientOrderId")
 
 
-def cancel_one(call: Call, rules: Rules, id_name: str, client_name: str, cancel_name: str) -> dict[str, Any]:
-    """Cancel the order that a request means, and show it. Raises BinanceError, Refusal."""
+def cancel_one(call: Call, rules: Rules, id_name: str, client_name: str, cancel_name: str) -> Later:
+    """Cancel the order that a request means; then show it. Both raise BinanceError, Refusal."""
     restriction = call.parameters.word("cancelRestrictions", Restriction, errors.bad_cancel_restrictions())
     cancel_id = call.parameters.client_id(cancel_name) or new_id()
     order = find(call, rules, id_name, client_name)
@@ -176,11 +180,15 @@ def cancel_one(call: Call, rules: Rules, id_name: str, client_name: str, cancel_
         now=now,
         client_request_id=cancel_id,
     )
-    if not await_commands([requested], at=now, wait_ms=MAX_WAIT_MS):
-        raise errors.timed_out()
-    require_done(requested, at=now)
-    stored = load_orders([(order.pk, order.created_at)])[order.pk]
-    return order_shapes.cancelled(stored, rules, call.clock, cancel_id=cancel_id)
+
+    def finish() -> dict[str, Any]:
+        if not await_commands([requested], at=now, wait_ms=MAX_WAIT_MS):
+            raise errors.timed_out()
+        require_done(requested, at=now)
+        stored = load_orders([(order.pk, order.created_at)])[order.pk]
+        return order_shapes.cancelled(stored, rules, call.clock, cancel_id=cancel_id)
+
+    return Later(finish)
 
 
 @endpoint("symbol", security=Security.TRADE, asked=Asked.CANCEL)

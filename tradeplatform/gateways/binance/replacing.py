@@ -23,7 +23,7 @@ from tradeplatform.gateways.binance.order_reading import ORDER, Reader
 from tradeplatform.gateways.binance.orders import cancel_one, find, place_one
 from tradeplatform.gateways.binance.parameters import Parameters, must
 from tradeplatform.gateways.binance.refusals import DUPLICATE, NO_EFFECT, Asked, translated
-from tradeplatform.gateways.binance.serving import Call, endpoint
+from tradeplatform.gateways.binance.serving import Call, Later, endpoint
 
 
 class Mode(StrEnum):
@@ -78,14 +78,16 @@ def cancel_replace(call: Call) -> dict[str, Any]:
     raise errors.half_replaced(data) if len(failures) == 1 else errors.not_replaced(data)
 
 
-def _outcome(act: Callable[[], dict[str, Any]], asked: Asked) -> dict[str, Any] | BinanceError:
+def _outcome(act: Callable[[], Later], asked: Asked) -> dict[str, Any] | BinanceError:
     """What is answered, or the error in its place. What is unknown is no outcome, and is raised."""
     try:
-        return act()
+        shown: dict[str, Any] = act().finish()
     except Refusal as refusal:
         failed = translated(refusal, asked)
     except BinanceError as error:
         failed = error
+    else:
+        return shown
     if failed.code == errors.timed_out().code:
         raise failed
     return failed

@@ -7,12 +7,15 @@ from typing import Any
 from django.urls import re_path
 
 from tradeplatform.gateways.binance.consumers import CombinedStreamConsumer, StreamConsumer
+from tradeplatform.gateways.binance.wsapi.consumers import ApiConsumer
 
 _plain: Any = StreamConsumer.as_asgi()
 _combined: Any = CombinedStreamConsumer.as_asgi()
+_requests: Any = ApiConsumer.as_asgi()
 
 # `/ws/v1` is our own feed's: its route comes first.
 websocket_urlpatterns = [
     re_path(r"^ws(?:/(?P<names>.*))?$", _plain),
     re_path(r"^stream/?$", _combined),
+    re_path(r"^ws-api/v3/?$", _requests),
 ]

@@ -1,5 +1,7 @@
 """From a request to an answer: a plain view, because this is the path of every order.
 
+What an endpoint is, and who is let in to it, is the same over sockets: wsapi/performing.py.
+
 An endpoint says which parameters it takes, what it weighs, and what a key must be allowed to; it is a
 function from a `Call` to what is sent as JSON, or to its bytes. What can be refused is refused in this order:
 weight, shape, key, scope, time, signature; then the endpoint's own checks.
@@ -44,7 +46,6 @@ _SIGNED = frozenset({"timestamp", "recvWindow", "signature"})
 class Call:
     """One request, as far as an endpoint has to do with it. `now` is in microseconds since 1970."""
 
-    request: HttpRequest
     parameters: Parameters
     clock: Clock
     now: int
@@ -86,6 +87,14 @@ class Call:
             self.validity.check_fresh(microseconds_now())
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What is left of an act once it is committed: wait for the book, then say what became of it."""
+
+    finish: Callable[[], Any]
+
+
+#: Returns what is sent as JSON, or its bytes; or a Later that does.
 Handler = Callable[[Call], Any]
 Weight = int | Callable[[Parameters], int]
 
@@ -126,12 +135,11 @@ def serve(**methods: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
         found = methods.get(request.method or "")
         headers: dict[str, str] = {}
         try:
-            answer = _answer(request, found, headers)
+            answer = finished(_answer(request, found, headers))
             body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
             status = int(HTTPStatus.OK)
         except Exception as error:  # noqa: BLE001 - each has an answer
-            failed = _failure(error, found.asked if found else Asked.LOOK)
-            logger.info("refused", code=failed.code, msg=failed.msg, status=failed.status)
+            failed = failure(error, found.asked if found else Asked.LOOK)
             headers |= failed.headers
             body, status = orjson.dumps(failed.body()), failed.status
         return HttpResponse(body, status=status, headers=headers, content_type="application/json")
@@ -154,7 +162,7 @@ def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str
     if found is None:
         raise errors.not_supported()
     parameters.check_known(found.accepts)
-    call = Call(request, parameters, _clock(request), now, headers)
+    call = Call(parameters, _clock(request), now, headers)
     if found.security is not Security.NONE:
         request_signed = signed(query.encode("latin-1"), body)
         call.validity, call.name = Validity.of(parameters), request_signed.name
@@ -162,11 +170,16 @@ def _answer(request: HttpRequest, found: Endpoint | None, headers: dict[str, str
             request.META.get("HTTP_X_MBX_APIKEY", ""),
             address=client_address(request),
             security=found.security,
-            signed=request_signed,
+            signed=[request_signed],
             validity=call.validity,
             now=now,
         )
     return found.handler(call)
+
+
+def finished(answer: Any) -> Any:
+    """What is sent, after whatever waiting is left."""
+    return answer.finish() if isinstance(answer, Later) else answer
 
 
 def _count(headers: dict[str, str], address: str, request: HttpRequest, weight: int, now: int) -> None:
@@ -175,20 +188,26 @@ def _count(headers: dict[str, str], address: str, request: HttpRequest, weight: 
 
 
 def _weight(found: Endpoint | None, parameters: Parameters) -> int:
-    if found is None:
-        return 1
+    return 1 if found is None else weight_of(found, parameters)
+
+
+def weight_of(found: Endpoint, parameters: Parameters) -> int:
+    """What a request weighs. Raises BinanceError where a parameter that says so cannot be read."""
     return found.weight if isinstance(found.weight, int) else found.weight(parameters)
 
 
 def _clock(request: HttpRequest) -> Clock:
-    unit = request.META.get("HTTP_X_MBX_TIME_UNIT", "MILLISECOND").upper()
-    if unit not in {"MILLISECOND", "MICROSECOND"}:
-        raise errors.bad_time_unit()
-    return Clock(in_microseconds=unit == "MICROSECOND")
+    return Clock.named(request.META.get("HTTP_X_MBX_TIME_UNIT", Clock.MILLISECOND))
 
 
-def _failure(error: Exception, asked: Asked) -> BinanceError:
+def failure(error: Exception, asked: Asked) -> BinanceError:
     """Whatever was raised, as an answer."""
+    failed = _translated(error, asked)
+    logger.info("refused", code=failed.code, msg=failed.msg, status=failed.status)
+    return failed
+
+
+def _translated(error: Exception, asked: Asked) -> BinanceError:
     if isinstance(error, BinanceError):
         return error
     if isinstance(error, Refusal):

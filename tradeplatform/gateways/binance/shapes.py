@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from accounts.models import LedgerAccount
 from instruments.scaling import text
 from instruments.selectors import Rules
 from orders.services.journal import microseconds
+from tradeplatform.gateways.binance import errors
 
 #: What every client of this dialect is used to; more where an asset has more.
 DIGITS = 8
@@ -44,10 +46,28 @@ def amount(value: Decimal, decimals: int) -> str:
     return text(value, max(DIGITS, decimals))
 
 
+def balance(row: LedgerAccount) -> dict[str, str]:
+    """What is owned of an asset; what is promised to orders, requests and open positions counts as locked."""
+    free = max(Decimal(0), row.available)
+    return {
+        "asset": row.asset.code,
+        "free": amount(free, row.asset.decimals),
+        "locked": amount(row.balance - free, row.asset.decimals),
+    }
+
+
 class Clock:
     """Moments in the unit that the caller wants: milliseconds, or microseconds."""
 
     __slots__ = ("_per_unit",)
+    MILLISECOND, MICROSECOND = "MILLISECOND", "MICROSECOND"
+
+    @classmethod
+    def named(cls, unit: str) -> Clock:
+        """The clock of a unit's name. Raises -1194."""
+        if unit.upper() not in {cls.MILLISECOND, cls.MICROSECOND}:
+            raise errors.bad_time_unit()
+        return cls(in_microseconds=unit.upper() == cls.MICROSECOND)
 
     def __init__(self, *, in_microseconds: bool) -> None:
         self._per_unit = 1 if in_microseconds else 1_000

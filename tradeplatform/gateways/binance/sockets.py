@@ -16,7 +16,7 @@ from orders.feed.hub import Hub
 from orders.feed.identity import Identity
 from orders.feed.manners import is_too_large
 from orders.feed.outlet import Outlet
-from orders.feed.protocol import STOPPING, TOO_LARGE, TOO_MANY_SOCKETS, CloseCode, Closing
+from orders.feed.protocol import ACCESS_ENDED, STOPPING, TOO_LARGE, TOO_MANY_SOCKETS, CloseCode, Closing
 from tradeplatform.gateways.binance.signing import microseconds_now
 
 PING_SECONDS = 20
@@ -95,6 +95,10 @@ class SocketSession(ABC):
 
     def turned(self, *, live: bool) -> None:  # noqa: B027 - not all need it
         """The server hears from the market again, or no more: this dialect has no word for it."""
+
+    def access_ended(self) -> None:
+        """Whoever the socket belongs to may not go on."""
+        self.outlet.close(ACCESS_ENDED)
 
     async def receive(self, text: str | None) -> None:
         """Answer a message; None stands for a binary one. Never raises for what a client sent."""

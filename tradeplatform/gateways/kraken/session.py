@@ -60,6 +60,9 @@ class Session:
         """The server hears from the market again, or no more."""
         self.outlet.send_latest("status", protocol.status(live=live))
 
+    def access_ended(self) -> None:
+        """Nobody's access: all here is public."""
+
     async def receive(self, text: str | None) -> None:
         """Answer a message; None stands for a binary one. Never raises for what a client sent."""
         if self.outlet.closing is not None:
