@@ -16,7 +16,7 @@ from tradeplatform.common.api_shapes import DecimalText, DecimalTextOrNull, IdTe
 @extend_schema_field(
     {
         "type": "array",
-        "prefixItems": [{"type": "string"}, {"type": "string"}],
+        "items": {"type": "string"},
         "minItems": 2,
         "maxItems": 2,
         "examples": [["50000.00", "0.5000"]],
