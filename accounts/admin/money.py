@@ -28,7 +28,7 @@ class MoneyForm(ReasonForm):
     """How much of what, and by which evidence."""
 
     asset = choice_field("Asset", ())
-    amount = amount_field("Amount", help_text="In whole units of the asset, such as 1500 or 0.25.")
+    amount = amount_field("Amount", help_text="In units of the asset, such as 1500 or 0.25.")
     reference = text_field(
         "Reference",
         max_length=140,

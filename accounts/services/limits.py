@@ -6,6 +6,7 @@ Limits are changed by two persons, and so are people's levels: limit_requests.py
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -61,6 +62,39 @@ def level_of(user: User) -> int:
     return user.kyc_level if user.kyc_status == KycStatus.APPROVED else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a person of a level has withdrawn in a period, and may; both in CURRENCY."""
+
+    level: int
+    period: str
+    limit: Decimal
+    spent: Decimal
+
+    def require(self, worth: Decimal) -> None:
+        """Refuse with kyc_limit_exceeded what is more than is left."""
+        if self.spent + worth > self.limit:
+            raise Refusal(
+                Code.KYC_LIMIT_EXCEEDED,
+                f"Level {self.level} may withdraw {short_text(self.limit)} {CURRENCY} in {self.period}: "
+                f"{short_text(max(self.limit - self.spent, Decimal(0)))} is left.",
+                level=self.level,
+                period=self.period,
+                currency=CURRENCY,
+                limit=short_text(self.limit),
+                used=short_text(self.spent),
+                required=short_text(worth),
+            )
+
+
+def uses_of(user: User, *, now: datetime, besides: int = 0) -> list[Use]:
+    """The person's limits in a day and a month, and what withdrawals but for the request `besides` took."""
+    level = level_of(user)
+    used = used_by(user.pk, now=now, besides=besides)
+    periods = zip(("24 hours", "30 days"), limits_of(level), used, strict=True)
+    return [Use(level, period, limit, spent) for period, limit, spent in periods]
+
+
 def limits_of(level: int) -> tuple[Decimal, Decimal]:
     """The limits of a level in a day and a month; nothing where none were set."""
     row = KycLimit.objects.filter(level=level).first()
@@ -73,21 +107,8 @@ def require_within(user: User, worth: Decimal, *, now: datetime, besides: int = 
     Call it with the person's row locked, so that two withdrawals, of whichever accounts, see each other.
     """
     require_transaction()
-    level = level_of(user)
-    used = used_by(user.pk, now=now, besides=besides)
-    for period, limit, spent in zip(("24 hours", "30 days"), limits_of(level), used, strict=True):
-        if spent + worth > limit:
-            raise Refusal(
-                Code.KYC_LIMIT_EXCEEDED,
-                f"Level {level} may withdraw {short_text(limit)} {CURRENCY} in {period}: "
-                f"{short_text(max(limit - spent, Decimal(0)))} is left.",
-                level=level,
-                period=period,
-                currency=CURRENCY,
-                limit=short_text(limit),
-                used=short_text(spent),
-                required=short_text(worth),
-            )
+    for use in uses_of(user, now=now, besides=besides):
+        use.require(worth)
 
 
 def change_limit(

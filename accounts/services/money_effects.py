@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.models import (
     LedgerAccount,
     LedgerKind,
@@ -17,7 +19,7 @@ from accounts.models import (
     User,
 )
 from accounts.services.amounts import insufficient
-from accounts.services.limits import CURRENCY, level_of, limits_of, used_by, worth_of
+from accounts.services.limits import CURRENCY, uses_of, worth_of
 from accounts.services.money_requests import movement_of
 from accounts.services.moving import Movement, require_may
 from audit.approvable import EffectRow
@@ -34,7 +36,10 @@ _OTHER_SIDE = {
 def preview(payload: Mapping[str, Any]) -> list[EffectRow]:
     """The effect of what waits, as things stand now. Raises what doing it would raise."""
     own = MoneyRequest.objects.filter(id=payload["money_request"], state=MoneyState.REQUESTED).first()
-    rows = effects(movement_of(payload), release=own.held if own else Decimal(0))
+    movement = movement_of(payload)
+    rows = effects(movement, release=own.held if own else Decimal(0))
+    if own and own.kind == MoneyKind.WITHDRAWAL:
+        rows += limit_effects(movement, now=timezone.now(), own=own)
     evidence = {"Reference": payload["reference"], "Document (SHA-256)": payload["document_hash"]}
     return rows + [(name, "", value) for name, value in evidence.items() if value]
 
@@ -59,19 +64,21 @@ def effects(movement: Movement, *, release: Decimal = Decimal(0)) -> list[Effect
     return rows
 
 
-def limit_effects(movement: Movement, *, now: datetime) -> list[EffectRow]:
-    """What a withdrawal leaves of its owner's limits. Raises Refusal no_rate."""
+def limit_effects(movement: Movement, *, now: datetime, own: MoneyRequest | None = None) -> list[EffectRow]:
+    """What a withdrawal leaves of its owner's limits; `own` is the request itself, where it waits already.
+
+    Raises Refusal: no_rate, kyc_limit_exceeded.
+    """
     owner = User.objects.get(accounts__id=movement.account_id)
-    worth = worth_of(movement.amount, movement.asset.code, now=now)
-    limits, used = limits_of(level_of(owner)), used_by(owner.pk, now=now)
-    return [
-        (
-            f"Withdrawn in {period}, of {_plain(limit)} {CURRENCY}",
-            f"{_plain(spent)} {CURRENCY}",
-            f"{_plain(spent + worth)} {CURRENCY}",
-        )
-        for period, limit, spent in zip(("24 hours", "30 days"), limits, used, strict=True)
-    ]
+    worth = own.worth if own else None
+    if worth is None:
+        worth = worth_of(movement.amount, movement.asset.code, now=now)
+    rows = []
+    for use in uses_of(owner, now=now, besides=own.pk if own else 0):
+        use.require(worth)
+        label = f"Withdrawn in {use.period}, of {_plain(use.limit)} {CURRENCY}"
+        rows.append((label, f"{_plain(use.spent)} {CURRENCY}", f"{_plain(use.spent + worth)} {CURRENCY}"))
+    return rows
 
 
 def _side(

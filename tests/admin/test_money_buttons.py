@@ -69,7 +69,7 @@ class TestEveryMoneyButton:
         assert answer.status_code == 200
         assert answer.context["confirming"]
         balance, _held, available, _other = answer.context["effects"][:4]
-        after = "900" if name == "withdraw" else "1\u2009100"
+        after = "900" if name == "withdraw" else "1\u202f100"
         assert f"{after}.00000000" in str(balance.after)
         assert f"{after}.00000000" in str(available.after)
         assert Transfer.objects.count() == transfers
@@ -268,9 +268,29 @@ def test_limits_are_shown_before_the_press_and_changed_when_another_agrees(
     button = act(TradingAccount, funded.pk, "withdraw")
     rows = [
         (e.label, e.before, e.after)
-        for e in press(client, button, **answers(funded, "91")).context["effects"]
+        for e in press(client, button, **answers(funded, "90")).context["effects"]
     ]
-    assert rows[-2] == ("Withdrawn in 24 hours, of 90.00 USD", "0.00 USD", "91.00 USD")
-    answer = press(client, button, confirm=True, **answers(funded, "91"))
+    assert rows[-2] == ("Withdrawn in 24 hours, of 90.00 USD", "0.00 USD", "90.00 USD")
+    answer = press(client, button, **answers(funded, "91"))
+    assert not answer.context["confirming"]
     assert "Level 3 may withdraw 90 USD in 24 hours: 90 is left." in str(errors(answer))
     assert sign_in(Role.COMPLIANCE_OFFICER).get(edit).status_code == 403
+
+
+def test_who_approves_a_withdrawal_sees_the_limits(sign_in: SignIn, funded: TradingAccount) -> None:
+    needs_approval(MoneyKind.WITHDRAWAL, role=Role.COMPLIANCE_OFFICER)
+    withdraw = act(TradingAccount, funded.pk, "withdraw")
+    press(sign_in(Role.ADMIN), withdraw, confirm=True, **answers(funded, "80"))
+    (approval,) = ApprovalRequest.objects.all()
+    page = act(ApprovalRequest, approval.pk, "approve")
+    officer = sign_in(Role.COMPLIANCE_OFFICER)
+
+    def shown() -> list[tuple[object, ...]]:
+        effects = officer.get(page).context["effects"]
+        return [(effect.label, effect.before, effect.after) for effect in effects]
+
+    assert ("Withdrawn in 24 hours, of 1\u202f000\u202f000.00 USD", "0.00 USD", "80.00 USD") in shown()
+    KycLimit.objects.filter(level=3).update(daily=79)
+    refusal = "Level 3 may withdraw 79 USD in 24 hours: 79 is left."
+    assert shown()[1:] == [("It cannot be done now", "", refusal)]
+    assert money(funded, funded.currency) == ("1000", "80")
