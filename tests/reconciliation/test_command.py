@@ -55,6 +55,7 @@ def test_import_then_again(source: StatementSource, file: Path) -> None:
     assert (first["new"], first["breaks_open"]) == (2, 2)
     assert first["balances"] == [{"asset": code, "theirs": "12", "ours": "0", "difference": "12"}]
     assert (again["repeated"], again["new"], again["statement"]) == (True, 0, first["statement"])
+    assert again["breaks_open"] == 2
 
 
 def test_breaks_status_and_match(source: StatementSource) -> None:

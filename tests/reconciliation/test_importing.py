@@ -120,6 +120,7 @@ class TestTaking:
         again = take(source, row("B2", "7.00"), row("B1", 5))
 
         assert (again.statement, again.repeated, again.new, again.known) == (None, True, 0, 2)
+        assert again.breaks == 2
         assert picture() == before
 
     def test_a_month_that_begins_with_known_days_adds_the_rest(self, source: StatementSource) -> None:

@@ -184,12 +184,19 @@ def _take(
     fingerprint = _fingerprint(reading, terms)
     if first := ImportedStatement.objects.filter(source=source, fingerprint=fingerprint).first():
         return Imported(
-            first, repeated=True, since=first.since, until=first.until, known=first.new + first.known
+            first,
+            repeated=True,
+            since=first.since,
+            until=first.until,
+            known=first.new + first.known,
+            breaks=_open_breaks(source),
         )
     known = _known(source, [line.reference for line in reading.lines])
     fresh = [line for line in reading.lines if line.reference not in known]
     if not fresh and not terms.closing and _covered(source, since, until):
-        return Imported(None, repeated=True, since=since, until=until, known=len(known))
+        return Imported(
+            None, repeated=True, since=since, until=until, known=len(known), breaks=_open_breaks(source)
+        )
     statement = ImportedStatement.objects.create(
         source=source,
         file_name=file_name[:150],
@@ -208,7 +215,6 @@ def _take(
     _copy(source, statement, fresh, ledgers)
     settled = settle(source, since=since, actor=actor, now=now)
     balances = _balances(statement, terms, ledgers)
-    open_now = Break.objects.filter(source=source, state=BreakState.OPEN).count()
     imported = Imported(
         statement,
         repeated=False,
@@ -217,7 +223,7 @@ def _take(
         new=len(fresh),
         known=len(known),
         settled=settled,
-        breaks=open_now,
+        breaks=_open_breaks(source),
         balances=balances,
     )
     record(
@@ -231,6 +237,10 @@ def _take(
         now=now,
     )
     return imported
+
+
+def _open_breaks(source: StatementSource) -> int:
+    return Break.objects.filter(source=source, state=BreakState.OPEN).count()
 
 
 def _check_terms(terms: Terms, assets: Mapping[str, Asset], now: datetime) -> None:
