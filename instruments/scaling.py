@@ -96,10 +96,10 @@ def short_text(value: Decimal) -> str:
 
 
 def grouped(digits: str) -> str:
-    """Fixed-point text with thin spaces between thousands of the whole part, for people."""
+    """Fixed-point text with narrow no-break spaces between thousands of the whole part, for people."""
     whole, point, rest = digits.partition(".")
     sign, whole = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    thousands = f"{int(whole):,}".replace(",", "\u2009")
+    thousands = f"{int(whole):,}".replace(",", "\u202f")
     return f"{sign}{thousands}{point}{rest}"
 
 

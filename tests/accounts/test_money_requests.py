@@ -191,9 +191,9 @@ class TestWithAPolicy:
         assert (asked.state, asked.held, money(account, usd)) == ("requested", 80, ("1000", "80"))
         assert asked.approval is not None
         assert asked.approval.effects == [
-            [f"{account} balance", "1\u2009000.00 USD", "920.00 USD"],
+            [f"{account} balance", "1\u202f000.00 USD", "920.00 USD"],
             [f"{account} held", "0.00 USD", "0.00 USD"],
-            [f"{account} available", "1\u2009000.00 USD", "920.00 USD"],
+            [f"{account} available", "1\u202f000.00 USD", "920.00 USD"],
             ["Other side of the transfer", "", "Funding: the outside world"],
         ]
 

@@ -149,8 +149,8 @@ class TestIdentity:
             ["Kyc level", "1", "2"],
             [
                 "May withdraw in 24 hours and 30 days",
-                "2\u2009000 and 10\u2009000 USD",
-                "50\u2009000 and 250\u2009000 USD",
+                "2\u202f000 and 10\u202f000 USD",
+                "50\u202f000 and 250\u202f000 USD",
             ],
         ]
         assert User.objects.get(pk=client.pk).kyc_level == 1

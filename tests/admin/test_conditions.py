@@ -47,10 +47,10 @@ class TestOrderPage:
         found = page(boss, stop)
 
         assert "Sell 1.0000" in found
-        assert "once the last trade is at or below 45\u2009000.00" in found
+        assert "once the last trade is at or below 45\u202f000.00" in found
         assert "Armed Sell 1.0000" in found
-        assert "Accepted, armed Armed, waits for its trigger, with 1.0000 at 44\u2009900.00" in found
-        assert "trigger 45\u2009000.00" in found
+        assert "Accepted, armed Armed, waits for its trigger, with 1.0000 at 44\u202f900.00" in found
+        assert "trigger 45\u202f000.00" in found
 
     def test_an_empty_bar_says_that_nothing_is_filled(self, boss: Client, lived: Lived) -> None:
         order = lived.market.sell(lived.seller, 1, 50500)
@@ -77,7 +77,7 @@ class TestOrderPage:
         found = page(boss, trailing)
 
         assert "Trails by 1.5 % in steps of 0.5" in found
-        assert "49\u2009250.00" in found
+        assert "49\u202f250.00" in found
 
     def test_of_an_iceberg(self, boss: Client, lived: Lived) -> None:
         iceberg = lived.market.sell(lived.seller, 10, 51000, display=2)
@@ -92,7 +92,7 @@ class TestOrderPage:
         waiting = page(boss, amount)
         lived.market.drain()
 
-        assert "Buy 1\u2009000.00000000" in waiting
+        assert "Buy 1\u202f000.00000000" in waiting
         assert "100.0 % filled" in page(boss, amount)
 
     def test_of_a_bracket_leads_from_each_to_the_others(self, boss: Client, lived: Lived) -> None:
@@ -140,7 +140,7 @@ class TestOrderList:
         found = words(boss, address(Order, "changelist"))
 
         assert "Stop limit GTC, hidden" in found
-        assert "44\u2009900.00 trigger 45\u2009000.00" in found
+        assert "44\u202f900.00 trigger 45\u202f000.00" in found
 
 
 class TestArmed:
@@ -162,7 +162,7 @@ class TestArmed:
         plain = [[re.sub(r"<[^>]+>", "", str(cell)) for cell in row] for row in table.rows]
         assert plain == [
             [
-                "55\u2009000.00",
+                "55\u202f000.00",
                 "it rises to it",
                 "+10.00 %",
                 "\N{EN DASH}",
@@ -170,11 +170,11 @@ class TestArmed:
                 "1 take-profit",
                 "4.0000",
             ],
-            ["45\u2009000.00", "it falls to it", "-10.00 %", "1 take-profit", "3.0000", "2 stops", "3.0000"],
+            ["45\u202f000.00", "it falls to it", "-10.00 %", "1 take-profit", "3.0000", "2 stops", "3.0000"],
         ]
         assert table.note == "4 armed, 0 waiting for a parent."
         shown = [[re.sub(r"<[^>]+>", "", str(cell)) for cell in row] for row in depth.rows]
-        assert shown == [["1.0000", "49\u2009000.00", "50\u2009000.00", "1.5000"]]
+        assert shown == [["1.0000", "49\u202f000.00", "50\u202f000.00", "1.5000"]]
 
     def test_the_market_page_is_told_them(self, boss: Client, armed: Lived) -> None:
         answer = boss.get(reverse("admin:armed", args=[armed.market.symbol]))
@@ -210,7 +210,7 @@ class TestJournal:
         found = words(boss, address(Command, "change", command.pk))
 
         assert "Trigger stop" in found
-        assert "Trigger price 45\u2009000.00" in found
+        assert "Trigger price 45\u202f000.00" in found
 
     @pytest.mark.parametrize("kind", [CommandKind.PHASE, CommandKind.TIME, CommandKind.MASS_CANCEL])
     def test_each_kind_of_command_opens(self, boss: Client, lived: Lived, kind: CommandKind) -> None:

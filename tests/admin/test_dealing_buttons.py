@@ -51,7 +51,7 @@ def test_close_shows_the_real_effect_and_then_has_it(
 
     labels = dict(effects(shown))
     assert "closed at 1.1" in labels["Sell 0.1 EURUSD"]
-    assert "9\u2009998.00" in labels["Balance"]
+    assert "9\u202f998.00" in labels["Balance"]
     assert after_looking == before
     assert (done.status_code, balance(account)) == (302, "9998")
     assert recorded("liquidity.dealing.close")[0].reason == REASON
@@ -216,7 +216,7 @@ def test_the_accounts_page_shows_margin_and_positions(
 
     page = boss.get(address(TradingAccount, "change", account.pk)).content.decode()
 
-    for figure in ("10\u2009048.00", "110.02", "9\u2009937.98", "9132.88 %", "1.10500", "48.00", "bo-gauge"):
+    for figure in ("10\u202f048.00", "110.02", "9\u202f937.98", "9132.88 %", "1.10500", "48.00", "bo-gauge"):
         assert figure in page, figure
 
 

@@ -60,7 +60,7 @@ class TestCancelOrder:
         answer = sign_in(Role.SUPPORT).get(act(Order, lived.resting, "cancel"))
 
         words = answer.content.decode()
-        assert "49\u2009049.00000000" in words
+        assert "49\u202f049.00000000" in words
         assert answer.context["effects"][0].after == "Cancelled"
 
     def test_wants_a_reason(self, sign_in: SignIn, lived: Lived) -> None:

@@ -129,7 +129,7 @@ class TestAuction:
         answer = press(boss, button(market, "end-auction"), reason=REASON)
 
         assert "1.0000" in words
-        assert "50\u2009000.00" in words
+        assert "50\u202f000.00" in words
         assert "more asks than that" in words
         assert "self-trade prevention" in words
         assert f"The end of the auction of {market.symbol} is on its way" in said(answer)

@@ -39,7 +39,7 @@ def url(**more: str) -> str:
 def test_shows_each_cut(boss: Client, market: Market, buyer: TradingAccount, by: By) -> None:
     page = boss.get(url(by=by.value)).content.decode()
 
-    assert "202\u2009000" in page
+    assert "202\u202f000" in page
     assert "151.5" in page
 
 

@@ -47,7 +47,7 @@ def best_shown(page: Page, side: str) -> list[str]:
     prices = page.eval_on_selector_all(
         f"[data-market={side}] li", "rows => rows.map(row => row.querySelector('span').textContent)"
     )
-    digits = [price.replace("\u2009", "") for price in prices]
+    digits = [price.replace("\u202f", "") for price in prices]
     return digits[::-1] if side == "asks" else digits
 
 
@@ -79,7 +79,7 @@ def test_shows_armed_orders_beside_the_ladder(scene: Scene, page: Page, watch: W
     page.wait_for_selector("[data-market=armed] .mk-last")
 
     rows = page.eval_on_selector_all(
-        "[data-market=armed] li", "rows => rows.map(row => row.innerText.replaceAll('\\u2009', ''))"
+        "[data-market=armed] li", "rows => rows.map(row => row.innerText.replaceAll('\\u202f', ''))"
     )
     shown = [" ".join(row.split()) for row in rows]
     assert shown[:2] == ["▲ 53000.00 0.9 (1)", "2 (1) ▲ 52000.00"]

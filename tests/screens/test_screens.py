@@ -109,7 +109,7 @@ class TestByHand:
         assert page.inner_text("table.bo-effects").count("→") == 4
         page.click("text=Yes, deposit")
 
-        assert "Deposited 1\u2009250.50000000 USD:" in page.inner_text("#main")
+        assert "Deposited 1\u202f250.50000000 USD:" in page.inner_text("#main")
         assert Transfer.objects.latest("id").reason == "bank statement 17"
         assert watch.problems == []
 

@@ -48,7 +48,7 @@ function middle(ask, bid, facts) {
 // Thin spaces between thousands of the whole part.
 export function grouped(text) {
   const [whole, part] = String(text).split(".");
-  const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
+  const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
   return part === undefined ? spaced : `${spaced}.${part}`;
 }
 

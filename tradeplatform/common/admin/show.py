@@ -68,7 +68,7 @@ def number(text: object, *, unit: str = "", muted: bool = False) -> SafeString:
 
 def whole(value: int) -> str:
     """A whole number with thin spaces between thousands."""
-    return f"{value:,}".replace(",", "\u2009")
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def decimal(value: Decimal, unit: str = "") -> SafeString:
