@@ -27,7 +27,7 @@ from instruments.models import Asset
 from instruments.scaling import product, quotient, round_half_even, short_text
 from instruments.services.converting import Purpose, Rate, Rates, load_rates
 from liquidity.services.terms import Terms, load_terms
-from liquidity.services.till import SYSTEM, Till
+from liquidity.services.till import SYSTEM, Till, cause_of
 from liquidity.services.valuing import Valuation, gain, value
 from risk.services.margin import Standing
 from tradeplatform.common.db import next_ids, require_transaction
@@ -234,8 +234,10 @@ class Desk:
         valued = self._valued(needed=needs_margin)
         if needs_margin and valued is not None:
             self._check_margin(self._standing(valued, client, credit, still_to_move=True))
-        till = Till(ledger, client, credit, self.currency, self.now, cause)
         for draft in self.drafts:
+            symbol = self.terms[draft.deal.instrument_id].instrument.symbol
+            because = cause_of(draft.deal, symbol, cause)
+            till = Till(ledger, client, credit, self.currency, self.now, because)
             draft.entry = till.move(draft.deal)
         if valued is not None:
             ledger.reserve(client, self._standing(valued, client, credit).reserved)

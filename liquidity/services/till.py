@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from accounts.models import Deal, LedgerKind, TransferKind
+from accounts.models import Deal, DealKind, LedgerKind, TransferKind
 from accounts.services.posting import Cause, Entry, Ledger, LockedAccount
 from instruments.models import Asset
+from instruments.scaling import short_text
 
 _ZERO = Decimal(0)
 #: The house's ledger accounts that deals move money on.
@@ -71,3 +72,10 @@ class Till:
             at=self.now, kind=kind, debit=payer, credit=payee, amount=amount, cause=self.cause, entry=entry
         )
         return begun if entry is None else entry
+
+
+def cause_of(deal: Deal, symbol: str, cause: Cause) -> Cause:
+    """The cause with what was dealt, in which position, before what was said: a statement shows it."""
+    dealt = f" {short_text(deal.volume)}" if deal.volume else ""
+    what = f"{DealKind(deal.kind).label}{dealt} {symbol}, position {deal.position_id}"
+    return cause._replace(reason=f"{what}: {cause.reason}" if cause.reason else what)

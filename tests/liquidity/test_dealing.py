@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, ProgrammingError, transaction
 
-from accounts.models import Deal, DealRequest, LedgerKind, Position, PositionMode, TradingAccount
+from accounts.models import Deal, DealRequest, LedgerKind, Position, PositionMode, TradingAccount, Transfer
 from accounts.services import standing
 from accounts.services.funding import withdraw
 from audit.models import AuditRecord
@@ -652,3 +652,17 @@ def test_an_operators_act_is_recorded_with_its_reason(floor: Floor, net: Trading
     row = AuditRecord.objects.get(action="liquidity.dealing.close")
     assert (row.reason, row.target_label, row.after["deals"]) == ("client called", str(net), [deal.pk])
     assert deal.reason == "client called"
+
+
+def test_the_money_of_a_deal_says_what_was_dealt(floor: Floor, net: TradingAccount) -> None:
+    floor.buy(net, "0.3")
+    (first,) = floor.sell(net, "0.1")
+    (last,) = floor.close(only_open(net), reason="client called")
+
+    def reasons(deal: Deal) -> set[str]:
+        assert deal.entry_id is not None
+        return set(Transfer.objects.filter(entry_id=deal.entry_id).values_list("reason", flat=True))
+
+    position = last.position_id
+    assert reasons(first) == {f"Closed 0.1 EURUSD, position {position}"}
+    assert reasons(last) == {f"Closed 0.2 EURUSD, position {position}: client called"}
