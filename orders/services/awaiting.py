@@ -54,7 +54,8 @@ def await_orders(accepted: Sequence[Accepted], *, wait_ms: int) -> dict[int, Ord
         created_at__in={item.created_at for item in accepted},
         status=OrderStatus.PENDING,
     )
-    _poll(lambda: not pending.exists(), wait_ms)
+    if wait_ms:
+        _poll(lambda: not pending.exists(), wait_ms)
     return load_orders((item.order_id, item.created_at) for item in accepted)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import TradingAccount
 from instruments.models import Instrument
@@ -176,10 +178,13 @@ class TestTrade:
         account, instrument = make_position()
         out = run(
             "trade", 3, instrument.symbol, "--account", account.account_number, "--stream", stream,
-            "--dry-run", plain=True,
+            "--days", 2, "--dry-run", plain=True,
         )  # fmt: skip
 
-        assert [json.loads(line)["source"] for line in out.splitlines()] == ["simulation"] * 3
+        trades = [json.loads(line) for line in out.splitlines()]
+        assert [trade["source"] for trade in trades] == ["simulation"] * 3
+        two_days_ago = timezone.now() - timedelta(days=2, minutes=1)
+        assert all(two_days_ago < datetime.fromisoformat(trade["at"]) < timezone.now() for trade in trades)
         assert client().exists(stream) == 0
 
     def test_an_account_must_be_there(self) -> None:

@@ -15,6 +15,8 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = True
 # CorrelationMiddleware has checked the id by the time django-structlog reads it.
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# A beat's task that came too late to a busy worker: the next one says the same. (The setting has this name.)
+DJANGO_STRUCTLOG_CELERY_TASK_RETRY_LOG_LEVEL = logging.INFO
 
 _as_json = config.log_format == "json" or (config.log_format is None and config.is_production)
 

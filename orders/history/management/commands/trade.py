@@ -23,7 +23,8 @@ from orders.history.services.streaming import STREAM, publish
 from tradeplatform.common.console import output
 from tradeplatform.common.times import rfc3339
 
-_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+# With a seed the times must not depend on the moment of the run.
+_SEEDED_END = datetime(2026, 1, 1, tzinfo=UTC)
 _CHUNK = 1_000
 _MOST_UNITS = 999
 _SPREAD = 100  # prices within a hundredth of the reference price
@@ -34,7 +35,7 @@ class Command(BaseCommand):
 
     help = (
         "Put N random trades of the instruments into the stream that `manage.py ingest` reads (or, --direct, "
-        "into the store): times shuffled between 2000 and now, sizes 1 to 999 lots or units, both sides."
+        "into the store): times of the last days in no order, sizes 1 to 999 lots or units, both sides."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,6 +43,9 @@ class Command(BaseCommand):
         parser.add_argument("count", metavar="N", type=positive)
         parser.add_argument("instruments", metavar="INSTRUMENT", nargs="+")
         parser.add_argument("--account", metavar="NUMBER", default="ACC-DEMO-001", help="whose they are")
+        parser.add_argument(
+            "--days", type=positive, default=30, help="how far back their times go (default: 30)"
+        )
         parser.add_argument("--direct", action="store_true", help="into the store, without the stream")
         parser.add_argument("--stream", default=STREAM)
         parser.add_argument("--seed", type=int, help="repeats the trades of an earlier run")
@@ -54,7 +58,9 @@ class Command(BaseCommand):
         with refusals_named():
             rules = require_each(options["instruments"])
             account = find_account(options["account"]).account_number
-        trades = _trades(options["count"], rules, account, seed=options["seed"], now=now)
+        span, seed = timedelta(days=options["days"]), options["seed"]
+        end = now if seed is None else _SEEDED_END
+        trades = _trades(options["count"], rules, account, seed=seed, since=end - span, span=span)
         new = 0
         if options["dry_run"]:
             self.stdout.write("\n".join(json.dumps(trade) for trade in trades))
@@ -78,19 +84,17 @@ class Command(BaseCommand):
 
 
 def _trades(
-    count: int, rules: list[Rules], account: str, *, seed: int | None, now: datetime
+    count: int, rules: list[Rules], account: str, *, seed: int | None, since: datetime, span: timedelta
 ) -> list[dict[str, str]]:
     """Trades in no order, as the stream's fields. With a seed the same ones again, ids included."""
     chance = random.Random(seed)  # noqa: S311 - a simulation, no secret
     run = uuid_utils.uuid7().hex if seed is None else f"seed-{seed}"
-    # With a seed the times must not depend on the moment of the run.
-    span = (now if seed is None else datetime(2026, 1, 1, tzinfo=UTC)) - _FIRST
     microseconds = span // timedelta(microseconds=1)
     return [
         {
             "account": account,
             "instrument": market.symbol,
-            "at": rfc3339(_FIRST + timedelta(microseconds=chance.randrange(microseconds))),
+            "at": rfc3339(since + timedelta(microseconds=chance.randrange(microseconds))),
             "quantity": short_text(_quantity(chance, market)),
             "price": short_text(_price(chance, market)),
             "source": "simulation",
