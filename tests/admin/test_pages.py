@@ -128,7 +128,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 43
+    assert len(links) == 44
     assert {boss.get(link).status_code for link in links} == {200}
 
 

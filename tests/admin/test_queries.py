@@ -85,7 +85,7 @@ class TestEveryPage:
         asked = questions(boss, address(model, "change", lived.rows[model._meta.label_lower]))
 
         assert not [sql for sql in asked if counts_a_large_table(sql)]
-        assert len(asked) <= SIGNED_IN + 14
+        assert len(asked) <= SIGNED_IN + 15
 
 
 @pytest.mark.parametrize("name", ["index", "markets"])

@@ -13,9 +13,9 @@ _plain: Any = StreamConsumer.as_asgi()
 _combined: Any = CombinedStreamConsumer.as_asgi()
 _requests: Any = ApiConsumer.as_asgi()
 
-# `/ws/v1` is our own feed's: its route comes first.
+# `/ws/v1` is our own feed's, and so is what would be another version of it: no stream has such a name.
 websocket_urlpatterns = [
-    re_path(r"^ws(?:/(?P<names>.*))?$", _plain),
+    re_path(r"^ws(?:/(?!v[0-9])(?P<names>.*))?$", _plain),
     re_path(r"^stream/?$", _combined),
     re_path(r"^ws-api/v3/?$", _requests),
 ]
