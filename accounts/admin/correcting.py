@@ -31,7 +31,7 @@ class Correct(Button):
     name, label, icon = "correct", "Correct", "undo"
     permission = RIGHT
     form_class = CorrectForm
-    previews = True
+    previews = rehearsed = True
     danger = True
 
     def why_not(self, obj: Transfer) -> str:

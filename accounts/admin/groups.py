@@ -50,7 +50,7 @@ class AddGroup(Button):
     name, label, icon = "add", "Add group", "add"
     permission = "accounts.add_tradinggroup"
     form_class = AddForm
-    previews = True
+    previews = rehearsed = True
 
     def effects(self, obj: None, data: Mapping[str, Any]) -> Sequence[Effect]:
         """The new row."""
@@ -147,7 +147,7 @@ class DropException(Button):
     name, label, icon = "drop", "Drop exception", "rule_folder"
     permission = "accounts.change_tradinggroup"
     form_class = SymbolForm
-    previews = True
+    previews = rehearsed = True
 
     def effects(self, obj: TradingGroup, data: Mapping[str, Any]) -> Sequence[Effect]:
         """What ends."""

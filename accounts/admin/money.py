@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from accounts.approvals import RIGHT
 from accounts.models import MoneyKind, MoneyState, TradingAccount, Transfer
+from accounts.services.amounts import check_amount
 from accounts.services.money_effects import effects, limit_effects
 from accounts.services.money_requests import Wish, action_of, request_money
 from accounts.services.moving import Movement
@@ -71,7 +72,7 @@ class MoneyButton(Button):
     """Move money between the client and one other party."""
 
     form_class = MoneyForm
-    previews = True
+    previews = rehearsed = True
     kind: ClassVar[MoneyKind]
     verb: ClassVar[str]
 
@@ -85,6 +86,7 @@ class MoneyButton(Button):
             raise Refusal(Code.INVALID_NUMBER, "The amount must not be zero.", field="amount")
         now = timezone.now()
         asset = Asset.objects.get(code=data["asset"])
+        check_amount(data["amount"], asset)  # before the sums that it would make absurd
         movement = Movement(self.kind, obj.pk, asset, data["amount"], _receiver(obj, data))
         rows = effects(movement)
         if self.kind == MoneyKind.WITHDRAWAL:

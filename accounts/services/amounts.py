@@ -57,8 +57,10 @@ def check_amount(amount: Decimal, asset: Asset) -> None:
     """Refuse what is not a number, is zero or absurd, or is finer than the asset."""
     # copy_abs neither rounds nor overflows, however absurd the number.
     size = amount.copy_abs()
-    if not amount.is_finite() or size == 0 or size >= _MAX_AMOUNT:
-        raise Refusal(Code.INVALID_NUMBER, "amount must be a number between 0 and 10^18.", field="amount")
+    if not amount.is_finite() or size >= _MAX_AMOUNT:
+        raise Refusal(Code.INVALID_NUMBER, "amount must be a number below 10^18.", field="amount")
+    if size == 0:
+        raise Refusal(Code.INVALID_NUMBER, "amount must not be zero.", field="amount")
     exponent = size.as_tuple().exponent
     too_long = isinstance(exponent, int) and exponent < -_MAX_DIGITS
     if too_long or steps(size, Decimal(1).scaleb(-asset.decimals)) is None:

@@ -90,7 +90,7 @@ class AddPolicy(Button):
     name, label, icon = "add", "Add policy", "add"
     permission = RIGHT
     form_class = NewPolicyForm
-    previews = True
+    previews = rehearsed = True
 
     def initial(self, obj: None) -> Mapping[str, Any]:
         """What is usual."""

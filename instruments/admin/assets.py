@@ -35,7 +35,7 @@ class AddAsset(Button):
     name, label, icon = "add", "Add asset", "add"
     permission = "instruments.add_asset"
     form_class = AddForm
-    previews = True
+    previews = rehearsed = True
 
     def effects(self, obj: None, data: Mapping[str, Any]) -> Sequence[Effect]:
         """The new row."""

@@ -43,7 +43,7 @@ class AddInstrument(Button):
     name, label, icon = "add", "Add instrument", "add"
     permission = "instruments.add_instrument"
     form_class = AddForm
-    previews = True
+    previews = rehearsed = True
 
     def effects(self, obj: None, data: Mapping[str, Any]) -> Sequence[Effect]:
         """What cannot be changed later."""

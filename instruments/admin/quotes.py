@@ -41,7 +41,7 @@ class SetQuote(Button):
     name, label, icon = "set", "Quote by hand", "edit"
     permission = "instruments.set_quote"
     form_class = QuoteForm
-    previews = True
+    previews = rehearsed = True
 
     def intro(self, obj: Quote | None) -> str:
         """What a quote moves, and how long it counts."""

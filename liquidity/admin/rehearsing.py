@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import uuid_utils
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from liquidity.selectors import margin_of
 from liquidity.services.dealing import Ask
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Effect
+from tradeplatform.common.db import rehearsal
 from tradeplatform.common.errors import Refusal
 
 
@@ -33,10 +33,9 @@ def rehearse(
 ) -> list[Effect]:
     """The deals that `act` would make now, and balance and margin before and after. May raise Refusal."""
     before = _figures(account)
-    with transaction.atomic():
+    with rehearsal():
         deals = act(_trial(request, account))
         after = _figures(account)
-        transaction.set_rollback(True)
     return [
         *(_effect(deal, account) for deal in deals),
         *(
@@ -52,10 +51,9 @@ def rehearse_exits(
 ) -> list[tuple[Decimal | None, Decimal | None]]:
     """Stop loss and take profit, each before `act` and after it. May raise Refusal."""
     before = (position.stop_loss, position.take_profit)
-    with transaction.atomic():
+    with rehearsal():
         act(_trial(request, position.account))
         after = Position.objects.values_list("stop_loss", "take_profit").get(pk=position.pk)
-        transaction.set_rollback(True)
     return list(zip(before, after, strict=True))
 
 

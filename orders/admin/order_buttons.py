@@ -107,7 +107,7 @@ class AmendOrder(Button):
     name, label, icon = "amend", "Amend order", "edit"
     permission = "orders.amend_order"
     form_class = AmendForm
-    previews = True
+    previews = rehearsed = True
 
     def shown(self, obj: Order) -> bool:
         """While something of it is open."""

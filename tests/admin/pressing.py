@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.messages import get_messages
+from django.forms import BoundField
 from django.test import Client
 
 from audit.models import AuditRecord
+from tradeplatform.common.admin.fields import PlainDecimalInput
 
 
 def filled(client: Client, address: str, **answers: object) -> dict[str, Any]:
@@ -15,8 +17,15 @@ def filled(client: Client, address: str, **answers: object) -> dict[str, Any]:
     page = client.get(address)
     assert page.status_code == 200, page.status_code
     form = page.context["form"]
-    values = {bound.name: "" if bound.value() is None else bound.value() for bound in form}
-    return values | answers
+    return {bound.name: _shown(bound) for bound in form} | answers
+
+
+def _shown(bound: BoundField) -> Any:
+    """What stands in the field when the page opens; numbers as their widget writes them."""
+    value = bound.value()
+    if isinstance(bound.field.widget, PlainDecimalInput):
+        value = bound.field.widget.format_value(value)
+    return "" if value is None else value
 
 
 def press(client: Client, address: str, *, confirm: bool = False, **answers: Any) -> Any:

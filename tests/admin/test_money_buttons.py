@@ -89,12 +89,17 @@ class TestEveryMoneyButton:
         ("amount", "complaint"),
         [
             ("", "This field is required."),
-            ("NaN", "Enter a number."),
-            ("Infinity", "Enter a number."),
-            ("ten", "Enter a number."),
+            ("NaN", "Write a decimal number"),
+            ("Infinity", "Write a decimal number"),
+            ("ten", "Write a decimal number"),
+            ("1e2", "Write a decimal number"),
+            ("5_0", "Write a decimal number"),
+            ("\u0663", "Write a decimal number"),
+            ("+5", "Write a decimal number"),
             ("0", "must not be zero"),
             ("0.000000001", "has 8 digits after the point"),
-            ("1" * 21, "Ensure that there are no more than 20 digits before the decimal point."),
+            ("1" * 20, "amount must be a number below 10^18."),
+            ("1" * 21, "Write a decimal number"),
         ],
     )
     def test_refuses_a_bad_amount(
@@ -102,11 +107,24 @@ class TestEveryMoneyButton:
     ) -> None:
         transfers = Transfer.objects.count()
 
-        answer = press(boss, act(TradingAccount, funded.pk, name), confirm=True, **answers(funded, amount))
+        answer = press(boss, act(TradingAccount, funded.pk, name), **answers(funded, amount))
 
         assert answer.status_code in {200, 400}
+        assert not answer.context["confirming"]
         assert any(complaint in message for message in errors(answer)["amount"])
         assert (Transfer.objects.count(), money(funded, funded.currency)) == (transfers, ("1000", "0"))
+
+    def test_what_the_press_would_refuse_is_refused_before_the_effect(
+        self, name: str, boss: Client, funded: TradingAccount
+    ) -> None:
+        stored = (Transfer.objects.count(), MoneyRequest.objects.count())
+        data = answers(funded, "100") | {"document_hash": "no hash"}
+
+        answer = press(boss, act(TradingAccount, funded.pk, name), **data)
+
+        assert errors(answer) == {"document_hash": ["A SHA-256 has 64 characters of 0-9 a-f."]}
+        assert not answer.context["confirming"]
+        assert (Transfer.objects.count(), MoneyRequest.objects.count()) == stored
 
     def test_wants_a_reason(self, name: str, boss: Client, funded: TradingAccount) -> None:
         transfers = Transfer.objects.count()

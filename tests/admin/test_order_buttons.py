@@ -148,9 +148,9 @@ class TestAmendOrder:
     def test_what_its_owner_could_not_ask_is_refused(self, price: str, boss: Client, lived: Lived) -> None:
         before = everything_stored()
 
-        answer = press(boss, act(Order, lived.resting, "amend"), confirm=True, price=price, reason=REASON)
+        answer = press(boss, act(Order, lived.resting, "amend"), price=price, reason=REASON)
 
-        assert answer.status_code == 400
+        assert (answer.status_code, answer.context["confirming"]) == (400, False)
         assert (everything_stored(), recorded("orders.order.amend")) == (before, [])
 
     def test_is_forbidden_without_the_right(self, sign_in: SignIn, lived: Lived) -> None:

@@ -103,6 +103,18 @@ class TestQuotes:
         page = client.get(address(Quote, "change", instrument.pk)).content.decode()
         assert "<polyline" in page
 
+    @pytest.mark.parametrize(("bid", "ask"), [("49900", "49100"), ("1e4", "49900")])
+    def test_what_is_no_quote_is_refused_before_the_effect(
+        self, bid: str, ask: str, boss: Client, lived: Lived
+    ) -> None:
+        data: dict[str, Any] = {"symbol": lived.market.symbol, "bid": bid, "ask": ask, "reason": REASON}
+
+        answer = press(boss, address(Quote, "new", "set"), **data)
+
+        assert errors(answer)
+        assert not answer.context["confirming"]
+        assert not Quote.objects.filter(source="operator").exists()
+
     def test_is_forbidden_without_the_right(self, sign_in: SignIn, lived: Lived) -> None:
         data = {"symbol": lived.market.symbol, "bid": "1", "ask": "2", "reason": REASON, "request_id": "x"}
 

@@ -14,9 +14,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from tradeplatform.common.decimals import PATTERN, SENTENCE, read_decimal
 from tradeplatform.common.errors import Code, Refusal
 
-_FIXED_POINT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _ECHO = 64
 _MAX_NAMED = 10
@@ -52,7 +52,7 @@ class TextField(serializers.CharField):
 @extend_schema_field(
     {
         "type": ["string", "number"],
-        "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$",
+        "pattern": PATTERN,
         "description": "A decimal in fixed-point notation, best sent as a string; exponents are refused.",
         "examples": ["0.5"],
     }
@@ -60,9 +60,7 @@ class TextField(serializers.CharField):
 class DecimalField(serializers.Field):  # type: ignore[type-arg]
     """An exact number from a string or a JSON number: at most 20 digits before the point, 18 after it."""
 
-    default_error_messages = {
-        "invalid_number": "Write a decimal number: up to 20 digits, a point, up to 18 digits; no exponent."
-    }
+    default_error_messages = {"invalid_number": SENTENCE}
 
     def to_internal_value(self, data: Any) -> Decimal:
         """Return the number; it was never a float on its way here."""
@@ -70,9 +68,10 @@ class DecimalField(serializers.Field):  # type: ignore[type-arg]
             data = f"{data:f}"
         elif isinstance(data, int) and not isinstance(data, bool) and abs(data) < 10**20:
             data = str(data)
-        if not isinstance(data, str) or not _FIXED_POINT.fullmatch(data):
+        number = read_decimal(data) if isinstance(data, str) else None
+        if number is None:
             self.fail("invalid_number")
-        return Decimal(data)
+        return number
 
 
 class WholeNumberField(serializers.IntegerField):

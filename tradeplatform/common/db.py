@@ -35,6 +35,14 @@ def one_snapshot() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Do it and take it back: what it would refuse is refused, and nothing comes of it."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 def fetch(
     sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, using: str = DEFAULT_DB_ALIAS
 ) -> list[tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -30,6 +30,7 @@ from tradeplatform.common.admin.fields import choice_field, day_field, file_fiel
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.changes import Seen
+from tradeplatform.common.decimals import read_decimal
 from tradeplatform.common.errors import Code, Refusal
 
 _SHOWN = 10
@@ -300,10 +301,8 @@ def _closing(typed: str) -> dict[str, Decimal]:
     found = {}
     for word in typed.split():
         code, _equals, number = word.partition("=")
-        try:
-            found[code] = Decimal(number)
-        except InvalidOperation as error:
-            raise Refusal(
-                Code.INVALID_NUMBER, f"{word!a} is not written like USD=1250.50.", field="closing"
-            ) from error
+        balance = read_decimal(number)
+        if balance is None:
+            raise Refusal(Code.INVALID_NUMBER, f"{word!a} is not written like USD=1250.50.", field="closing")
+        found[code] = balance
     return found

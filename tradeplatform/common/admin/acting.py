@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from tradeplatform.common.admin.buttons import Button, Effect, ReasonForm
+from tradeplatform.common.db import rehearsal
 from tradeplatform.common.errors import Refusal
 
 TEMPLATE = "backoffice/button.html"
@@ -70,7 +71,11 @@ class ButtonPage:
             return self._page(request, form)
         try:
             if button.previews and "confirm" not in request.POST:
-                return self._page(request, form, confirming=button.effects(obj, form.cleaned_data))
+                effects = button.effects(obj, form.cleaned_data)
+                if button.rehearsed:
+                    with rehearsal():
+                        button.act(obj, form.cleaned_data)
+                return self._page(request, form, confirming=effects)
             done = button.act(obj, form.cleaned_data)
         except Refusal as refusal:
             field = str(refusal.context.get("field", ""))

@@ -67,6 +67,9 @@ class Button:
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
     #: The form is answered by a page that shows the effect of what was typed, and asks again.
     previews: ClassVar[bool] = False
+    #: Before that page the act is done and taken back, so that what would be refused is refused there. For
+    #: acts that are one transaction, and quick.
+    rehearsed: ClassVar[bool] = False
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request

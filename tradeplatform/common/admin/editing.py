@@ -52,7 +52,7 @@ class Edit(Button):
     """Change `fields` of a row. Subclasses give the form, of EditForm's kind, and the service that saves."""
 
     name, label, icon = "edit", "Edit", "edit"
-    previews = True
+    previews = rehearsed = True
     fields: ClassVar[Sequence[str]]
 
     def shown_values(self, obj: Any) -> dict[str, Any]:

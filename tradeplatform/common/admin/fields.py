@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db import models
 from unfold.overrides import FORMFIELD_OVERRIDES
 from unfold.widgets import (
@@ -16,6 +17,8 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
+
+from tradeplatform.common.decimals import SENTENCE, read_decimal
 
 
 class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):
@@ -31,11 +34,25 @@ class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):
         return None if value is None else str(value)
 
 
+class PlainDecimalField(forms.DecimalField):
+    """A number as the API takes it; blanks around it are forgiven, for it may be pasted."""
+
+    def to_python(self, value: Any) -> Any:
+        """The number that was typed, if any."""
+        typed = "" if value is None else str(value).strip()
+        if not typed:
+            return None
+        number = read_decimal(typed)
+        if number is None:
+            raise ValidationError(SENTENCE, code="invalid")
+        return number
+
+
 def amount_field(
     label: str, *, help_text: str = "", signed: bool = False, required: bool = True
 ) -> forms.DecimalField:
     """A decimal that must be finite; more than zero unless `signed`."""
-    return forms.DecimalField(
+    return PlainDecimalField(
         label=label,
         help_text=help_text,
         required=required,
@@ -81,7 +98,8 @@ def model_fields(model: type[models.Model], names: Sequence[str]) -> dict[str, f
 
 def _dressed(field: models.Field[Any, Any], **options: Any) -> forms.Field | None:
     if isinstance(field, models.DecimalField):
-        return field.formfield(widget=PlainDecimalInput(attrs={"inputmode": "decimal"}), **options)
+        widget = PlainDecimalInput(attrs={"inputmode": "decimal"})
+        return field.formfield(form_class=PlainDecimalField, widget=widget, **options)
     if isinstance(field, models.TimeField):
         # The theme's own widget is a script that expects a catalogue of translations on the page.
         return field.formfield(widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "17:30"}), **options)

@@ -1,0 +1,20 @@
+"""How a number is written at every door, by clients and by operators: digits and a point, nothing clever."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+#: As a JSON schema says it: at most 20 digits before the point and 18 after it.
+PATTERN = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
+SENTENCE = "Write a decimal number: up to 20 digits, a point, up to 18 digits; no exponent."
+
+_FIXED_POINT = re.compile(PATTERN[1:-1], re.ASCII)
+
+
+def read_decimal(text: str) -> Decimal | None:
+    """The number that is written, exactly; None for what Python would read and a person would not mean.
+
+    `1e5`, `5_0`, `+5`, digits of other alphabets and blanks are not how numbers are written here.
+    """
+    return Decimal(text) if _FIXED_POINT.fullmatch(text) else None
