@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -112,18 +113,35 @@ class TestUploading:
         assert list(errors(answer)) == [field]
         assert not StatementUpload.objects.exists()
 
-    def test_more_than_may_be_uploaded_is_refused_before_it_is_read(
-        self, boss: Client, source: StatementSource
+    def test_more_than_may_be_uploaded_is_the_form_again_with_what_to_do(
+        self, boss: Client, source: StatementSource, caplog: pytest.LogCaptureFixture
     ) -> None:
         before = StatementUpload.objects.count()
+        form = act(StatementSource, source.pk, "upload")
+        browser = Client(enforce_csrf_checks=True)
+        browser.cookies = boss.cookies
 
-        answer = boss.post(
+        with caplog.at_level(logging.WARNING):
+            answer = browser.post(
+                form, {"file": SimpleUploadedFile("big.csv", b"x" * settings.MOST_UPLOADED_BYTES)}
+            )
+
+        assert (answer.status_code, answer.headers["Location"]) == (302, form)
+        page = browser.get(form).content.decode()
+        assert "at most 10 MB and 100,000 rows are taken at once" in page
+        assert "Split it" in page
+        assert "manage.py reconcile import" in page
+        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+        assert StatementUpload.objects.count() == before
+
+    def test_nobody_is_told_so_who_is_not_signed_in(self, source: StatementSource) -> None:
+        answer = Client().post(
             act(StatementSource, source.pk, "upload"),
             {"file": SimpleUploadedFile("big.csv", b"x" * settings.MOST_UPLOADED_BYTES)},
         )
 
-        assert answer.status_code in {400, 413}
-        assert StatementUpload.objects.count() == before
+        assert answer.status_code in {302, 400}
+        assert "messages" not in answer.cookies
 
     def test_what_was_known_by_then_adds_nothing(self, boss: Client, source: StatementSource) -> None:
         kept = uploaded(source, row("B1", 5))
