@@ -73,6 +73,9 @@ def read(text: str) -> Request:
             parse_constant=_refuse_constant,
             object_pairs_hook=_object,
         )
+        if "\\u" in text:
+            # Half of a character can be written in JSON, but nobody can have signed it: it has no bytes.
+            json.dumps(found, ensure_ascii=False).encode()
     except _RepeatedNameError:
         raise Unreadable(errors.given_twice()) from None
     except (ValueError, RecursionError):
