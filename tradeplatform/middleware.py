@@ -1,13 +1,14 @@
-"""At the HTTP door: the correlation id, what the log says of a request, and how often an address may call."""
+"""At the HTTP door: whole bodies, the correlation id, what the log says, how often an address may call."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 
 import uuid_utils
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django_structlog.middlewares import RequestMiddleware
 
 from tradeplatform.common.api_errors import refused
@@ -17,6 +18,32 @@ from tradeplatform.common.throttling import count_address
 
 _HEADER = "X-Correlation-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+# Of a body that nobody wanted, this much is read and thrown away.
+_MOST_DISCARDED = 16 * 2**20
+_CHUNK = 2**16
+
+
+class WholeBodyMiddleware:
+    """Takes what no view has read of a request off the line, so that the connection can carry the next one.
+
+    A body is refused unread for an expired token, a bad signature or its size. The web server itself throws
+    away 64 kB, then closes, without a word that would keep a client from sending its next request there.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Let the request through, then read its rest."""
+        response = self.get_response(request)
+        # A caller that is gone meanwhile has no next request.
+        with contextlib.suppress(UnreadablePostError):
+            for _chunk in range(_MOST_DISCARDED // _CHUNK):
+                if not request.read(_CHUNK):
+                    break
+        return response
 
 
 class CorrelationMiddleware:

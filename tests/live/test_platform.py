@@ -76,6 +76,16 @@ def test_a_body_that_is_too_large_leaves_the_connection_usable(platform: Platfor
             assert api.get("instruments").status_code == 200
 
 
+def test_a_body_that_was_refused_unread_leaves_the_connection_usable(platform: Platform) -> None:
+    with httpx.Client(base_url=f"{platform.base_url}/api/v1/") as api:
+        for _attempt in range(3):
+            answer = api.post(
+                "orders/batch", content=b"x" * 1_100_000, headers={"Authorization": "Bearer old"}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+            assert api.get("instruments").status_code == 200
+
+
 def test_the_socket_port_serves_sockets_only(platform: Platform) -> None:
     base = platform.ws_url.replace("ws://", "http://").removesuffix("/ws/v1")
     assert httpx.get(f"{base}/health/live").status_code == 200

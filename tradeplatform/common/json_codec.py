@@ -63,22 +63,9 @@ class JSONParser(BaseParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
-            _read_to_the_end(stream)
             message = f"The body is larger than {limit} bytes: send it in parts."
             raise Refusal(Code.BODY_TOO_LARGE, message, limit=limit)
         return decode(body)
-
-
-# Of a body that is too large, this much is read and thrown away before the answer.
-_MOST_DISCARDED = 16 * 2**20
-_CHUNK = 2**16
-
-
-def _read_to_the_end(stream: IO[Any]) -> None:
-    """Take the rest off the line, within reason, so that the connection can carry the next request."""
-    for _chunk in range(_MOST_DISCARDED // _CHUNK):
-        if not stream.read(_CHUNK):
-            return
 
 
 class JSONRenderer(BaseRenderer):
