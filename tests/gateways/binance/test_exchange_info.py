@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from instruments.models import InstrumentStatus
-from tests.factories import Market, make_market
+from instruments.models import InstrumentStatus, Realm
+from tests.factories import Market, make_instrument, make_market
 from tests.gateways.binance.client import Venue, refused
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +106,17 @@ def test_says_that_a_halted_market_is_halted(venue: Venue, market: Market) -> No
     assert market.symbol in [one["symbol"] for one in halted]
     trading = venue.ask("exchangeInfo", symbolStatus="TRADING")["symbols"]
     assert market.symbol not in [one["symbol"] for one in trading]
+
+
+def test_a_pair_of_assets_means_the_live_market_to_who_keeps_the_last(venue: Venue) -> None:
+    live = make_instrument(symbol="PAIR")
+    demo = make_instrument(symbol="PAIR-DEMO", base=live.base, quote=live.quote, realm=Realm.DEMO)
+
+    listed = [one["symbol"] for one in venue.ask("exchangeInfo")["symbols"]]
+
+    assert [symbol for symbol in listed if symbol in {live.symbol, demo.symbol}] == [demo.symbol, live.symbol]
+    asked = venue.ask("exchangeInfo", symbols=f'["{live.symbol}","{demo.symbol}"]')["symbols"]
+    assert [one["symbol"] for one in asked] == [live.symbol, demo.symbol]
 
 
 def test_refuses_what_makes_no_sense(venue: Venue, market: Market) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from instruments.models import InstrumentStatus
+from instruments.models import InstrumentStatus, Realm
 from instruments.scaling import text
 from instruments.selectors import Rules, all_rules, require_each
 from orders.models import StpMode
@@ -39,7 +39,7 @@ def exchange_info(call: Call) -> dict[str, Any]:
         raise errors.bad_symbol_status()
     if names is not None and (status is not None or call.parameters.has("permissions")):
         raise errors.bad_combination()
-    found = all_rules() if names is None else require_each(names)
+    found = _everything() if names is None else require_each(names)
     if not _asks_for_spot(call):
         found = []
     return {
@@ -49,6 +49,15 @@ def exchange_info(call: Call) -> dict[str, Any]:
         "exchangeFilters": [],
         "symbols": [_symbol(rules) for rules in found if status in {None, _STATUS[rules.status]}],
     }
+
+
+def _everything() -> list[Rules]:
+    """All markets, the live ones last.
+
+    A demo market has the assets of a live one, and clients that call markets by their assets (ccxt: BTC/USDT)
+    keep the last they read.
+    """
+    return sorted(all_rules(), key=lambda rules: rules.realm == Realm.LIVE)
 
 
 def _asks_for_spot(call: Call) -> bool:
