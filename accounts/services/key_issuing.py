@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from django.db import transaction
 
@@ -164,12 +164,17 @@ def _public(kind: KeyKind, pem: str) -> str:
 
 def _networks(given: Iterable[str]) -> list[str]:
     try:
-        found = sorted({str(ip_network(text.strip(), strict=False)) for text in given})
+        found = {ip_network(text.strip(), strict=False) for text in given}
     except ValueError as error:
         raise _invalid("allowed_ips", f"{error}: write networks such as 203.0.113.0/24.") from error
     if len(found) > MOST_NETWORKS:
         raise _invalid("allowed_ips", f"At most {MOST_NETWORKS} networks.")
-    return found
+    # Halves of the world together are the world: a list of addresses that keeps nobody out is none.
+    fours = collapse_addresses(network for network in found if isinstance(network, IPv4Network))
+    sixes = collapse_addresses(network for network in found if isinstance(network, IPv6Network))
+    if 0 in [*(network.prefixlen for network in fours), *(network.prefixlen for network in sixes)]:
+        raise _invalid("allowed_ips", "These are all addresses there are: name fewer, or leave the list out.")
+    return sorted(map(str, found))
 
 
 def _invalid(field_name: str, sentence: str) -> Refusal:

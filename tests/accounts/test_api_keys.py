@@ -314,6 +314,9 @@ class TestIssuing:
         [
             ({"allowed_ips": ("1.2.3",)}, "allowed_ips"),
             ({"allowed_ips": ("1.2.3.4/33",)}, "allowed_ips"),
+            ({"allowed_ips": ("0.0.0.0/0", "192.0.2.1")}, "allowed_ips"),
+            ({"allowed_ips": ("0.0.0.0/1", "128.0.0.0/1"), "scopes": (Scope.WITHDRAW,)}, "allowed_ips"),
+            ({"allowed_ips": ("::/0",), "scopes": (Scope.WITHDRAW,)}, "allowed_ips"),
             ({"allowed_ips": tuple(f"192.0.2.{n}" for n in range(31))}, "allowed_ips"),
             ({"label": ""}, "label"),
             ({"label": "x" * 65}, "label"),
