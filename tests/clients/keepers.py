@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,9 @@ Levels = list[tuple[Decimal, Decimal]]
 _HOW = {"limit": 5000, "conv_type": Decimal, "ws_interval": 100}
 #: A client that hears nothing for so long is made anew, as its user would.
 _SILENT_SECONDS = 60
+_LEAVING_SECONDS = 5
+#: What python-binance says after five attempts to connect again, in some fifteen seconds.
+_GAVE_UP = "BinanceWebsocketUnableToConnect"
 
 
 class Verifier(SpotOrderBookClient):
@@ -111,14 +115,20 @@ class CacheKeeper:
             await client.close_connection()
 
     async def _keep(self, manager: Any) -> None:
-        async with manager:
-            self._manager = manager
+        self._manager = await asyncio.wait_for(manager.__aenter__(), _SILENT_SECONDS)
+        try:
             while True:
                 heard = await asyncio.wait_for(manager.recv(), _SILENT_SECONDS)
-                if isinstance(heard, dict):
-                    self.errors += 1
-                else:
+                if not isinstance(heard, dict):
                     self.updates += 1
+                    continue
+                self.errors += 1
+                if heard.get("type") == _GAVE_UP:
+                    raise ConnectionError(_GAVE_UP)
+        finally:
+            # One that has given up waits for its socket for ever.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(manager.__aexit__(None, None, None), _LEAVING_SECONDS)
 
     def levels(self) -> tuple[Levels, Levels]:
         """(bids, asks), best first."""
