@@ -16,7 +16,7 @@ from accounts.services.money_effects import effects, limit_effects
 from accounts.services.money_requests import Wish, action_of, request_money
 from accounts.services.moving import Movement
 from audit.admin.acting import actor_of
-from audit.admin.asking import waits_for
+from audit.admin.asking import NOTHING_MOVES, waits_for
 from instruments.admin.show import amount
 from instruments.models import Asset
 from tradeplatform.common.admin import show
@@ -75,6 +75,7 @@ class MoneyButton(Button):
     previews = rehearsed = True
     kind: ClassVar[MoneyKind]
     verb: ClassVar[str]
+    meanwhile: ClassVar[str] = NOTHING_MOVES
 
     def initial(self, obj: TradingAccount) -> Mapping[str, Any]:
         """The account's own currency."""
@@ -88,10 +89,12 @@ class MoneyButton(Button):
         asset = Asset.objects.get(code=data["asset"])
         check_amount(data["amount"], asset)  # before the sums that it would make absurd
         movement = Movement(self.kind, obj.pk, asset, data["amount"], _receiver(obj, data))
-        rows = effects(movement)
+        waits = waits_for(
+            action_of(self.kind), amount=data["amount"], asset=asset.code, meanwhile=self.meanwhile, now=now
+        )
+        rows = effects(movement, waits=bool(waits))
         if self.kind == MoneyKind.WITHDRAWAL:
             rows += limit_effects(movement, now=now)
-        waits = waits_for(action_of(self.kind), amount=data["amount"], asset=asset.code, now=now)
         return [*(Effect(*row) for row in rows), *waits]
 
     def act(self, obj: TradingAccount, data: Mapping[str, Any]) -> Done:
@@ -134,6 +137,7 @@ class Withdraw(MoneyButton):
     name, label, icon = "withdraw", "Withdraw", "payments"
     kind, verb = MoneyKind.WITHDRAWAL, "Withdrew"
     permission = RIGHT[MoneyKind.WITHDRAWAL]
+    meanwhile = "the amount is held at once and leaves when it is approved"
 
 
 class TransferMoney(MoneyButton):

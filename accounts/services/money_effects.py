@@ -34,19 +34,20 @@ _OTHER_SIDE = {
 
 
 def preview(payload: Mapping[str, Any]) -> list[EffectRow]:
-    """The effect of what waits, as things stand now. Raises what doing it would raise."""
+    """The effect of what waits or is about to, as things stand now. Raises what doing it would raise."""
     own = MoneyRequest.objects.filter(id=payload["money_request"], state=MoneyState.REQUESTED).first()
     movement = movement_of(payload)
-    rows = effects(movement, release=own.held if own else Decimal(0))
+    rows = effects(movement, release=own.held if own else _ZERO, waits=own is None)
     if own and own.kind == MoneyKind.WITHDRAWAL:
         rows += limit_effects(movement, now=timezone.now(), own=own)
     evidence = {"Reference": payload["reference"], "Document (SHA-256)": payload["document_hash"]}
     return rows + [(name, "", value) for name, value in evidence.items() if value]
 
 
-def effects(movement: Movement, *, release: Decimal = Decimal(0)) -> list[EffectRow]:
-    """Balance, held and available of each client's side, and the other side. `release` is its own hold.
+def effects(movement: Movement, *, release: Decimal = _ZERO, waits: bool = False) -> list[EffectRow]:
+    """Balance, held and available of each client's side, and the other side.
 
+    `release` is its own hold. `waits`: others will be asked first, so a withdrawal is held at once.
     Raises Refusal: insufficient_funds and what the rules of accounts say.
     """
     ids = movement.account_ids
@@ -55,7 +56,8 @@ def effects(movement: Movement, *, release: Decimal = Decimal(0)) -> list[Effect
     out = movement.kind in {MoneyKind.WITHDRAWAL, MoneyKind.TRANSFER}
     change = -movement.amount if out else movement.amount
     kind = LedgerKind.CREDIT if movement.kind in {MoneyKind.CREDIT, MoneyKind.BONUS} else LedgerKind.CLIENT
-    rows = _side(accounts[movement.account_id], kind, movement.asset, change, release)
+    held_first = waits and movement.kind == MoneyKind.WITHDRAWAL
+    rows = _side(accounts[movement.account_id], kind, movement.asset, change, release, held_first=held_first)
     if movement.to_account_id is not None:
         receiver = accounts[movement.to_account_id]
         rows += _side(receiver, kind, movement.asset, movement.amount, Decimal(0))
@@ -82,7 +84,13 @@ def limit_effects(movement: Movement, *, now: datetime, own: MoneyRequest | None
 
 
 def _side(
-    account: TradingAccount, kind: LedgerKind, asset: Asset, change: Decimal, release: Decimal
+    account: TradingAccount,
+    kind: LedgerKind,
+    asset: Asset,
+    change: Decimal,
+    release: Decimal,
+    *,
+    held_first: bool = False,
 ) -> list[EffectRow]:
     row = LedgerAccount.objects.filter(account=account, asset=asset, kind=kind).first()
     balance, held, available = (row.balance, row.held, row.available) if row else (_ZERO, _ZERO, _ZERO)
@@ -94,6 +102,13 @@ def _side(
 
     if kind == LedgerKind.CREDIT:
         return [(f"{account} credit", amount(balance), amount(balance + change))]
+    if held_first:
+        return [
+            (f"{account} held, at once", amount(held), amount(held - change)),
+            (f"{account} available, at once", amount(available), amount(available + change)),
+            (f"{account} held, when approved", amount(held - change), amount(held)),
+            (f"{account} balance, when approved", amount(balance), amount(balance + change)),
+        ]
     return [
         (f"{account} balance", amount(balance), amount(balance + change)),
         (f"{account} held", amount(held), amount(held - release)),

@@ -13,14 +13,23 @@ from audit.services.policies import policy_for
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Done, Effect
 
+NOTHING_MOVES = "nothing moves before"
 
-def waits_for(action: str, *, amount: Decimal | None = None, asset: str = "", now: datetime) -> list[Effect]:
-    """Whom the act would wait for; nothing where no policy covers it."""
+
+def waits_for(
+    action: str,
+    *,
+    amount: Decimal | None = None,
+    asset: str = "",
+    meanwhile: str = NOTHING_MOVES,
+    now: datetime,
+) -> list[Effect]:
+    """Whom the act would wait for, and what happens `meanwhile`; nothing where no policy covers it."""
     policy = policy_for(action, amount=amount, asset=asset, now=now)
     if policy is None:
         return []
     who = f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
-    return [Effect("Approval", "", f"waits for {who}: nothing moves before")]
+    return [Effect("Approval", "", f"waits for {who}: {meanwhile}")]
 
 
 def sent(approval: ApprovalRequest, what: object) -> Done:

@@ -191,9 +191,10 @@ class TestWithAPolicy:
         assert (asked.state, asked.held, money(account, usd)) == ("requested", 80, ("1000", "80"))
         assert asked.approval is not None
         assert asked.approval.effects == [
-            [f"{account} balance", "1\u202f000.00 USD", "920.00 USD"],
-            [f"{account} held", "0.00 USD", "0.00 USD"],
-            [f"{account} available", "1\u202f000.00 USD", "920.00 USD"],
+            [f"{account} held, at once", "0.00 USD", "80.00 USD"],
+            [f"{account} available, at once", "1\u202f000.00 USD", "920.00 USD"],
+            [f"{account} held, when approved", "80.00 USD", "0.00 USD"],
+            [f"{account} balance, when approved", "1\u202f000.00 USD", "920.00 USD"],
             ["Other side of the transfer", "", "Funding: the outside world"],
         ]
 

@@ -192,9 +192,18 @@ class TestWhenOthersMustAgree:
         shown = press(client, button, **answers(funded, "80")).context["effects"]
         assert (shown[-1].label, shown[-1].after) == (
             "Approval",
-            "waits for 1 compliance officer: nothing moves before",
+            "waits for 1 compliance officer: the amount is held at once and leaves when it is approved",
         )
+        at_once_and_then = [
+            (f"{funded} held, at once", "0.00000000 USD", "80.00000000 USD"),
+            (f"{funded} available, at once", "1\u202f000.00000000 USD", "920.00000000 USD"),
+            (f"{funded} held, when approved", "80.00000000 USD", "0.00000000 USD"),
+            (f"{funded} balance, when approved", "1\u202f000.00000000 USD", "920.00000000 USD"),
+        ]
+        assert [(row.label, row.before, row.after) for row in shown[:4]] == at_once_and_then
         answer = press(client, button, confirm=True, **answers(funded, "80"))
+        asked_for = ApprovalRequest.objects.get().effects
+        assert [tuple(row) for row in asked_for[:4]] == at_once_and_then
 
         money_request = MoneyRequest.objects.get()
         assert "Withdrawal was sent for approval: " in said(answer)
