@@ -113,7 +113,7 @@ for name, title, preview_of, execute_it, ended_as in (
     ),
     (
         staff_requests.PASSWORD,
-        "Set password",
+        "Set login password",
         staff_requests.preview_password,
         staff_requests.execute_password,
         staff_requests.forget_password,
@@ -127,7 +127,7 @@ for name, title, preview_of, execute_it, ended_as in (
     ),
     (
         staff_requests.REOPEN,
-        "Activate",
+        "Activate login",
         staff_requests.preview_reopening,
         staff_requests.execute_reopening,
         nothing_held,

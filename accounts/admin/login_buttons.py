@@ -42,7 +42,7 @@ class PasswordForm(ReasonForm):
 class SetPassword(Button):
     """A new password, told to the person by another way."""
 
-    name, label, icon = "password", "Set password", "key"
+    name, label, icon = "password", "Set login password", "key"
     permission = "accounts.change_user"
     form_class = PasswordForm
 
@@ -109,7 +109,7 @@ class ResetSecondFactor(Button):
 class Deactivate(Button):
     """Shut a person out."""
 
-    name, label, icon = "deactivate", "Deactivate", "person_off"
+    name, label, icon = "deactivate", "Deactivate login", "person_off"
     permission = "accounts.change_user"
     danger = True
 
@@ -143,7 +143,7 @@ class Deactivate(Button):
 class Activate(Button):
     """Let a person in again."""
 
-    name, label, icon = "activate", "Activate", "person_check"
+    name, label, icon = "activate", "Activate login", "person_check"
     permission = "accounts.change_user"
 
     def shown(self, obj: User) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,14 +12,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 
 from accounts.documents import words
 from accounts.documents.chart import steps_chart
 from accounts.documents.statement_csv import statement_csv
 from accounts.documents.statement_pdf import statement_pdf
-from accounts.models import TradingAccount
+from accounts.models import TradingAccount, Transfer
 from accounts.statement_pages import PagedSection, paged_statement
 from accounts.statement_selectors import Period, Statement, statement_of
+from instruments.scaling import grouped
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.filters import as_id
 from tradeplatform.common.admin.panels import Custom
@@ -64,8 +67,8 @@ def statement_view(
         "sections": [
             {
                 "heading": words.heading(section),
-                "sums": words.sums(section),
-                "rows": words.rows(section),
+                "sums": [(name, grouped(value)) for name, value in words.sums(section)],
+                "rows": [_row(cells) for cells in words.rows(section)],
                 "chart": steps_chart(period, section, section.points),
                 "count": section.count,
                 "more": _next(account, period, section),
@@ -74,6 +77,12 @@ def statement_view(
         ],
     }
     return TemplateResponse(request, _PAGE, context)
+
+
+def _row(cells: Sequence[str]) -> list[SafeString | str]:
+    """A line for the screen: thousands apart, the transfer as a link."""
+    time, transfer, kind, amount, balance, *rest = cells
+    return [time, show.ref_to(Transfer, transfer), kind, grouped(amount), grouped(balance), *rest]
 
 
 def _next(account: TradingAccount, period: Period, section: PagedSection) -> str:

@@ -331,8 +331,8 @@ def _set_exits(desk: Desk, position: Position, exits: Exits) -> None:
         if not (exit_price < price if below else exit_price > price):
             raise Refusal(
                 Code.EXIT_PRICE_REACHED,
-                f"{name} must be {'below' if below else 'above'} {short_text(price)}, "
-                "at which the position could be closed now.",
+                f"A {name.replace('_', ' ')} must be {'below' if below else 'above'} {short_text(price)}, "
+                f"at which the position could be closed now: {short_text(exit_price)} is not.",
                 field=name,
                 price=short_text(price),
             )

@@ -107,7 +107,7 @@ class Terms:
         if steps(price, self.instrument.tick_size) is None:
             raise Refusal(
                 Code.PRICE_NOT_ON_TICK,
-                f"{name} must be a multiple of {short_text(self.instrument.tick_size)}.",
+                f"{name.replace('_', ' ')} must be a multiple of {short_text(self.instrument.tick_size)}.",
                 field=name,
                 tick_size=short_text(self.instrument.tick_size),
             )

@@ -104,7 +104,7 @@ def test_break_even_shows_the_stop_and_sets_it(
 def test_break_even_of_a_loser_says_why_not(boss: Client, floor: Floor, account: TradingAccount) -> None:
     answer = press(boss, act(Position, only_open(account).pk, "break-even"), reason=REASON)
 
-    assert "stop_loss must be below 1.1" in str(errors(answer))
+    assert "A stop loss must be below 1.1" in str(errors(answer))
     assert only_open(account).stop_loss is None
 
 

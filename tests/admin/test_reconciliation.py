@@ -66,6 +66,8 @@ class TestUploading:
         page = boss.get(answer.headers["Location"]).content.decode()
         assert "1 by amount" in page
         assert "12, ours 5: difference 7" in page
+        assert "Line 3 becomes a break" in page
+        assert f"B2, 7 {code}: missing with us" in page
         assert not ImportedStatement.objects.exists()
 
         shown = boss.get(act(StatementUpload, kept.pk, "import"))
@@ -77,6 +79,15 @@ class TestUploading:
         assert (done.reason, done.new) == ("the daily file", 2)
         assert not StatementUpload.objects.exists()
         assert "Explained" in boss.get(answer.headers["Location"]).content.decode()
+
+    def test_one_row_at_fault_is_not_several(self, boss: Client, source: StatementSource) -> None:
+        send(boss, source, statement(row("B1", 5), row("B2", 0)))
+
+        kept = StatementUpload.objects.get()
+        page = boss.get(address(StatementUpload, "change", kept.pk)).content.decode()
+        assert "1 of 2 rows is at fault" in page
+        assert "1 row at fault" in page
+        assert "amount must not be zero." in page
 
     def test_rows_at_fault_are_shown_by_line_and_cannot_be_imported(
         self, boss: Client, source: StatementSource

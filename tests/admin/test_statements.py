@@ -10,9 +10,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import Role, TradingAccount
+from accounts.models import Role, TradingAccount, Transfer
 from tests.accounts.ledgers import move
 from tests.admin.conftest import SignIn
+from tests.admin.registry import address
 from tests.factories import make_account, make_asset
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,8 @@ def url(account: TradingAccount, query: str = "from=2026-03-01&to=2026-03-31") -
 def test_the_page_shows_sums_lines_and_chart(boss: Client, account: TradingAccount) -> None:
     page = boss.get(url(account)).content.decode()
 
-    assert page.count("1250.50") == 4  # in, closing, the line's amount and balance
+    assert page.count("1\u202f250.50") == 4  # in, closing, the line's amount and balance
+    assert address(Transfer, "change", Transfer.objects.get().pk) in page
     assert "wire 17" in page
     assert '<svg class="bo-steps"' in page
 

@@ -85,6 +85,7 @@ class TestStopOut:
         assert [(row["account"], row["symbol"], row["pnl"]) for row in closed] == [(poor, "EURUSD", "-102")]
         assert Position.objects.filter(closed_at__isnull=True).count() == 1
         assert report("stopout")["closed"] == []
+        assert run("stopout") == "Nothing was closed: no account is below its stop-out level.\n"
 
     def test_a_dry_run_changes_nothing(self, floor: Floor, poor: str) -> None:
         before = all_dealt()

@@ -89,7 +89,10 @@ def test_ac_38_query_between_on_before_and_without_a_time() -> None:
 
     assert [position(instrument, at) for at in (150, 200, 99.999999, None)] == ["5", "12", None, "12"]
     assert run("query", instrument.symbol, rfc3339(second(99)), plain=True) == "no position\n"
-    assert "12" in run("query", instrument.symbol, plain=True)
+    printed = run("query", instrument.symbol, plain=True)
+    assert "12" in printed
+    assert rfc3339(second(200)) in printed
+    assert "\u2026" not in printed
     assert position(instrument, 150, "--account", account.account_number) == "5"
 
 
@@ -134,7 +137,10 @@ class TestQuery:
             ("3", "2", "1"),
         ]
         assert found[1]["start"] == "1970-01-01T01:00:00.000000Z"
-        assert "windows of 1h" in run(*ask, rfc3339(second(7200)), plain=True)
+        printed = run(*ask, rfc3339(second(7200)), plain=True)
+        assert "windows of 1h" in printed
+        assert "1970-01-01T01:00:00Z" in printed
+        assert "\u2026" not in printed
         with pytest.raises(CommandError, match="not by a TIMESTAMP"):
             run("query", instrument.symbol, rfc3339(second(1)), "--bins", "1h")
 

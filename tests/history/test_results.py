@@ -98,6 +98,7 @@ class TestCommand:
     def test_table_json_and_csv_say_the_same(self, market: Market, buyer: TradingAccount) -> None:
         assert market.symbol in self.run()
         (row,) = json.loads(self.run("--format", "json"))
+        assert self.run("--json") == self.run("--format", "json")
         (line,) = csv.DictReader(io.StringIO(self.run("--format", "csv")))
         assert {name: str(value) for name, value in row.items()} == line
         assert (row["name"], row["volume"], row["fees"]) == (market.symbol, "202000", "151.5")

@@ -136,7 +136,8 @@ class StatementUploadAdmin(DetailMixin, KeysetList):
         else:
             faults = row.preview["faults"]
             yield Table(
-                f"{show.whole(faults)} of {show.whole(row.preview['rows'])} rows are at fault",
+                f"{show.whole(faults)} of {show.whole(row.preview['rows'])} rows "
+                f"{'is' if faults == 1 else 'are'} at fault",
                 columns("#Line of the file", "Code", "What is wrong"),
                 [
                     [error["line"], show.mono(error["code"]), error["message"]]
@@ -174,14 +175,21 @@ def outcome(would: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Breaks closed", show.whole(would["breaks_closed"])),
         ("Breaks open after it", show.whole(would["breaks_open"])),
     ]
+    for row in would.get("breaking", ()):  # not in what an older release has kept
+        said = f"{row['reference']}, {row['amount']} {row['asset']}: {row['kind'].lower()}"
+        rows.append((f"Line {row['line']} becomes a break", said))
     for row in would["balances"]:
         said = f"{row['theirs']}, ours {row['ours']}: difference {row['difference']}"
         rows.append((f"Closing balance in {row['asset']}", said))
     return rows
 
 
+def _at_fault(faults: int) -> str:
+    return "1 row at fault" if faults == 1 else f"{show.whole(faults)} rows at fault"
+
+
 def _verdict(row: StatementUpload) -> SafeString:
     faults = row.preview["faults"]
     if faults:
-        return show.badge(f"{show.whole(faults)} rows at fault", Tone.BAD)
+        return show.badge(_at_fault(faults), Tone.BAD)
     return show.badge("Can be imported", Tone.GOOD)

@@ -36,6 +36,8 @@ from tradeplatform.common.db import copy_rows, fetch, next_ids
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import rfc3339
 
+#: So many lines that would become breaks are named in a preview; all are counted.
+_MOST_BREAKING = 10
 _COLUMNS = (
     "id", "source_id", "statement_id", "number", "reference", "booked_at", "ledger_id", "amount",
     "our_reference", "text",
@@ -109,6 +111,7 @@ class Preview:
     imported: Imported | None
     lines: int
     faults: Sequence[Fault]
+    breaking: Sequence[Break] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`, and to keep with an upload."""
@@ -116,7 +119,10 @@ class Preview:
             "rows": self.lines,
             "faults": len(self.faults),
             "errors": [fault.as_json() for fault in self.faults[:MOST_FAULTS]],
-            "would": self.imported.as_json() | {"statement": None} if self.imported else None,
+            "would": self.imported.as_json()
+            | {"statement": None, "breaking": [_breaking_json(found) for found in self.breaking]}
+            if self.imported
+            else None,
         }
 
 
@@ -155,8 +161,26 @@ def preview_statement(
         imported = None
         if not faults:
             imported = _take(source, reading, "preview", terms, reason="preview", actor=actor, now=now)
+        breaking = _breaking(imported.statement) if imported and imported.statement else []
         transaction.set_rollback(True)
-    return Preview(imported, rows, faults)
+    return Preview(imported, rows, faults, breaking)
+
+
+def _breaking(statement: ImportedStatement) -> list[Break]:
+    """The first of its lines that are in an open break."""
+    found = Break.objects.filter(line__statement=statement, state=BreakState.OPEN)
+    return list(found.select_related("line", "ledger__asset").order_by("line__number")[:_MOST_BREAKING])
+
+
+def _breaking_json(found: Break) -> dict[str, Any]:
+    assert found.line is not None  # noqa: S101 - for the type checker
+    return {
+        "line": found.line.number,
+        "reference": found.line.reference,
+        "amount": short_text(found.line.amount),
+        "asset": found.ledger.asset.code,
+        "kind": found.get_kind_display(),
+    }
 
 
 def _read(

@@ -57,6 +57,9 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"dry_run": options["dry_run"], "closed": rows}, indent=2))
             return
+        if not rows:
+            self.stdout.write("Nothing was closed: no account is below its stop-out level.")
+            return
         table = Table("Account", "Position", "Symbol", "Volume", "Price", "P&L", title="Stop-out")
         for row in rows:
             table.add_row(*(str(value) for value in row.values()))

@@ -67,9 +67,10 @@ class Command(BaseCommand):
         elif found is None:
             self.stdout.write("no position")
         else:
-            names = position_json(found) or {}
-            table = Table(*names, title=f"Position in {options['instrument']}")
-            table.add_row(*(value or "" for value in names.values()))
+            # One below the other: side by side they are wider than most terminals.
+            table = Table("", "", title=f"Position in {options['instrument']}", show_header=False)
+            for name, value in (position_json(found) or {}).items():
+                table.add_row(name, str(value or ""))
             output(options).print(table)
 
     def _bins(self, scope: dict[str, Any], options: dict[str, Any]) -> None:
@@ -83,13 +84,17 @@ class Command(BaseCommand):
                 json.dumps({"instrument": options["instrument"], "bins": list(map(bin_json, found))})
             )
             return
-        table = Table(*_NAMES, title=f"Position in {options['instrument']}, windows of {options['bins']}")
+        table = Table(title=f"Position in {options['instrument']}, windows of {options['bins']}")
+        for name in _NAMES:
+            table.add_column(name, overflow="fold")
         for row in map(bin_json, found):
-            table.add_row(*(str(row[name]) if row[name] is not None else "" for name in _NAMES))
+            cells = (str(row[name]) if row[name] is not None else "" for name in _NAMES)
+            table.add_row(*(cell.replace(".000000Z", "Z") for cell in cells))
         output(options).print(table)
 
 
-_NAMES = ("start", "end", "open", "high", "low", "close", "volume", "executions")
+# The end is the next window's start; what is too long is folded, for a number that is cut is another number.
+_NAMES = ("start", "open", "high", "low", "close", "volume", "executions")
 
 
 def _window(start: datetime | None, end: datetime | None, width: timedelta) -> tuple[datetime, datetime]:

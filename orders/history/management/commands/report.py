@@ -47,7 +47,11 @@ class Command(BaseCommand):
         parser.add_argument("--from", type=day, dest="first", metavar="2026-11-01")
         parser.add_argument("--to", type=day, dest="last", metavar="2026-11-30")
         parser.add_argument("--realm", choices=Realm.values, default=Realm.LIVE.value, help="whose money")
-        parser.add_argument("--format", choices=["table", "json", "csv"], default="table")
+        form = parser.add_mutually_exclusive_group()
+        form.add_argument("--format", choices=["table", "json", "csv"], default="table")
+        form.add_argument(
+            "--json", action="store_const", const="json", dest="format", help="as --format json"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Ask, and print."""
