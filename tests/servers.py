@@ -26,6 +26,9 @@ __all__ = ["Platform", "platform_key", "wants_platform"]
 
 _cleanup = ExitStack()
 
+#: All clients of the live tests call from one address.
+_ROOM_FOR_ALL = {"TRADEPLATFORM_BINANCE_WEIGHT_1M": "1000000"}
+
 
 platform_key = pytest.StashKey[Platform]()
 
@@ -73,7 +76,7 @@ def _start_servers(folder: Path) -> None:
 
 def _start_platform(folder: Path) -> Platform:
     try:
-        process, platform = start_platform(folder)
+        process, platform = start_platform(folder, settings=_ROOM_FOR_ALL)
     except RuntimeError as error:
         pytest.exit(str(error), returncode=3)
     _cleanup.callback(stop_platform, process)
