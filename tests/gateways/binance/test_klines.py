@@ -41,6 +41,13 @@ def heard(ear: Ear) -> list[tuple[Any, ...]]:
     return [(k["t"] / 1_000 - began, k["o"].split(".")[0], k["c"].split(".")[0], k["n"], k["x"]) for k in ks]
 
 
+async def until_closed(ear: Ear) -> None:
+    """Let the clock's turn come: it closes the candle as the second event."""
+    async with asyncio.timeout(20):
+        while len(ear.heard) < 2:  # noqa: ASYNC110 - a stream tells its ears and nobody else
+            await asyncio.sleep(0)
+
+
 def test_trades_move_it_and_a_later_one_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         found, ear = stream(monkeypatch, now=NOON + timedelta(seconds=30))
@@ -61,7 +68,7 @@ def test_the_clock_closes_it_without_a_trade(monkeypatch: pytest.MonkeyPatch) ->
         # A quarter of a second after the end, and no earlier.
         found, ear = stream(monkeypatch, now=NOON + timedelta(seconds=60, milliseconds=250))
         found.traded([trade(1, NOON, 100)])
-        await asyncio.sleep(0.01)
+        await until_closed(ear)
         assert heard(ear) == [(0, "100", "100", 1, False), (0, "100", "100", 1, True)]
         found.rest()
 
@@ -72,7 +79,7 @@ def test_a_late_trade_corrects_the_closed_one(monkeypatch: pytest.MonkeyPatch) -
     async def scenario() -> None:
         found, ear = stream(monkeypatch, now=NOON + timedelta(seconds=61))
         found.traded([trade(1, NOON, 100)])
-        await asyncio.sleep(0.01)
+        await until_closed(ear)
         found.traded([trade(2, NOON + timedelta(seconds=59), 95)])
         assert heard(ear)[-1] == (0, "100", "95", 2, True)
         # The running one has no trade yet: it stands at the corrected close.
