@@ -144,10 +144,12 @@ class TestStreams:
                 6.125,
             )
 
-            await a.cancel_order(order["id"], symbol)
-            (last,) = await until(
-                lambda: a.watch_orders(symbol), lambda found: found[-1]["status"] == "canceled"
+            # It hears of a cancel only who listens already: the event may overtake the answer.
+            ending = asyncio.create_task(
+                until(lambda: a.watch_orders(symbol), lambda found: found[-1]["status"] == "canceled")
             )
+            await a.cancel_order(order["id"], symbol)
+            (last,) = await ending
             assert (last["id"], last["filled"], last["clientOrderId"]) == (
                 order["id"],
                 0.25,
@@ -158,9 +160,7 @@ class TestStreams:
         async with exchange(platform, alice) as a:
             base = desk.instrument.base.code
             await listening(a)
-            watching = asyncio.create_task(a.watch_balance())
+            watching = asyncio.create_task(until(a.watch_balance, lambda found: base in found))
             await a.create_order_ws(symbol, "limit", "sell", 40, 50000)
             balance = await watching
-            if base not in balance:
-                balance = await until(a.watch_balance, lambda found: base in found)
             assert balance[base] == {"free": 60.0, "used": 40.0, "total": 100.0}

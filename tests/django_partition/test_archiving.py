@@ -59,8 +59,11 @@ def test_the_archive_holds_the_table_and_says_so(detached: str, tmp_path: Path) 
         sha256=hashlib.sha256(text).hexdigest(),
     )
     assert Manifest(**json.loads(manifest_file.read_text())) == manifest
-    csv.field_size_limit(1 << 20)
-    header, *records = csv.reader(io.StringIO(text.decode(), newline=""))
+    usual = csv.field_size_limit(1 << 20)
+    try:
+        header, *records = csv.reader(io.StringIO(text.decode(), newline=""))
+    finally:
+        csv.field_size_limit(usual)
     assert header == ["id", "closed", "text"]
     assert records == [[str(key), "2028-01-31 23:59:59.999999+00", text] for key, text in enumerate(TEXTS)]
     assert exists(NAME)

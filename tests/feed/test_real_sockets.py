@@ -220,7 +220,8 @@ class TestBadManners:
     def test_ten_megabytes_in_fragments(self, feed: Feed) -> None:
         before = feed.memory()
         with feed.socket() as reader:
-            with pytest.raises(ConnectionClosed):
+            # All of it may be on its way before the refusal is heard.
+            with suppress(ConnectionClosed):
                 reader.connection.send("x" * 10_000 for _ in range(1_000))
             assert reader.hear_close()[0] == 1009
         assert feed.memory() - before < 8_000_000
