@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from tradeplatform.common import json_codec
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.times import rfc3339
 
@@ -176,11 +177,11 @@ Request = Subscribe | Unsubscribe | Auth | KeyAuth | Enter | CancelOnDisconnect 
 
 
 def decode(text: str) -> dict[str, Any]:
-    """The JSON object in a message. Raises Refusal malformed_json."""
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Refusal(Code.MALFORMED_JSON, f"The message is not JSON: {error}.") from None
+    """The JSON object in a message, read as a body over HTTP is.
+
+    Raises Refusal malformed_json, invalid_number.
+    """
+    found = json_codec.decode(text.encode(), what="message")
     if not isinstance(found, dict):
         raise Refusal(Code.MALFORMED_JSON, "The message must be a JSON object.")
     return found

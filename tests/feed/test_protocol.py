@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -90,6 +91,27 @@ def test_what_is_not_json(text: str) -> None:
     with pytest.raises(Refusal) as refused:
         protocol.decode(text)
     assert refused.value.code == Code.MALFORMED_JSON
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"op": "cancel", "order": 1, "order": 2}',
+        '{"op": "place", "order": {"quantity": "1", "quantity": "2"}}',
+        '{"op": "place_batch", "orders": [{"price": "1", "price": "1"}]}',
+    ],
+)
+def test_a_key_given_twice_is_refused_wherever_it_stands(text: str) -> None:
+    with pytest.raises(Refusal, match="a key is given twice") as refused:
+        protocol.decode(text)
+    assert refused.value.code == Code.MALFORMED_JSON
+
+
+def test_a_number_is_read_exactly_and_without_an_exponent() -> None:
+    assert protocol.decode('{"op": 0.1000000000000000055}') == {"op": Decimal("0.1000000000000000055")}
+    with pytest.raises(Refusal) as refused:
+        protocol.decode('{"op": 1e5}')
+    assert refused.value.code == Code.INVALID_NUMBER
 
 
 @pytest.mark.parametrize("given_id", [None, 0, -1, 2**63 - 1, "", "x" * 64, "\u202eabc"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import IO, Any, NoReturn
 
@@ -18,31 +18,56 @@ from tradeplatform.common.errors import Code, Refusal
 
 MAX_DEPTH = 32
 
-_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def decode(body: bytes) -> Any:
+class RepeatedKeyError(ValueError):
+    """An object has a key twice: nobody can tell which was meant."""
+
+
+def read(
+    text: str,
+    *,
+    parse_int: Callable[[str], Any] = int,
+    parse_float: Callable[[str], Any] = Decimal,
+) -> Any:
+    """Parse JSON as every door takes it, whatever it says of what is none.
+
+    Raises ValueError: json.JSONDecodeError, which knows the place; RepeatedKeyError; and for NaN and the
+    infinities, half of a character, and nesting that is too deep to be read.
+    """
+    try:
+        value = json.loads(
+            text,
+            parse_int=parse_int,
+            parse_float=parse_float,
+            parse_constant=_no_constant,
+            object_pairs_hook=_once,
+        )
+        if _HALF_CHARACTER.search(text):
+            # An escape can name half of a pair, which no database column and no answer can hold.
+            json.dumps(value, ensure_ascii=False, default=str).encode()
+    except RecursionError:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from None
+    return value
+
+
+def decode(body: bytes, *, what: str = "body") -> Any:
     """Parse UTF-8 JSON; a number with a fraction becomes a Decimal. Raises Refusal.
 
     malformed_json: not JSON, NaN or an infinity, a key given twice in one object, half of a character, or
     nesting deeper than MAX_DEPTH. invalid_number: a number with an exponent (1e5 is written 100000).
+    `what` the sentence calls it.
     """
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            parse_float=_number,
-            parse_constant=_no_constant,
-            object_pairs_hook=_no_repeats,
-        )
-        if _HALF_CHARACTER.search(body):
-            # An escape can name half of a pair, which no database column and no answer can hold.
-            json.dumps(value, ensure_ascii=False, default=str).encode()
-    except RecursionError:
-        _too_deep()
+        value = read(body.decode("utf-8"), parse_float=_number)
     except ValueError as error:
-        message = f"The body is not JSON: {error}."
+        message = f"The {what} is not JSON: {error}."
         raise Refusal(Code.MALFORMED_JSON, message) from None
-    _check_depth(value)
+    if _is_too_deep(value):
+        message = f"The {what} is nested deeper than {MAX_DEPTH} levels."
+        raise Refusal(Code.MALFORMED_JSON, message, limit=MAX_DEPTH)
     return value
 
 
@@ -105,22 +130,19 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(msg)
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         msg = "a key is given twice"
-        raise ValueError(msg)
+        raise RepeatedKeyError(msg)
     return found
 
 
-def _check_depth(value: Any) -> None:
+def _is_too_deep(value: Any) -> bool:
     level, depth = [value], 0
     while level := [node for node in level if isinstance(node, dict | list)]:
         depth += 1
         if depth > MAX_DEPTH:
-            _too_deep()
+            return True
         level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
-
-
-def _too_deep() -> NoReturn:
-    raise Refusal(Code.MALFORMED_JSON, f"The body is nested deeper than {MAX_DEPTH} levels.", limit=MAX_DEPTH)
+    return False

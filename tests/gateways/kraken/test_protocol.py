@@ -60,7 +60,7 @@ def test_what_is_not_understood_is_refused(message: dict[str, Any], sentence: st
     assert refused.value.message == sentence
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", "7", '{"a": NaN}', "[" * 5000])
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "7", '{"a": NaN}', '{"a": 1, "a": 1}', "[" * 5000])
 def test_what_is_no_object_is_refused(text: str | None) -> None:
     with pytest.raises(Refusal, match="Malformed request"):
         protocol.decode(text)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import orjson
 
 from orders.feed.protocol import MAX_SUBSCRIPTIONS, Closing, now_text
+from tradeplatform.common import json_codec
 from tradeplatform.common.errors import Code, Refusal
 
 DEPTHS = (10, 25, 100, 500, 1000)
@@ -50,8 +51,8 @@ Request = Subscribe | Unsubscribe | Ping
 def decode(text: str | None) -> dict[str, Any]:
     """The JSON object in a message. Raises Refusal malformed_json."""
     try:
-        found = orjson.loads(text or "")
-    except orjson.JSONDecodeError:
+        found = json_codec.read(text or "")
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise Refusal(Code.MALFORMED_JSON, "Malformed request")

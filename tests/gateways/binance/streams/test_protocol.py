@@ -84,6 +84,8 @@ METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GE
         ("", 3, "Invalid JSON: expected value at line 1 column 1"),
         ('{"method": }', 3, "Invalid JSON: expected value at line 1 column 12"),
         ("[]", 2, INVALID + "expected an object"),
+        ('{"id": 1, "id": 2, "method": "LIST_SUBSCRIPTIONS"}', 2, INVALID + "duplicate field"),
+        ("[" * 5_000, 3, "Invalid JSON: it is nested too deeply"),
         ('{"id": 1}', 2, INVALID + "missing field `method` at line 1 column 9"),
         (
             '{"method": "SUSCRIBE"}',

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from json import JSONDecodeError
 from typing import Any
 
-import orjson
-
+from tradeplatform.common import json_codec
 from tradeplatform.gateways.binance.sockets import RequestId, request_id
 from tradeplatform.gateways.binance.streams.stream import encode
 
@@ -49,10 +49,14 @@ class Request:
 def parse(text: str) -> Request:
     """What the message asks for. Raises StreamError."""
     try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        message = json_codec.read(text)
+    except json_codec.RepeatedKeyError:
+        raise _invalid("duplicate field") from None
+    except JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise StreamError(3, f"Invalid JSON: expected value at {where}") from None
+    except ValueError as error:
+        raise StreamError(3, f"Invalid JSON: {error}") from None
     if not isinstance(message, dict):
         raise _invalid("expected an object")
     try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlencode
 
+from tradeplatform.common import json_codec
 from tradeplatform.gateways.binance import errors
 from tradeplatform.gateways.binance.errors import BinanceError
 from tradeplatform.gateways.binance.signing import Signed
@@ -59,26 +60,13 @@ class _Number(str):
     __slots__ = ()
 
 
-class _RepeatedNameError(ValueError):
-    """An object has a name twice: nobody can tell which was meant."""
-
-
 def read(text: str) -> Request:
     """A message as a request. Raises Unreadable."""
     try:
-        found = json.loads(
-            text,
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
-        if "\\u" in text:
-            # Half of a character can be written in JSON, but nobody can have signed it: it has no bytes.
-            json.dumps(found, ensure_ascii=False).encode()
-    except _RepeatedNameError:
+        found = json_codec.read(text, parse_int=_Number, parse_float=_Number)
+    except json_codec.RepeatedKeyError:
         raise Unreadable(errors.given_twice()) from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise Unreadable(errors.bad_request()) from None
     if not isinstance(found, dict):
         raise Unreadable(errors.bad_request())
@@ -111,18 +99,6 @@ def _id(message: Mapping[str, Any]) -> RequestId:
         return request_id({"id": int(found) if isinstance(found, _Number) else found})
     except ValueError:
         raise Unreadable(errors.invalid("id")) from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    once = dict(pairs)
-    if len(once) != len(pairs):
-        raise _RepeatedNameError
-    return once
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    """NaN and Infinity, which are no JSON."""
-    raise ValueError(name)
 
 
 def _text(name: str, value: Any) -> str:
