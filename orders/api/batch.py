@@ -32,11 +32,15 @@ def place_batch(
     now: datetime,
     wait_ms: int,
     source: Source = Source.API,
+    most: int = MAX_BATCH,
 ) -> list[dict[str, Any]]:
-    """One outcome for each item, in order. Raises Refusal too_many_items, too_many_orders."""
-    if not 1 <= len(items) <= MAX_BATCH:
-        sentence = f"A batch has 1 to {MAX_BATCH} orders."
-        raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(items), maximum=MAX_BATCH)
+    """One outcome for each item, in order; `most` is how many the door takes at once.
+
+    Raises Refusal too_many_items, too_many_orders.
+    """
+    if not 1 <= len(items) <= most:
+        sentence = f"A batch has 1 to {most} orders."
+        raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(items), maximum=most)
     wanted = _owned(_read(items), reach)
     orders = [item for item in wanted if isinstance(item, NewOrder)]
     take_orders(Counter(order.account_id for order in orders), tier_id=tier_id, now=now)

@@ -97,9 +97,6 @@ def _place(body: dict[str, Any], caller: Caller) -> Answer:
 
 def _place_batch(body: dict[str, Any], caller: Caller) -> Answer:
     items = parse(_PlaceBatch, body)["orders"]
-    if len(items) > _MOST_IN_A_MESSAGE:
-        sentence = f"A message has at most {_MOST_IN_A_MESSAGE} orders."
-        raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(items), maximum=_MOST_IN_A_MESSAGE)
     results = place_batch(
         items,
         reach=caller.reach,
@@ -108,6 +105,7 @@ def _place_batch(body: dict[str, Any], caller: Caller) -> Answer:
         now=timezone.now(),
         wait_ms=0,
         source=Source.SOCKET,
+        most=_MOST_IN_A_MESSAGE,
     )
     return {"results": results}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -97,7 +98,9 @@ class TestRefusals:
             ({"quantity": "900"}, "insufficient_funds"),
             ({"symbol": "NOPE"}, "unknown_symbol"),
             ({"colour": "red"}, "invalid_field"),
-            ({"quantity": 0.5}, "invalid_number"),
+            ({"quantity": True}, "invalid_number"),
+            ({"post_only": "true"}, "invalid_field"),
+            ({"reduce_only": "false"}, "invalid_field"),
         ],
     )
     async def test_by_the_rules_of_trading(
@@ -108,6 +111,30 @@ class TestRefusals:
             await log_in(socket, alice)
             error = await socket.ask("error", op="place", order=body(market, alice, **changes), id=4)
             assert (error["code"], error["id"]) == (code, 4)
+        assert await do(everything_stored) == before
+
+    @pytest.mark.parametrize("items", [0, 201])
+    async def test_a_message_has_1_to_200_orders(
+        self, market: Market, alice: TradingAccount, items: int
+    ) -> None:
+        async with talk() as socket:
+            await log_in(socket, alice)
+            error = await socket.ask("error", op="place_batch", orders=[None] * items)
+            assert (error["code"], error["message"], error["context"]) == (
+                "too_many_items",
+                "A batch has 1 to 200 orders.",
+                {"items": items, "maximum": 200},
+            )
+
+    async def test_a_key_given_twice_is_refused_by_the_code_of_the_api(
+        self, market: Market, alice: TradingAccount
+    ) -> None:
+        twice = json.dumps({"op": "place", "order": body(market, alice)})[:-2] + ', "quantity": "2"}}'
+        before = await do(everything_stored)
+        async with talk() as socket:
+            await log_in(socket, alice)
+            await socket.say_raw(twice)
+            assert (await socket.hear("error"))["code"] == "malformed_json"
         assert await do(everything_stored) == before
 
     async def test_of_strangers_and_of_other_peoples_things(
