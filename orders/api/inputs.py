@@ -19,6 +19,7 @@ from tradeplatform.common.api_input import (
     DecimalField,
     FlagField,
     PageQuery,
+    QueryFlagField,
     StrictSerializer,
     TextField,
     WholeNumberField,
@@ -275,7 +276,7 @@ class OrderListQuery(PageQuery):
     account = WholeNumberField(min_value=1, required=False, help_text="Leave it out for all your accounts.")
     symbol = TextField(required=False, max_length=64)
     status = WordField(OrderStatus, required=False)
-    open = FlagField(required=False, help_text="true: everything that is not final; false: final.")
+    open = QueryFlagField(required=False, help_text="true: everything that is not final; false: final.")
     list = WholeNumberField(min_value=1, required=False, help_text="Only the orders of this list.")
 
 

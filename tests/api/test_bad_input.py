@@ -109,6 +109,8 @@ def _field_cases() -> list[Any]:
         pytest.param({"time_in_force": "week"}, "invalid_field", id="unknown time in force"),
         pytest.param({"stp_mode": "none"}, "invalid_field", id="unknown self-trade prevention"),
         pytest.param({"post_only": "yes"}, "invalid_field", id="flag as a word"),
+        pytest.param({"post_only": "true"}, "invalid_field", id="true as a word"),
+        pytest.param({"reduce_only": "false"}, "invalid_field", id="false as a word"),
         pytest.param({"post_only": 1}, "invalid_field", id="flag as a number"),
         pytest.param({"post_only": {}}, "invalid_field", id="flag as an object"),
         pytest.param({"post_only": True, "time_in_force": "ioc"}, "invalid_combination", id="post-only IOC"),

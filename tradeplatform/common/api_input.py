@@ -90,14 +90,26 @@ class WholeNumberField(serializers.IntegerField):
 
 
 class FlagField(serializers.BooleanField):
-    """true or false: a JSON boolean, or just these two words in a query."""
+    """A JSON boolean, of a body or a message: a word is not a flag."""
+
+    default_error_messages = {"invalid": "Must be true or false, not text or a number."}
 
     def to_internal_value(self, data: Any) -> bool:
         """Return the boolean."""
-        if data is True or data is False:
-            return bool(data)
+        if not isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class QueryFlagField(serializers.BooleanField):
+    """The word true or false, of a query, which has nothing but text."""
+
+    default_error_messages = {"invalid": "Must be true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the boolean."""
         if data not in ("true", "false"):
-            self.fail("invalid", input=str(data)[:_ECHO])
+            self.fail("invalid")
         return bool(data == "true")
 
 
