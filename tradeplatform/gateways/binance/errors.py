@@ -248,6 +248,11 @@ def invalid(name: str) -> BinanceError:
     return BinanceError(-1130, f"Data sent for parameter '{name}' is not valid.")
 
 
+def bad_strategy_type(name: str) -> BinanceError:
+    """A number below those that clients may use."""
+    return BinanceError(-1134, f"{name} was less than 1000000.")
+
+
 def bad_json(name: str) -> BinanceError:
     """A list was to be sent as JSON."""
     return BinanceError(-1135, f"JSON sent for parameter '{name}' is not valid")

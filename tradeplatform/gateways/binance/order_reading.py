@@ -16,7 +16,7 @@ from orders.services.requests import NewOrder
 from tradeplatform.gateways.binance import errors
 from tradeplatform.gateways.binance.errors import BinanceError
 from tradeplatform.gateways.binance.exchange_info import TRAILING_DELTA
-from tradeplatform.gateways.binance.parameters import Parameters, must
+from tradeplatform.gateways.binance.parameters import I32_MAX, Parameters, must
 from tradeplatform.gateways.binance.refusals import COMBINATION
 from tradeplatform.gateways.binance.words import (
     PRICED,
@@ -32,6 +32,8 @@ from tradeplatform.gateways.binance.words import (
     TimeWord,
     TypeWord,
 )
+
+_LEAST_STRATEGY_TYPE = 1_000_000
 
 
 class Names(NamedTuple):
@@ -86,6 +88,7 @@ class Reader:
         """One order. Raises -11xx and -1013 for what its type does not take, or needs."""
         sent, kind = self.parameters, self._type(names)
         self._refuse_pegs(names)
+        self._check_strategy(names)
         quantity, amount = self._how_much(kind)
         stop, trail = self._trigger(kind, names)
         return NewOrder(
@@ -125,6 +128,13 @@ class Reader:
     def _refuse_pegs(self, names: Names) -> None:
         if any(map(self.parameters.has, (names.peg_price, names.peg_offset, names.peg_value))):
             raise errors.order_rejected("Pegged orders are not supported for this symbol.")
+
+    def _check_strategy(self, names: Names) -> None:
+        """What a client notes for itself is not kept, but has to be what it is said to be. Raises -11xx."""
+        self.parameters.integer(names.strategy)
+        kind = self.parameters.integer(names.strategy_type, most=I32_MAX)
+        if kind is not None and kind < _LEAST_STRATEGY_TYPE:
+            raise errors.bad_strategy_type(names.strategy_type)
 
     def _how_much(self, kind: TypeWord) -> tuple[Decimal | None, Decimal | None]:
         """(quantity, amount of quote): only a market order may have the second in place of the first."""

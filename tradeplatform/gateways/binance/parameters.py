@@ -24,6 +24,7 @@ _DECIMAL = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 _SYMBOL = "^[A-Z0-9-_.]{1,20}$"
 CLIENT_ID = "^[.A-Z:/a-z0-9_-]{1,36}$"
 _I64_MAX = 2**63 - 1
+I32_MAX = 2**31 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The first number that is read as microseconds: in milliseconds it would be a moment of the year 5138.
 _MICROSECONDS_FROM = 10**14
@@ -109,13 +110,13 @@ class Parameters:
         """A name that a client gives. Raises -1100."""
         return self.matching(name, CLIENT_ID)
 
-    def integer(self, name: str) -> int | None:
-        """A whole number that is not negative. Raises -1100, -1108."""
+    def integer(self, name: str, *, most: int = _I64_MAX) -> int | None:
+        """A whole number that is not negative; beyond `most` it overflows. Raises -1100, -1108."""
         value = self.matching(name, _INTEGER)
         if value is None:
             return None
         number = int(value)
-        if number > _I64_MAX:
+        if number > most:
             raise errors.overflow(name)
         return number
 
