@@ -58,11 +58,6 @@ def clash(sentence: str, *fields: str) -> Refusal:
     return Refusal(Code.INVALID_COMBINATION, sentence, fields=dict.fromkeys(fields, sentence))
 
 
-def default_time_in_force(kind: OrderType) -> TimeInForce:
-    """How long an order waits that does not say: a market order not at all, others until cancelled."""
-    return TimeInForce.IOC if kind == OrderType.MARKET else TimeInForce.GTC
-
-
 def check_numbers(order: NewOrder) -> None:
     """Refuse what is no sensible number before anything is made of it: 1E+999999999 as text is a gigabyte."""
     if order.quantity is not None:

@@ -22,7 +22,7 @@ from instruments.selectors import Rules, rules_by_symbol
 from orders.models import CLIENT_ORDER_ID, LIVE, CommandKind, Source
 from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
-from orders.services.conditions import check_numbers, check_order, default_time_in_force
+from orders.services.conditions import check_numbers, check_order
 from orders.services.journal import CommandRow, write_commands_of
 from orders.services.owners import Owner, check_may_trade, check_realm, lock_owners
 from orders.services.requests import (
@@ -34,6 +34,7 @@ from orders.services.requests import (
     Outcome,
     Requested,
     Sent,
+    default_time_in_force,
     fingerprint,
 )
 from orders.services.reserving import reserve

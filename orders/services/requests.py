@@ -122,6 +122,12 @@ class Denied:
 
 Outcome = Accepted | Denied
 
+
+def default_time_in_force(kind: OrderType) -> TimeInForce:
+    """How long an order waits that does not say: a market order not at all, others until cancelled."""
+    return TimeInForce.IOC if kind == OrderType.MARKET else TimeInForce.GTC
+
+
 # In the order in which they enter a fingerprint, for ever.
 _CONDITIONS = (
     "trigger_price", "trigger_by", "trail_amount", "trail_percent", "trail_step", "limit_offset",
@@ -144,19 +150,25 @@ def conditions(order: NewOrder) -> dict[str, Decimal | TriggerBy | datetime]:
 def fingerprint(order: NewOrder, *, listed: str = "") -> str:
     """SHA-256 of what was asked, numbers normalised: the same request gives the same text for ever.
 
+    A default that was spelled out counts as left out, since one door asks for what another leaves to it. What
+    is filled in from the market or the instrument is no such default: it may be another one next time.
     `listed` is the place of the order in a list, so that the same order alone is another request.
     """
+    waits = order.time_in_force
     parts = [
         order.symbol,
         order.side,
         order.type,
         "" if order.quantity is None else short_text(order.quantity),
         "" if order.price is None else short_text(order.price),
-        order.time_in_force or "",
+        "" if waits is None or waits == default_time_in_force(order.type) else waits,
         str(order.post_only),
         order.stp_mode,
     ]
-    parts += [f"{name}={_text(value)}" for name, value in conditions(order).items()]
+    said = conditions(order)
+    if order.type.is_triggered and order.trigger_by == TriggerBy.LAST:
+        del said["trigger_by"]
+    parts += [f"{name}={_text(value)}" for name, value in said.items()]
     if order.reduce_only:
         parts.append("reduce_only")
     if listed:

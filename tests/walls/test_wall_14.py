@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from orders.models import Command, Order, OrderIdentity, OrderType, Side, StpMode, TimeInForce
+from orders.models import Command, Order, OrderIdentity, OrderType, Side, StpMode, TimeInForce, TriggerBy
 from orders.services.requests import Accepted, NewOrder, fingerprint
 from tests.factories import NOW, Market, everything_stored, make_market, stored
 from tests.threads import all_at_once
@@ -130,6 +130,14 @@ def test_wall_14_the_fingerprint_covers_everything_that_was_asked() -> None:
 
 def test_wall_14_the_fingerprint_does_not_depend_on_how_numbers_are_written() -> None:
     assert changed(quantity=Decimal("1.000"), price=Decimal("5E+4")) == fingerprint(BASE)
+
+
+def test_wall_14_a_default_that_is_spelled_out_is_no_other_request() -> None:
+    stop = {"type": OrderType.STOP, "price": None, "trigger_price": Decimal(51000)}
+
+    assert changed(time_in_force=TimeInForce.GTC) == fingerprint(BASE)
+    assert changed(**stop, trigger_by=TriggerBy.LAST) == changed(**stop)
+    assert changed(**stop, trigger_by=TriggerBy.QUOTE) != changed(**stop)
 
 
 def test_wall_14_the_fingerprint_of_a_request_never_changes() -> None:
