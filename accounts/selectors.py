@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from accounts.models import LedgerAccount, LedgerKind, MoneyRequest, TradingAcco
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
+from tradeplatform.common.together import Together
 
 _THE_END = datetime.max.replace(tzinfo=UTC)
 
@@ -57,9 +58,20 @@ def own_accounts(reach: Reach, account_ids: Iterable[int]) -> set[int]:
 
 def require_own_account(reach: Reach, account_id: int) -> int:
     """The account's id. Another person's account is as unknown as none: both raise account_not_found."""
-    if not own_accounts(reach, [account_id]):
+    named = 0 < account_id < 2**63 and reach.account_id in (None, account_id)
+    if not named or _owner_of(account_id) != reach.user_id:
         raise account_not_found(account_id)
     return account_id
+
+
+def _owners(account_ids: Sequence[int]) -> list[int | None]:
+    """Whose each account is, by the person's id; None where there is no account."""
+    rows = fetch("SELECT id, user_id FROM accounts_tradingaccount WHERE id = ANY(%s)", [list(account_ids)])
+    owners: dict[int, int] = dict(rows)
+    return [owners.get(account_id) for account_id in account_ids]
+
+
+_owner_of = Together(_owners)
 
 
 def chosen_accounts(reach: Reach, account_id: int | None) -> list[int]:

@@ -15,6 +15,7 @@ from instruments.models import Instrument, InstrumentStatus
 from instruments.scaling import decimals_of, times
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,15 @@ def rules_by_symbol(symbols: Iterable[str]) -> dict[str, Rules]:
 def rules_by_id(ids: Iterable[int], *, using: str = DEFAULT_DB_ALIAS) -> dict[int, Rules]:
     """The rules in force now of instruments by id."""
     return {rules.id: rules for rules in _rules("WHERE i.id = ANY(%s)", [list(set(ids))], using=using)}
+
+
+def _each_rules(ids: Sequence[int]) -> list[Rules]:
+    found = rules_by_id(ids)
+    return [found[number] for number in ids]
+
+
+#: The rules in force now of one instrument, by its id.
+rules_of = Together(_each_rules)
 
 
 def require_rules(symbol: str) -> Rules:

@@ -28,6 +28,7 @@ from orders.models import (
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
+from tradeplatform.common.together import Together
 
 # What everybody may see of a resting order: a slice of an iceberg, nothing of a hidden one.
 VISIBLE = "CASE WHEN display_quantity IS NULL THEN leaves ELSE shown END"
@@ -135,6 +136,15 @@ def load_orders(refs: Iterable[tuple[int, datetime]]) -> dict[int, Order]:
     """Orders by id, from (id, creation time): only the partitions of those times are read."""
     ids, times = zip(*refs, strict=True)
     return {order.id: order for order in Order.objects.filter(id__in=ids, created_at__in=set(times))}
+
+
+def _each_order(refs: Sequence[tuple[int, datetime]]) -> list[Order]:
+    found = load_orders(refs)
+    return [found[order_id] for order_id, _created_at in refs]
+
+
+#: One order as it stands, by (id, creation time).
+load_order = Together(_each_order)
 
 
 def orders_by_id(ids: Iterable[int]) -> QuerySet[Order]:

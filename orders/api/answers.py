@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import status
 from rest_framework.response import Response
 
-from instruments.selectors import require_rules, rules_by_id
+from instruments.selectors import require_rules, rules_by_id, rules_of
 from orders.models import Fill, Order, OrderStatus
 from orders.rendering import order_json, stored_fill_json
 from orders.selectors import orders_by_id
@@ -27,7 +27,7 @@ def order_answer(order: Order, *, done: int = status.HTTP_200_OK, waiting: bool 
     """One order; 202 while the book has not done what was asked (by default: while the order is pending)."""
     if waiting is None:
         waiting = order.status == OrderStatus.PENDING
-    (body,) = orders_json([order])
+    body = order_json(order, rules_of(order.instrument_id))
     return Response(body, status=status.HTTP_202_ACCEPTED if waiting else done)
 
 

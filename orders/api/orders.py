@@ -25,7 +25,7 @@ from orders.api.batch import place_batch
 from orders.models import Order, Source
 from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
 from orders.services import changing
-from orders.services.awaiting import await_commands, await_orders, require_done
+from orders.services.awaiting import await_commands, await_order, await_orders, require_done
 from orders.services.batching import submit_soon
 from orders.services.order_lists import submit_list
 from orders.services.requests import Requested
@@ -80,7 +80,7 @@ class OrdersView(APIView):
         require_own_account(reach_of(request), order.account_id)
         take_orders({order.account_id: 1}, tier_id=tier_of(request), now=timezone.now())
         accepted = submit_soon(order=order, actor=actor_of(request), source=Source.API)
-        stored = await_orders([accepted], wait_ms=wait_ms)[accepted.order_id]
+        stored = await_order(accepted, wait_ms=wait_ms)
         if accepted.duplicate:
             return order_answer(stored, waiting=False)
         return order_answer(stored, done=status.HTTP_201_CREATED)

@@ -15,7 +15,7 @@ from threading import BoundedSemaphore
 from django.conf import settings
 
 from orders.models import Command, CommandStatus, Event, EventKind, Order, OrderStatus
-from orders.selectors import load_orders
+from orders.selectors import load_order, load_orders
 from orders.services.engine_codes import REASON_WORD
 from orders.services.requests import Accepted, Requested
 from tradeplatform.common.db import release_connection
@@ -57,6 +57,21 @@ def await_orders(accepted: Sequence[Accepted], *, wait_ms: int) -> dict[int, Ord
     if wait_ms:
         _poll(lambda: not pending.exists(), wait_ms)
     return load_orders((item.order_id, item.created_at) for item in accepted)
+
+
+def await_order(accepted: Accepted, *, wait_ms: int) -> Order:
+    """The order once the book has seen it, or as it is when the time is up.
+
+    What the other threads of this process wait for meanwhile is looked at together.
+    """
+    seen: list[Order] = []
+
+    def answered() -> bool:
+        seen[:] = [load_order((accepted.order_id, accepted.created_at))]
+        return seen[0].status != OrderStatus.PENDING
+
+    _poll(answered, wait_ms)
+    return seen[0]
 
 
 def await_commands(requested: Collection[Requested], *, at: datetime, wait_ms: int) -> bool:

@@ -14,13 +14,14 @@ from accounts.models import TradingAccount
 from audit.actor import Actor
 from orders.models import Command, Order, Side, Source
 from orders.services import batching
-from orders.services.batching import Batcher
+from orders.services.batching import submit_now
 from orders.services.intake import submit_sent
-from orders.services.requests import Accepted, Origin, Sent
+from orders.services.requests import Accepted, Denied, Origin, Outcome, Sent
 from tests.factories import Market, make_market
 from tests.threads import start_elsewhere
 from tests.tradeplatform.supervisor.waiting import wait_for
-from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.errors import Code
+from tradeplatform.common.together import Together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,21 +57,20 @@ def origin(name: str) -> Origin:
     return Origin(Actor.user(user_id=1, label=name, credential=f"session:{name}"), Source.API, f"id-{name}")
 
 
+Batcher = Together[Sent, Outcome]
+
+
 def send(batcher: Batcher, market: Market, account: TradingAccount, name: str, quantity: str = "1") -> Any:
     order = market.request(account, Side.BUY, quantity, 49000, client_order_id=name)
-    return start_elsewhere(lambda: batcher.submit(order, origin(name)))
-
-
-def queued(batcher: Batcher) -> int:
-    return len(batcher._queue)
+    return start_elsewhere(lambda: batcher(Sent(order, origin(name))))
 
 
 def test_the_first_goes_alone_and_those_behind_it_together(market: Market, gate: Gate) -> None:
-    batcher, traders = Batcher(), [market.trader() for _ in range(6)]
+    batcher, traders = Batcher(submit_now), [market.trader() for _ in range(6)]
     first = send(batcher, market, traders[0], "n0")
     gate.arrived.wait(20)
     rest = [send(batcher, market, trader, f"n{n}") for n, trader in enumerate(traders[1:], start=1)]
-    wait_for(lambda: queued(batcher) == 5, "all to queue")
+    wait_for(lambda: batcher.waiting() == 5, "all to queue")
     gate.open.set()
 
     accepted = [future.result(20) for future in (first, *rest)]
@@ -90,27 +90,27 @@ def test_the_first_goes_alone_and_those_behind_it_together(market: Market, gate:
 
 
 def test_one_that_is_denied_does_not_stop_its_neighbours(market: Market, gate: Gate) -> None:
-    batcher, rich, poor = Batcher(), market.trader(), market.trader(quote=1)
+    batcher, rich, poor = Batcher(submit_now), market.trader(), market.trader(quote=1)
     first = send(batcher, market, rich, "n0")
     gate.arrived.wait(20)
     good, bad = send(batcher, market, rich, "n1"), send(batcher, market, poor, "n2")
-    wait_for(lambda: queued(batcher) == 2, "both to queue")
+    wait_for(lambda: batcher.waiting() == 2, "both to queue")
     gate.open.set()
 
     assert isinstance(first.result(20), Accepted)
     assert isinstance(good.result(20), Accepted)
-    with pytest.raises(Refusal) as refused:
-        bad.result(20)
-    assert refused.value.code == Code.INSUFFICIENT_FUNDS
+    denied = bad.result(20)
+    assert isinstance(denied, Denied)
+    assert denied.refusal.code == Code.INSUFFICIENT_FUNDS
     assert Order.objects.count() == 2
 
 
 def test_the_same_order_twice_in_one_batch_is_one_order(market: Market, gate: Gate) -> None:
-    batcher, trader = Batcher(), market.trader()
+    batcher, trader = Batcher(submit_now), market.trader()
     first = send(batcher, market, trader, "n0")
     gate.arrived.wait(20)
     twice = [send(batcher, market, trader, "same") for _ in range(2)]
-    wait_for(lambda: queued(batcher) == 2, "both to queue")
+    wait_for(lambda: batcher.waiting() == 2, "both to queue")
     gate.open.set()
 
     first.result(20)
@@ -129,11 +129,11 @@ def test_a_fault_of_one_is_not_its_neighbours(
         return gate.submit(sent, now=now)
 
     monkeypatch.setattr(batching, "submit_sent", broken)
-    batcher, trader = Batcher(), market.trader()
+    batcher, trader = Batcher(submit_now), market.trader()
     first = send(batcher, market, trader, "n0")
     gate.arrived.wait(20)
     good, bad = send(batcher, market, trader, "n1"), send(batcher, market, trader, "bad")
-    wait_for(lambda: queued(batcher) == 2, "both to queue")
+    wait_for(lambda: batcher.waiting() == 2, "both to queue")
     gate.open.set()
 
     assert isinstance(first.result(20), Accepted)
@@ -145,7 +145,7 @@ def test_a_fault_of_one_is_not_its_neighbours(
 def test_a_lost_database_is_told_to_all_and_the_next_go_on(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher, trader = Batcher(), market.trader()
+    batcher, trader = Batcher(submit_now), market.trader()
 
     def lost(_sent: Sequence[Sent], *, now: datetime) -> Any:
         raise OperationalError("gone")

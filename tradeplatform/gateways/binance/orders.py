@@ -19,7 +19,7 @@ from orders.models import Fill, Order, OrderStatus, Source
 from orders.order_selectors import OrderSpan, live_orders, orders_of_instrument
 from orders.selectors import find_order, find_order_by_client_id, load_orders, orders_by_id
 from orders.services import changing
-from orders.services.awaiting import MAX_WAIT_MS, await_commands, await_orders, require_done
+from orders.services.awaiting import MAX_WAIT_MS, await_commands, await_order, require_done
 from orders.services.batching import submit_soon
 from orders.services.requests import Accepted, NewOrder
 from tradeplatform.common.errors import Code, Refusal
@@ -83,7 +83,7 @@ def take_places(call: Call, orders: int) -> list[int]:
 
 def seen(accepted: Accepted) -> Order:
     """The order once the book has seen it. Raises -1007 when it has not, -2010 when it said no."""
-    (stored,) = await_orders([accepted], wait_ms=MAX_WAIT_MS).values()
+    stored = await_order(accepted, wait_ms=MAX_WAIT_MS)
     if stored.status == OrderStatus.PENDING:
         raise errors.timed_out()
     if stored.status == OrderStatus.REJECTED and stored.reason not in UNFILLABLE:

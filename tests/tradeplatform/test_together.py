@@ -1,0 +1,113 @@
+"""What threads ask at the same time is asked together, and each gets its own answer, none an older one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+from django.db import OperationalError, transaction
+
+from tests.threads import PATIENCE, start_elsewhere
+from tests.tradeplatform.supervisor.waiting import wait_for
+from tradeplatform.common.together import Together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Asked:
+    """Answers numbers with their squares; the first time only when it is told to. 13 is beyond it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.arrived, self.open = threading.Event(), threading.Event()
+        self.error: Exception = ZeroDivisionError()
+
+    def __call__(self, numbers: Sequence[int]) -> list[int]:
+        """The squares, in order."""
+        self.batches.append(list(numbers))
+        self.arrived.set()
+        assert self.open.wait(PATIENCE)
+        if 13 in numbers:
+            raise self.error
+        return [number * number for number in numbers]
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+def test_the_first_goes_alone_and_those_behind_it_together(asked: Asked) -> None:
+    square = Together(asked, most=3)
+    first = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    rest = []
+    for number in range(2, 7):
+        rest.append(start_elsewhere(lambda number=number: square(number)))  # type: ignore[misc]
+        wait_for(lambda: square.waiting() == len(rest), "it to queue")
+    asked.open.set()
+
+    assert [each.result(PATIENCE) for each in (first, *rest)] == [1, 4, 9, 16, 25, 36]
+    assert asked.batches == [[1], [2, 3, 4], [5, 6]]
+    assert square.waiting() == 0
+
+
+def test_a_fault_of_one_is_not_its_neighbours(asked: Asked) -> None:
+    square = Together(asked)
+    first = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    bad = start_elsewhere(lambda: square(13))
+    wait_for(lambda: square.waiting() == 1, "the first to queue")
+    good = start_elsewhere(lambda: square(2))
+    wait_for(lambda: square.waiting() == 2, "both to queue")
+    asked.open.set()
+
+    assert [first.result(PATIENCE), good.result(PATIENCE)] == [1, 4]
+    with pytest.raises(ZeroDivisionError):
+        bad.result(PATIENCE)
+
+
+def test_a_lost_database_is_told_to_all_at_once_and_the_next_go_on(asked: Asked) -> None:
+    asked.error = OperationalError("gone")
+    square = Together(asked)
+    first = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    lost = [start_elsewhere(lambda: square(13))]
+    wait_for(lambda: square.waiting() == 1, "the first to queue")
+    lost.append(start_elsewhere(lambda: square(2)))
+    wait_for(lambda: square.waiting() == 2, "both to queue")
+    asked.open.set()
+
+    assert first.result(PATIENCE) == 1
+    for each in lost:
+        with pytest.raises(OperationalError):
+            each.result(PATIENCE)
+    assert square(3) == 9
+    assert asked.batches == [[1], [13, 2], [3]]
+
+
+def test_whoever_leaves_for_good_leaves_the_queue_to_the_next(asked: Asked) -> None:
+    asked.error = SystemExit()  # type: ignore[assignment]
+    square = Together(asked, most=1)
+    gone = start_elsewhere(lambda: square(13))
+    assert asked.arrived.wait(PATIENCE)
+    next_one = start_elsewhere(lambda: square(2))
+    wait_for(lambda: square.waiting() == 1, "the next to queue")
+    asked.open.set()
+
+    with pytest.raises(SystemExit):
+        gone.result(PATIENCE)
+    assert next_one.result(PATIENCE) == 4
+
+
+def test_in_a_transaction_everyone_asks_alone(asked: Asked) -> None:
+    square = Together(asked)
+    elsewhere = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    asked.open.set()
+    with transaction.atomic():
+        assert square(2) == 4
+
+    assert elsewhere.result(PATIENCE) == 1
+    assert asked.batches == [[1], [2]]

@@ -1,0 +1,113 @@
+"""What many threads ask at the same time is asked together: one statement, or one transaction, for all.
+
+A statement costs about the same for one row as for twenty. The first to come goes at once, so an idle process
+adds nothing; while it is being answered others queue, and the first of them takes all that wait along. What
+is asked for is looked up after it was asked, never before: nobody gets an older answer than alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar, cast
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+from tradeplatform.common.db import release_connection
+
+logger = structlog.get_logger(__name__)
+
+Ask = TypeVar("Ask")
+Answer = TypeVar("Answer")
+
+
+class _Waiting(Generic[Ask, Answer]):
+    """What one thread asks, then its answer or the exception that stands for it."""
+
+    __slots__ = ("answer", "ask", "done", "error", "told")
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.done = False
+        self.answer: Answer | None = None
+        self.error: BaseException | None = None
+        # Told when it is answered, or when it has to go on for all that wait.
+        self.told = threading.Event()
+
+
+class Together(Generic[Ask, Answer]):
+    """Calls `do` with what the threads of a process ask meanwhile, at most `most` at once.
+
+    `do` answers each in order, and may be called again with less after it raised: it must have done nothing
+    then. The queue is as long as there are threads that wait: whoever starts threads without end bounds them.
+    """
+
+    def __init__(self, do: Callable[[Sequence[Ask]], Sequence[Answer]], *, most: int = 1_000) -> None:
+        """Nothing is asked yet."""
+        self._do, self._most = do, most
+        self._lock = threading.Lock()
+        self._queue: deque[_Waiting[Ask, Answer]] = deque()
+        self._busy = False
+
+    def __call__(self, ask: Ask) -> Answer:
+        """The answer of `do` to this. Raises what `do` raises of it, or of the database for all."""
+        if connection.in_atomic_block:
+            # Only this thread sees what its transaction has done so far.
+            (answer,) = self._do([ask])
+            return answer
+        mine: _Waiting[Ask, Answer] = _Waiting(ask)
+        with self._lock:
+            self._queue.append(mine)
+            waits, self._busy = self._busy, True
+        if waits:
+            # Others may use the connection while this thread waits.
+            release_connection()
+            mine.told.wait()
+        if not mine.done:
+            self._go_on()
+        if mine.error is not None:
+            raise mine.error
+        return cast("Answer", mine.answer)
+
+    def waiting(self) -> int:
+        """How many asked and are not yet being answered."""
+        return len(self._queue)
+
+    def _go_on(self) -> None:
+        """Answer all that wait, oneself among them, then leave the rest to the next."""
+        with self._lock:
+            batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+        try:
+            self._answer(batch)
+        finally:
+            with self._lock:
+                follower = self._queue[0] if self._queue else None
+                self._busy = follower is not None
+            for waiting in (*batch, *([follower] if follower else [])):
+                waiting.told.set()
+
+    def _answer(self, batch: Sequence[_Waiting[Ask, Answer]]) -> None:
+        """All at once; where that fails for another reason than the database's, each by itself."""
+        try:
+            answers = self._do([waiting.ask for waiting in batch])
+            for waiting, answer in zip(batch, answers, strict=True):
+                waiting.answer, waiting.done = answer, True
+        except (OperationalError, InterfaceError) as error:
+            _fail(batch, error)
+        except Exception as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            logger.exception("together_failed", asked=len(batch))
+            for waiting in batch:
+                self._answer([waiting])
+        except BaseException as error:
+            _fail(batch, error)
+            raise
+
+
+def _fail(batch: Sequence[_Waiting[Ask, Answer]], error: BaseException) -> None:
+    for waiting in batch:
+        waiting.error, waiting.done = error, True
