@@ -3,7 +3,7 @@
 The engine says what prevention takes off (CANCELLED and REDUCED with its reason), a maker's half right before
 the taker's; see docs/engine.md. Who came is the order that went live last before, in the same command. Who
 stood there, where nothing was taken off it, is the best of the orders of the account or group on the other
-side: that is whom the book meets first.
+side, as their own events had left them by then: that is whom the book met first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from tradeengine.codec import EventFlag
 
 from orders.models import EventKind, Order, Side
 from orders.services.engine_codes import REASON, SIDE
@@ -51,6 +53,9 @@ def prevented_matches(
             "prevention": REASON["self_trade_prevention"],
             "taken_off": [EventKind.CANCELLED.value, EventKind.REDUCED.value],
             "goes_live": [kind.value for kind in _GOES_LIVE],
+            "parks": [kind.value for kind in _GOES_LIVE if kind != EventKind.AMENDED],
+            "parked": int(EventFlag.ARMED | EventFlag.WAITING),
+            "displayed": EventKind.DISPLAYED.value,
             "buy": SIDE[Side.BUY],
             "limit": limit,
         },
@@ -74,6 +79,17 @@ _HALVES = """
                 WHERE named.id = %(match)s AND named.reason_code = %(prevention)s)
         END
     ORDER BY half.id LIMIT %(limit)s
+"""
+# An order as it was just before the half: its price, its turn, and whether it still waited for something.
+_AS_IT_WAS = """
+    SELECT max(e.priority) AS priority,
+        (array_agg(e.price_ticks ORDER BY e.id DESC) FILTER (WHERE e.kind = ANY(%(goes_live)s)))[1]
+            AS price_ticks,
+        (array_agg(e.flags & %(parked)s ORDER BY e.id DESC) FILTER (WHERE e.kind = ANY(%(parks)s)))[1]
+            AS parked
+    FROM orders_event e
+    WHERE e.order_id = o.id AND e.order_id > 0 AND e.at BETWEEN o.created_at AND half.at AND e.id < half.id
+        AND (e.kind = ANY(%(goes_live)s) OR e.kind = %(displayed)s)
 """
 _MATCHES = f"""
     SELECT DISTINCT ON (least(half.id, coalesce(other.id, half.id)))
@@ -100,14 +116,15 @@ _MATCHES = f"""
         AND other.id = half.id + CASE WHEN half.order_id = taker.id THEN -1 ELSE 1 END
         AND (half.order_id = taker.id OR other.order_id = taker.id)
     LEFT JOIN LATERAL (
-        SELECT o.id, o.price FROM orders_order o
+        SELECT o.id, then_.price_ticks * instrument.tick_size AS price
+        FROM orders_order o CROSS JOIN LATERAL ({_AS_IT_WAS}) then_
         WHERE other.id IS NULL AND half.order_id = taker.id AND o.instrument_id = half.instrument_id
             AND o.side = CASE half.side WHEN %(buy)s THEN 'sell' ELSE 'buy' END
-            AND o.priority BETWEEN 1 AND half.seq
             AND (o.account_id = taker.account_id OR (o.stp_group > 0 AND o.stp_group = taker.stp_group))
             AND (o.last_seq > half.seq OR o.status IN ('open', 'partially_filled'))
-            AND (o.trigger_price IS NULL OR o.triggered_at <= half.at)
-        ORDER BY CASE o.side WHEN 'buy' THEN -o.price ELSE o.price END, o.priority LIMIT 1
+            AND o.created_at <= half.at AND then_.parked = 0
+        ORDER BY CASE o.side WHEN 'buy' THEN -then_.price_ticks ELSE then_.price_ticks END,
+            o.display_quantity IS NOT DISTINCT FROM 0, then_.priority LIMIT 1
     ) stood ON true
     ORDER BY 1
 """  # noqa: S608 - our own words

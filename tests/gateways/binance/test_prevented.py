@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.factories import Market
+from accounts.models import TradingAccount
+from orders.models import OrderType
+from tests.factories import Market, stored
+from tests.feed.talk import eventually
 from tests.gateways.binance.client import Signed, refused
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("book")]
@@ -84,6 +87,41 @@ def test_of_an_order_that_expired_in_match_are_named_by_it(market: Market, clien
         "preventedMatches", symbol=market.symbol, preventedMatchId=order["preventedMatchId"]
     )
     assert match["takerOrderId"] == came
+
+
+def test_of_an_order_that_expired_name_who_stood_there_then(
+    market: Market, alice: TradingAccount, client_a: Signed
+) -> None:
+    """Whatever became of the orders since: the one that is best now is not the one that was met."""
+    worse, best = (placed(client_a, market, "SELL", "2", price) for price in ("50001", "50000"))
+    came = placed(client_a, market, "BUY", "1", "50002")
+    before = client_a.ask("preventedMatches", symbol=market.symbol, orderId=came)
+    assert [(match["makerOrderId"], match["price"]) for match in before] == [(best, "50000.00000000")]
+
+    market.amend(best, alice, price=50003)
+    market.amend(worse, alice, price=49999)
+    placed(client_a, market, "SELL", "1", "49998")
+    eventually(lambda: stored(worse).price == 49999 and stored(best).price == 50003)
+    assert client_a.ask("preventedMatches", symbol=market.symbol, orderId=came) == before
+    client_a.do("openOrders", method="DELETE", symbol=market.symbol)
+    assert client_a.ask("preventedMatches", symbol=market.symbol, orderId=came) == before
+
+
+def test_of_an_order_that_expired_know_the_turns_of_a_level(
+    market: Market, alice: TradingAccount, client_a: Signed
+) -> None:
+    """A hidden order comes after all that is shown, one that was enlarged after those it stood before."""
+    market.sell(alice, 1, 50000, display=0)
+    enlarged = placed(client_a, market, "SELL", "1", "50000")
+    first = placed(client_a, market, "SELL", "1", "50000")
+    market.sell(alice, 1, 49000, kind=OrderType.STOP_LIMIT, trigger=48000)
+    market.amend(enlarged, alice, quantity=2)
+    eventually(lambda: stored(enlarged).quantity == 2)
+
+    came = placed(client_a, market, "BUY", "1", "50000")
+
+    (match,) = client_a.ask("preventedMatches", symbol=market.symbol, orderId=came)
+    assert match["makerOrderId"] == first
 
 
 def test_of_anothers_are_not_there(market: Market, client_a: Signed, client_b: Signed) -> None:
