@@ -48,9 +48,8 @@ def withdraw(account: TradingAccount, amount: str) -> MoneyRequest:
     return request_money(wish, actor=actor, now=timezone.now()).request
 
 
-def test_every_page_of_the_inbox_opens_without_a_complaint(
-    account: TradingAccount, watch: Watch, theme: str
-) -> None:
+@pytest.mark.parametrize("theme", ["dark"], indirect=True)
+def test_every_page_of_the_inbox_opens_without_a_complaint(account: TradingAccount, watch: Watch) -> None:
     small, large = withdraw(account, "1250.5"), withdraw(account, "150000")
     waits = large.approval_id
     pages = {
@@ -69,7 +68,7 @@ def test_every_page_of_the_inbox_opens_without_a_complaint(
     }
     for name, url in pages.items():
         watch.visit(url)
-        watch.keep(f"{theme}-approvals-{name}")
+        watch.keep_both(f"approvals-{name}")
 
     assert watch.problems == []
 

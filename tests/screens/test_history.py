@@ -49,18 +49,17 @@ def charted(scene: Scene) -> LivePosition:
     return LivePosition.objects.get(account=scene.taker, instrument=bitcoin)
 
 
-def test_every_page_opens_without_a_complaint(
-    scene: Scene, charted: LivePosition, watch: Watch, theme: str
-) -> None:
+@pytest.mark.parametrize("theme", ["dark"], indirect=True)
+def test_every_page_opens_without_a_complaint(scene: Scene, charted: LivePosition, watch: Watch) -> None:
     newest = [Portfolio, ExternalTrade, FrozenPeriod, Correction, RefusedTrade]
     pages = [(LivePosition, charted.pk), (TradingAccount, scene.taker.pk)]
     pages += [(model, model._default_manager.order_by("-pk")[0].pk) for model in newest]
     for model, key in pages:
         watch.visit(address(model, "change", key))
-        watch.keep(f"{theme}-history-{model._meta.model_name}")
+        watch.keep_both(f"history-{model._meta.model_name}")
         watch.visit(address(model, "changelist"))
-        watch.keep(f"{theme}-history-{model._meta.model_name}-list")
+        watch.keep_both(f"history-{model._meta.model_name}-list")
     watch.visit(address(FrozenPeriod, "new", "freeze"))
-    watch.keep(f"{theme}-history-freeze")
+    watch.keep_both("history-freeze")
 
     assert watch.problems == []

@@ -71,7 +71,8 @@ def source(platform: Platform) -> StatementSource:
     return source
 
 
-def test_every_page_opens_without_a_complaint(source: StatementSource, watch: Watch, theme: str) -> None:
+@pytest.mark.parametrize("theme", ["dark"], indirect=True)
+def test_every_page_opens_without_a_complaint(source: StatementSource, watch: Watch) -> None:
     rows = [
         (Break, Break.objects.filter(source=source, kind="differs").get().pk),
         (ImportedStatement, ImportedStatement.objects.filter(source=source).get().pk),
@@ -83,9 +84,9 @@ def test_every_page_opens_without_a_complaint(source: StatementSource, watch: Wa
     for model, key in rows:
         name = model._meta.model_name
         watch.visit(address(model, "changelist"))
-        watch.keep(f"{theme}-reconciliation-{name}-list")
+        watch.keep_both(f"reconciliation-{name}-list")
         watch.visit(address(model, "change", key))
-        watch.keep(f"{theme}-reconciliation-{name}")
+        watch.keep_both(f"reconciliation-{name}")
     watch.visit(address(ReconciliationRun, "changelist"))
     first, _second = StatementUpload.objects.filter(source=source).order_by("pk")[:2]
     for name, url in {
@@ -100,7 +101,7 @@ def test_every_page_opens_without_a_complaint(source: StatementSource, watch: Wa
         "transfer": address(Transfer, "change", Transfer.objects.filter(kind="deposit").latest("id").pk),
     }.items():
         watch.visit(url)
-        watch.keep(f"{theme}-reconciliation-{name}")
+        watch.keep_both(f"reconciliation-{name}")
 
     assert watch.problems == []
 

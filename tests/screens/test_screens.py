@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page
@@ -21,7 +23,7 @@ from tests.tradeplatform.supervisor.waiting import wait_for
 pytestmark = pytest.mark.live
 
 
-def lists() -> dict[str, str]:
+def lists(_scene: Scene) -> dict[str, str]:
     return {page.opts.label_lower.replace(".", "-"): page.url_of_list() for page in PAGES} | {
         "dashboard": "/admin/",
         "markets": "/admin/market/",
@@ -77,10 +79,16 @@ def forms(scene: Scene) -> dict[str, str]:
     }
 
 
-def test_every_page_opens_without_a_complaint(scene: Scene, watch: Watch, theme: str) -> None:
-    for name, url in (lists() | details(scene) | forms(scene)).items():
+# A slow machine may take its time: two pictures of each of many pages.
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("theme", ["dark"], indirect=True)
+@pytest.mark.parametrize("pages", [lists, details, forms])
+def test_every_page_opens_without_a_complaint(
+    scene: Scene, watch: Watch, pages: Callable[[Scene], dict[str, str]]
+) -> None:
+    for name, url in pages(scene).items():
         watch.visit(url)
-        watch.keep(f"{theme}-{name}")
+        watch.keep_both(name)
 
     assert watch.problems == []
 

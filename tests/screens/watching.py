@@ -38,7 +38,11 @@ class Watch:
     def visit(self, url: str) -> None:
         """Open a page and note what is wrong with how it is laid out."""
         self.page.goto(url)
-        self.problems += [f"{url}: {text}" for text in self.page.evaluate("window.violations")]
+        self.look(url)
+
+    def look(self, url: str) -> None:
+        """Note what is wrong with how the page is laid out."""
+        self.problems += [f"{url}: {text}" for text in self.page.evaluate("window.violations.splice(0)")]
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wide > 0:
             self.problems.append(f"{url}: {wide} pixels wider than the window")
@@ -49,3 +53,16 @@ class Watch:
         """A picture of the whole page under var/screenshots."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+    def keep_both(self, name: str) -> None:
+        """The page as it opened, then in its other theme, switched to by the key that people press.
+
+        The browser remembers the switch, so the next page opens in the theme this one is left in. One that
+        wishes dark opens the first page so: wishing light, the first press would only confirm it.
+        """
+        opened, other = ("dark", "light") if self.page.locator("html.dark").count() else ("light", "dark")
+        self.keep(f"{opened}-{name}")
+        self.page.keyboard.press("Control+e")
+        self.page.wait_for_selector(f"html.{other}")
+        self.look(f"{self.page.url} in {other}")
+        self.keep(f"{other}-{name}")
