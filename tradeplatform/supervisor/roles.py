@@ -45,6 +45,9 @@ class Roles:
             "--worker-class=gthread",
             f"--workers={config.http_workers}",
             f"--threads={config.http_threads}",
+            # Loaded before the workers are forked: one that dies is replaced by one that answers at once.
+            # Otherwise connections, which the port takes all the while, wait until it is loaded.
+            "--preload",
             "--timeout=60",
             "--graceful-timeout=8",
             "--keep-alive=30",
