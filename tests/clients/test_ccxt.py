@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import ccxt
 import pytest
 
-from tests.clients.conftest import Person
+from instruments.models import Realm
+from tests.clients.conftest import Person, person
 from tests.live.desk import Desk
 from tests.running import Platform
 
@@ -81,6 +83,37 @@ class TestMarketData:
         assert candles[-1][1:] == [50000.0, 50000.0, 50000.0, 50000.0, 0.25]
         assert symbol in a.fetch_tickers([symbol])
         assert a.fetch_bids_asks([symbol])[symbol]["ask"] == 50000.0
+
+
+class TestDemo:
+    """A pair of assets has a live market and a demo one; a demo account's client loads the demo ones only."""
+
+    @pytest.fixture
+    def demo(self, platform: Platform, desk: Desk) -> Iterator[Desk]:
+        """The demo market of the same assets."""
+        live = desk.instrument
+        with Desk(
+            platform, symbol=f"{live.symbol}-DEMO", base=live.base, quote=live.quote, realm=Realm.DEMO
+        ) as demo:
+            yield demo
+
+    def test_loads_the_demo_markets_and_trades_there(
+        self, platform: Platform, desk: Desk, demo: Desk, symbol: str, alice: Person
+    ) -> None:
+        a, b = exchange(platform, person(demo)), exchange(platform, person(demo))
+        for client in (a, b):
+            client.load_markets(params={"symbols": f'["{demo.symbol}"]'})
+            assert client.market(symbol)["id"] == demo.symbol
+
+        order = a.create_order(symbol, "limit", "sell", 1, 50000)
+        assert order["info"]["symbol"] == demo.symbol
+        assert b.create_order(symbol, "market", "buy", 0.25)["filled"] == 0.25
+        assert a.fetch_order_book(symbol)["asks"] == [[50000.0, 0.75]]
+        assert [row["id"] for row in a.fetch_open_orders(symbol)] == [order["id"]]
+        assert a.fetch_balance()[demo.instrument.base.code]["total"] == 99.75
+        assert desk.depth() == ([], [])
+
+        assert exchange(platform, alice).load_markets()[symbol]["id"] == desk.symbol
 
 
 class TestAccount:

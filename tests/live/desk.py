@@ -8,8 +8,8 @@ from typing import Any, Self
 import httpx
 from django.utils import timezone
 
-from accounts.models import Role
-from instruments.models import Instrument
+from accounts.models import AccountType, Role
+from instruments.models import Instrument, Realm
 from tests.factories import fund, make_account, make_instrument, make_user, short, tokens_of
 from tests.servers import Platform
 
@@ -44,7 +44,8 @@ class Desk:
     def trader(self, *, base: str | int = 10_000, quote: str | int = 1_000_000_000) -> Trader:
         """A new person with a funded account and a session; a login would cost half a second of hashing."""
         user = make_user(Role.TRADER)
-        account = make_account(currency=self.instrument.quote, user=user)
+        kind = AccountType.DEMO if self.instrument.realm == Realm.DEMO else AccountType.LIVE
+        account = make_account(currency=self.instrument.quote, user=user, type=kind)
         fund(account, self.instrument.base, base, now=timezone.now())
         fund(account, self.instrument.quote, quote, now=timezone.now())
         trader = Trader(self, tokens_of(user).access, account.id)

@@ -150,9 +150,12 @@ def my_filters(call: Call) -> dict[str, Any]:
 # --- /sapi/v1 -------------------------------------------------------------------------------------------
 
 
-@endpoint(security=Security.USER_DATA)
+@endpoint("symbols", security=Security.USER_DATA)
 def nothing(_call: Call) -> list[Any]:
-    """What clients ask for by default and we do not have: networks of coins, margin pairs."""
+    """What clients ask for by default and we do not have: networks of coins, margin pairs.
+
+    ccxt hands on the `symbols` that its markets were to be loaded of.
+    """
     return []
 
 
