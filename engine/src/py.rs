@@ -208,6 +208,7 @@ impl<'py> Packer<'py> {
         }
         let unfit = || PyValueError::new_err(format!("{value} does not fit its column"));
         match kind {
+            b'b' => self.rows.boolean(value.extract()?),
             b'h' => self.rows.small(value.extract()?),
             b'i' => self.rows.integer(value.extract()?),
             b'q' => self.rows.big(value.extract()?),
@@ -216,6 +217,7 @@ impl<'py> Packer<'py> {
                 self.rows.moment(micros);
             }
             b's' => self.rows.text(value.cast::<PyString>()?.to_str()?).ok_or_else(unfit)?,
+            b'j' => self.rows.json(value.cast::<PyString>()?.to_str()?).ok_or_else(unfit)?,
             b'n' => self.rows.numeric(value.str()?.to_str()?).ok_or_else(unfit)?,
             _ => return Err(PyValueError::new_err(format!("no column type {:?}", char::from(kind)))),
         }

@@ -9,6 +9,7 @@ use crate::record::{Cursor, Record};
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
 const NULL: i32 = -1;
+const JSONB_VERSION: u8 = 1;
 /// Microseconds from 1970, where ours begin, to 2000, where the database's begin.
 const EPOCH: i64 = 946_684_800_000_000;
 /// An event's id is its instrument above so many bits of its seq.
@@ -39,6 +40,12 @@ impl Rows {
         self.out.extend_from_slice(&NULL.to_be_bytes());
     }
 
+    /// A boolean.
+    pub fn boolean(&mut self, value: bool) {
+        self.out.extend_from_slice(&1_i32.to_be_bytes());
+        self.out.push(value.into());
+    }
+
     /// A smallint.
     pub fn small(&mut self, value: i16) {
         self.out.extend_from_slice(&2_i32.to_be_bytes());
@@ -66,6 +73,14 @@ impl Rows {
     pub fn text(&mut self, value: &str) -> Option<()> {
         self.out.extend_from_slice(&i32::try_from(value.len()).ok()?.to_be_bytes());
         self.out.extend_from_slice(value.as_bytes());
+        Some(())
+    }
+
+    /// A jsonb, from its text; None if it is too long to say so.
+    pub fn json(&mut self, text: &str) -> Option<()> {
+        self.out.extend_from_slice(&i32::try_from(text.len() + 1).ok()?.to_be_bytes());
+        self.out.push(JSONB_VERSION);
+        self.out.extend_from_slice(text.as_bytes());
         Some(())
     }
 
@@ -128,21 +143,24 @@ mod tests {
     #[test]
     fn every_type_has_its_length_and_its_bytes() {
         let mut rows = Rows::with_capacity(0);
-        rows.begin(6);
+        rows.begin(8);
         rows.null();
+        rows.boolean(true);
         rows.small(-2);
         rows.integer(3);
         rows.moment(EPOCH + 5);
-        assert_eq!((rows.text("no"), rows.numeric("-7")), (Some(()), Some(())));
-        let expected: [&[u8]; 9] = [
+        assert_eq!((rows.text("no"), rows.numeric("-7"), rows.json("{}")), (Some(()), Some(()), Some(())));
+        let expected: [&[u8]; 11] = [
             HEADER,
-            &[0, 6],
+            &[0, 8],
             &[255, 255, 255, 255],
+            &[0, 0, 0, 1, 1],
             &[0, 0, 0, 2, 255, 254],
             &[0, 0, 0, 4, 0, 0, 0, 3],
             &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5],
             &[0, 0, 0, 2, b'n', b'o'],
             &[0, 0, 0, 10, 0, 1, 0, 0, 64, 0, 0, 0, 0, 7],
+            &[0, 0, 0, 3, 1, b'{', b'}'],
             &[255, 255],
         ];
         assert_eq!(rows.finish(), expected.concat());

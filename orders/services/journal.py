@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import orjson
+from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
 
 from audit.actor import Actor
 from orders.models import CommandKind, CommandStatus
 from tradeplatform.common.correlation import correlation_id
-from tradeplatform.common.db import copy_rows, next_ids
+from tradeplatform.common.db import copy_packed, next_ids
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = (
@@ -22,6 +23,7 @@ _COLUMNS = (
     "phase", "terms", "time_us", "held", "actor_id", "actor_label", "reason", "correlation_id",
     "client_request_id",
 )  # fmt: skip
+_TYPES = "qthihsqqhhhhhqhqqhjqnqssss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +83,8 @@ def write_commands_of(rows: Sequence[tuple[CommandRow, Actor, str]], *, now: dat
     """As `write_commands`, each with its own actor and correlation id."""
     ids = next_ids("orders_command_id_seq", len(rows))
     time_us = microseconds(now)
-    copy_rows(
-        "orders_command",
-        _COLUMNS,
+    packed = pack_rows(
+        _TYPES,
         (
             (
                 number,
@@ -116,4 +117,5 @@ def write_commands_of(rows: Sequence[tuple[CommandRow, Actor, str]], *, now: dat
             for number, (row, actor, correlation) in zip(ids, rows, strict=True)
         ),
     )
+    copy_packed("orders_command", _COLUMNS, packed)
     return ids

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
 
 from instruments.selectors import Rules
@@ -15,7 +16,7 @@ from orders.services import engine_codes
 from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
 from orders.services.requests import Accepted, NewOrder, Origin
-from tradeplatform.common.db import copy_rows, next_ids
+from tradeplatform.common.db import copy_packed, next_ids
 
 _ORDER_COLUMNS = (
     "id", "created_at", "updated_at", "account_id", "instrument_id", "client_order_id", "side", "type",
@@ -26,8 +27,10 @@ _ORDER_COLUMNS = (
     "link", "parent_id", "partner_id", "list_id", "source", "credential", "actor_id", "actor_label",
     "correlation_id",
 )  # fmt: skip
+_ORDER_TYPES = "qttqissssbsqnnnnnnnnnnnssqqnsnhnnnnnbtsqqqssqss"
 _ZERO = Decimal(0)
 _IDENTITY_COLUMNS = ("order_id", "account_id", "client_order_id", "order_created_at", "fingerprint")
+_IDENTITY_TYPES = "qqsts"
 
 
 @dataclass(slots=True)
@@ -95,12 +98,9 @@ def write_orders(drafts: Sequence[Draft], origins: Sequence[Origin], *, now: dat
     """
     numbered = [(draft.order_id, draft) for draft in drafts]
     rows = ((*_order(i, d, now), *_by(origins[d.index])) for i, d in numbered)
-    copy_rows("orders_order", _ORDER_COLUMNS, rows)
-    copy_rows(
-        "orders_orderidentity",
-        _IDENTITY_COLUMNS,
-        ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered),
-    )
+    copy_packed("orders_order", _ORDER_COLUMNS, pack_rows(_ORDER_TYPES, rows))
+    names = ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered)
+    copy_packed("orders_orderidentity", _IDENTITY_COLUMNS, pack_rows(_IDENTITY_TYPES, names))
     return [Accepted(number, now, draft.client_order_id) for number, draft in numbered]
 
 

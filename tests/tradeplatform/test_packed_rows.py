@@ -17,16 +17,16 @@ from tradeplatform.common.db import copy_packed, copying, execute, fetch
 
 pytestmark = pytest.mark.django_db
 
-COLUMNS = ("small", "whole", "big", "amount", "words", "at")
-TYPES = "hiqnst"
-ROW = (1, 2, 3, Decimal("4.50"), "five", datetime(2026, 1, 2, 3, 4, 5, 6, UTC))
+COLUMNS = ("small", "whole", "big", "amount", "words", "at", "yes", "terms")
+TYPES = "hiqnstbj"
+ROW = (1, 2, 3, Decimal("4.50"), "five", datetime(2026, 1, 2, 3, 4, 5, 6, UTC), True, "{}")
 
 
 @pytest.fixture(autouse=True)
 def _table(db: None) -> None:
     execute(
         "CREATE TEMPORARY TABLE packed (small smallint, whole integer, big bigint, amount numeric,"
-        " words text, at timestamptz) ON COMMIT DROP"
+        " words text, at timestamptz, yes boolean, terms jsonb) ON COMMIT DROP"
     )
 
 
@@ -41,10 +41,19 @@ def test_every_type_arrives_as_it_was() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
     rows = [
         ROW,
-        (None,) * 6,
-        (-(2**15), -(2**31), -(2**63), Decimal(-1), "", datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)),
-        (2**15 - 1, 2**31 - 1, 2**63 - 1, 7, "naïve \\N\t\n€", datetime(2000, 1, 1, tzinfo=east)),
-        (0, 0, 0, Decimal("0E-18"), Liquidity.MAKER, datetime(1, 1, 1, tzinfo=UTC)),
+        (None,) * 8,
+        (
+            -(2**15),
+            -(2**31),
+            -(2**63),
+            Decimal(-1),
+            "",
+            datetime(1969, 12, 31, 23, 59, 59, 999999, UTC),
+            False,
+            '{"a": 1}',
+        ),
+        (2**15 - 1, 2**31 - 1, 2**63 - 1, 7, "naïve \\N\t\n€", datetime(2000, 1, 1, tzinfo=east), True, "[]"),
+        (0, 0, 0, Decimal("0E-18"), Liquidity.MAKER, datetime(1, 1, 1, tzinfo=UTC), False, "null"),
     ]
 
     assert copied(*rows) == rows
@@ -79,6 +88,9 @@ def test_any_finite_decimal_arrives_as_it_was(amounts: list[Decimal]) -> None:
         (4, "\ud800", UnicodeEncodeError),
         (5, datetime(2026, 1, 2), TypeError),  # noqa: DTZ001 - naive on purpose
         (5, "2026-01-02", TypeError),
+        (6, 1, TypeError),
+        (6, "true", TypeError),
+        (7, {}, TypeError),
     ],
 )
 def test_what_does_not_fit_its_column_is_refused(place: int, value: Any, error: type[Exception]) -> None:

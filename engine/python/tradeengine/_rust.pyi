@@ -93,7 +93,7 @@ def event_rows(events: bytes, epoch: int) -> bytes:
 def pack_rows(types: str, values: Iterable[tuple[object, ...]]) -> bytes:
     """Rows for COPY ... WITH (FORMAT binary); `types` has a letter for each column. None is NULL.
 
-    h smallint, i integer, q bigint; n numeric, from a Decimal or an int; s text, from a str or a word of a
-    TextChoices; t timestamptz, from a datetime with its zone.
+    b boolean; h smallint, i integer, q bigint; n numeric, from a Decimal or an int; s text, from a str or a
+    word of a TextChoices; j jsonb, from its text; t timestamptz, from a datetime with its zone.
     Raises ValueError, OverflowError or TypeError for what does not fit its column.
     """
