@@ -58,6 +58,7 @@ class TestBalances:
             },
         }
 
+    @pytest.mark.usefixtures("tiers_known")
     def test_cost_the_same_however_many_there_are(
         self, alice: TradingAccount, api: Api, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
@@ -126,6 +127,7 @@ class TestLedger:
         assert [len(page["results"]) for page in (first, second, third)] == [2, 2, 1]
         assert third["next_cursor"] is None
 
+    @pytest.mark.usefixtures("tiers_known")
     def test_costs_the_same_however_long_it_is(
         self, alice: TradingAccount, api: Api, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:

@@ -113,6 +113,7 @@ class TestBatch:
         assert _outcomes(body) == [(400, "invalid_number")] * 3
         assert everything_stored() == before
 
+    @pytest.mark.usefixtures("tiers_known")
     def test_takes_a_thousand_and_costs_as_many_queries_as_ten(
         self, db: None, market: Market, api: Api
     ) -> None:

@@ -406,10 +406,13 @@ class TestCandles:
         _trade(market, alice, bob, timezone.now(), 50000, "1")
 
         for interval in Interval:
-            rows = anonymous.get(f"/instruments/{market.symbol}/candles?interval={interval}&limit=2").json()[
+            asked = timezone.now()
+            rows = anonymous.get(f"/instruments/{market.symbol}/candles?interval={interval}").json()[
                 "results"
             ]
-            assert [row["volume"] for row in rows] == ["1.0000"]
+            # A machine may be slow, or an interval just over: then there are candles without a trade.
+            assert rows[0]["volume"] == "1.0000"
+            assert datetime.fromisoformat(rows[-1]["time"]) >= interval.floor(asked)
 
 
 class TestIndicators:

@@ -83,6 +83,7 @@ class TestList:
         assert api.get("/orders").json() == {"results": [], "next_cursor": None}
         assert api.get("/fills").json() == {"results": [], "next_cursor": None}
 
+    @pytest.mark.usefixtures("tiers_known")
     def test_costs_the_same_however_many_there_are(
         self,
         market: Market,
@@ -113,6 +114,7 @@ class TestOne:
         assert by_id.json() == by_name.json()
         assert by_id.json()["id"] == str(order)
 
+    @pytest.mark.usefixtures("tiers_known")
     def test_costs_four_queries(
         self,
         market: Market,
@@ -191,6 +193,7 @@ class TestFills:
         assert len(api.get(f"/fills?symbol={market.symbol}&account={alice.id}").json()["results"]) == 1
         assert api.get(f"/fills?symbol={other.symbol}").json()["results"] == []
 
+    @pytest.mark.usefixtures("tiers_known")
     def test_cost_the_same_however_many_there_are(
         self,
         market: Market,
