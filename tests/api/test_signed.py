@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Unreachable
+from redis.retry import Retry
 
 from accounts.models import KeyKind, Scope, TradingAccount
 from accounts.services import api_keys, signed_requests
@@ -260,7 +262,7 @@ class TestWithoutValkey:
     def test_a_copy_is_refused_by_the_process_that_took_the_first(
         self, key: Key, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        nowhere = Redis(host="127.0.0.1", port=1)
+        nowhere = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
         monkeypatch.setattr(signed_requests, "client", lambda: nowhere)
         with pytest.raises(Unreachable):
             nowhere.ping()

@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.client import PubSub
+from redis.retry import Retry
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
@@ -385,7 +387,7 @@ def test_a_batch_that_rolls_back_is_not_told(
 
 def test_losing_valkey_loses_frames_and_nothing_else(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     market.sell(market.trader(), 1, 50000)
-    nowhere = Redis(host="127.0.0.1", port=1, socket_connect_timeout=1)
+    nowhere = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr("orders.services.frames.client", lambda: nowhere)
 
     market.drain()

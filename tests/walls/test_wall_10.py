@@ -11,6 +11,8 @@ from celery.signals import worker_ready
 from django.conf import settings
 from django.utils import timezone
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orders.models import Command, Side
 from orders.selectors import waiting_shards
@@ -72,7 +74,7 @@ def test_wall_10_what_rolls_back_wakes_nobody(market: Market) -> None:
 def test_wall_10_a_lost_wake_up_is_made_up_for_by_the_sweep(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = Redis(host="127.0.0.1", port=1, socket_connect_timeout=1)
+    nowhere = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     with monkeypatch.context() as patched:
         patched.setattr(wake, "client", lambda: nowhere)
         (order_id,) = sell(market)  # accepted all the same
