@@ -7,3 +7,6 @@ from tradeplatform.settings.apps import INSTALLED_APPS as _APPS
 
 INSTALLED_APPS = [*_APPS, "tests.django_partition.app"]
 PASSWORD_HASHERS = ["tests.hashing.QuickArgon2"]
+# Each test client makes the middleware anew, and WhiteNoise would look at every static file each time: like
+# this it looks at one that is asked for.
+WHITENOISE_AUTOREFRESH = True

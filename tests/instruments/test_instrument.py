@@ -86,10 +86,11 @@ def test_the_database_refuses_what_makes_no_sense(changes: dict[str, Any], const
 
 
 def test_base_and_quote_differ() -> None:
-    asset = make_asset()
+    instrument = make_instrument()
+    instrument.quote = instrument.base
 
     with pytest.raises(ValidationError, match="instrument_assets_differ"):
-        make_instrument(base=asset, quote=asset)
+        instrument.full_clean()
 
 
 @pytest.mark.parametrize("column", ["tick_size", "lot_size", "symbol", "base", "quote"])
