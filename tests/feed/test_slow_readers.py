@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from accounts.models import TradingAccount
-from tests.factories import Market
+from orders.feed.protocol import MAX_SUBSCRIPTIONS, MESSAGES_PER_SECOND
+from tests.factories import Market, make_market
 from tests.feed.book import ClientBook
 from tests.feed.stream import Stream
 from tests.feed.talk import Feed, Socket, eventually
@@ -104,4 +108,26 @@ def test_a_reader_that_never_comes_back_is_cut_off(serve: Callable[..., Feed], m
         subscribe(slow, "book", market)
         stream.publish(stream.deltas(2_000))
         eventually(lambda: impatient.connections() == 1)
+        well.ask("pong", op="ping")
+
+
+def test_who_subscribes_without_end_is_refused_at_the_limit_and_then_closed(feed: Feed) -> None:
+    channels = ("book", "trades", "ticker", "status")
+    symbols = [make_market().symbol for _ in range(MAX_SUBSCRIPTIONS // len(channels) + 1)]
+    topics = [{"channel": channel, "symbol": symbol} for symbol in symbols for channel in channels]
+    with feed.socket(max_queue=None) as greedy, feed.socket() as well:
+        before = feed.memory()
+        for number, topic in enumerate(topics[:MAX_SUBSCRIPTIONS]):
+            if number >= 50:
+                # As fast as is allowed, once the burst is used up.
+                time.sleep(1 / MESSAGES_PER_SECOND)
+            greedy.ask("subscribed", op="subscribe", **topic)
+        refused = greedy.ask("error", op="subscribe", **topics[-1])
+        assert (refused["code"], refused["context"]) == ("too_many_subscriptions", {"maximum": 64})
+        with suppress(ConnectionClosed):
+            for topic in topics * 50:
+                greedy.say(op="subscribe", **topic)
+        code, _reason = greedy.hear_close()
+        assert code in {4400, 4429}
+        assert feed.memory() - before < 8 * MEGABYTE
         well.ask("pong", op="ping")

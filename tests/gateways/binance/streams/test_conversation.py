@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from accounts.models import TradingAccount
-from tests.factories import Market
+from orders.market.intervals import Interval
+from tests.factories import Market, make_market
 from tests.feed.stream import Stream
 from tests.feed.talk import Feed
 from tests.gateways.binance.streams.talking import name, speaker
@@ -96,6 +97,47 @@ class TestConversation:
         assert refused.value.response.status_code == 403
 
 
+class TestManyStreams:
+    """1,024 on a connection, by SUBSCRIBE; an address is read by the server of HTTP, which takes 16 kB."""
+
+    @pytest.fixture
+    def names(self, transactional_db: None) -> list[str]:
+        """Of streams that exist; 16 kB of them are some 650."""
+        speeds = ("", "@100ms", "@1000ms")
+        kinds = [f"depth{levels}{speed}" for levels in ("", "5", "10", "20") for speed in speeds]
+        kinds += [f"kline_{interval}" for interval in Interval]
+        kinds += ["trade", "aggTrade", "bookTicker", "ticker", "miniTicker", "avgPrice"]
+        markets = [make_market() for _ in range(1_024 // len(kinds) + 1)]
+        return [name(market, kind) for market in markets for kind in kinds][:1_025]
+
+    def test_as_many_as_are_promised(self, server: Feed, names: list[str]) -> None:
+        with speaker(server) as reader:
+            begin, last, beyond = names[:1_000], names[1_000:1_024], names[1_024:]
+            reader.subscribe(*begin)
+            reader.connection.send(json.dumps({"method": "SUBSCRIBE", "params": last, "id": 2}))
+            assert reader.until(id=2) == {"result": None, "id": 2}
+            reader.connection.send(json.dumps({"method": "SUBSCRIBE", "params": beyond, "id": 3}))
+            assert reader.until(id=3)["error"]["msg"] == "Invalid request: at most 1024 streams a connection"
+            reader.connection.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": 4}))
+            assert reader.until(id=4)["result"] == names[:1_024]
+
+    def test_an_address_takes_what_fits_and_the_rest_is_added(self, server: Feed, names: list[str]) -> None:
+        fit = 15_000 // (len(names[0]) + 14)
+        with speaker(server, f"/stream?streams={'/'.join(names[:fit])}") as reader:
+            reader.connection.send(json.dumps({"method": "SUBSCRIBE", "params": names[fit:1_024], "id": 1}))
+            assert reader.until(id=1) == {"result": None, "id": 1}
+            reader.connection.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": 2}))
+            assert reader.until(id=2)["result"] == names[:1_024]
+
+    def test_an_address_that_is_longer_is_no_connection_and_harms_nobody(
+        self, server: Feed, names: list[str]
+    ) -> None:
+        with speaker(server) as neighbour:
+            with pytest.raises(InvalidMessage), speaker(server, f"/stream?streams={'/'.join(names)}"):
+                pass
+            assert neighbour.ask("LIST_SUBSCRIPTIONS") == {"result": [], "id": 1}
+
+
 class TestLife:
     def test_who_answers_pings_stays_and_who_does_not_is_closed(self, server: Feed) -> None:
         with speaker(server) as well, handshaken(server) as silent:
@@ -104,14 +146,17 @@ class TestLife:
             assert time.monotonic() - began > 7
             assert well.ask("LIST_SUBSCRIPTIONS") == {"result": [], "id": 1}
 
-    def test_a_reader_that_stops_is_closed_and_not_buffered_for(self, server: Feed, market: Market) -> None:
+    @pytest.mark.parametrize("path", ["/ws", "/stream"])
+    def test_a_reader_that_stops_is_closed_and_not_buffered_for(
+        self, server: Feed, market: Market, path: str
+    ) -> None:
         stream = Stream(market)
         address = urlsplit(server.url)
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         plain.connect((address.hostname, address.port))
         how: dict[str, Any] = {"sock": plain, "max_queue": 1, "ping_interval": None, "compression": None}
-        with speaker(server, **how) as slow, speaker(server) as fast:
+        with speaker(server, path, **how) as slow, speaker(server, path) as fast:
             for reader in (slow, fast):
                 reader.subscribe(name(market, "trade"))
             before = server.memory()
