@@ -11,10 +11,15 @@ _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 _DAY = timedelta(days=1)
 
 
-class Interval(StrEnum):
-    """A length of candles, in UTC.
+#: The clock that candles begin by unless another is asked for.
+UTC_CLOCK = timedelta()
 
-    Weeks begin on a Monday, months on the 1st, all others at whole multiples since 1970-01-01T00:00Z.
+
+class Interval(StrEnum):
+    """A length of candles.
+
+    Weeks begin on a Monday, months on the 1st, all others at whole multiples since 1970-01-01, by a clock
+    that is `ahead` of UTC by whole hours.
     """
 
     SECOND = "1s"
@@ -34,10 +39,10 @@ class Interval(StrEnum):
     WEEK = "1w"
     MONTH = "1M"
 
-    @property
-    def base(self) -> Interval:
-        """The stored interval that it is made of."""
-        return next(base for base, made in STORED.items() if self in made)
+    def base(self, *, ahead: timedelta = UTC_CLOCK) -> Interval:
+        """The stored interval that it is made of: days are stored by UTC's clock, for others of hours."""
+        base = next(base for base, made in STORED.items() if self in made)
+        return Interval.HOUR if base is Interval.DAY and ahead else base
 
     @property
     def origin(self) -> datetime:
@@ -49,19 +54,20 @@ class Interval(StrEnum):
         """As a duration; a month has none (KeyError)."""
         return _WIDTHS[self]
 
-    def floor(self, moment: datetime) -> datetime:
+    def floor(self, moment: datetime, *, ahead: timedelta = UTC_CLOCK) -> datetime:
         """When the candle began that holds `moment`."""
         if self is Interval.MONTH:
-            day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            return day.replace(day=1)
-        return moment - (moment - self.origin) % self.width
+            day = (moment.astimezone(UTC) + ahead).replace(hour=0, minute=0, second=0, microsecond=0)
+            return day.replace(day=1) - ahead
+        return moment - (moment + ahead - self.origin) % self.width
 
-    def shift(self, opened_at: datetime, count: int) -> datetime:
+    def shift(self, opened_at: datetime, count: int, *, ahead: timedelta = UTC_CLOCK) -> datetime:
         """When the candle begins that is `count` after (before, when negative) the one that began then."""
         if self is not Interval.MONTH:
             return opened_at + count * self.width
-        years, month = divmod(opened_at.year * 12 + opened_at.month - 1 + count, 12)
-        return opened_at.replace(year=years, month=month + 1)
+        first = opened_at + ahead
+        years, month = divmod(first.year * 12 + first.month - 1 + count, 12)
+        return first.replace(year=years, month=month + 1) - ahead
 
 
 # What is stored, and the intervals that are made of it.

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from instruments.selectors import Rules
-from orders.market.intervals import Interval
+from orders.market.intervals import UTC_CLOCK, Interval
 from orders.market.models.candle import SECONDS_KEPT_DAYS
 from orders.selectors import VISIBLE
 from tradeplatform.common.db import fetch
@@ -98,39 +98,56 @@ def average_prices(instruments: Sequence[Rules], *, now: datetime) -> list[Avera
     ]
 
 
-def candles(rules: Rules, *, interval: Interval, before: datetime, limit: int, now: datetime) -> list[Candle]:
+def candles(
+    rules: Rules,
+    *,
+    interval: Interval,
+    before: datetime,
+    limit: int,
+    now: datetime,
+    ahead: timedelta = UTC_CLOCK,
+) -> list[Candle]:
     """The `limit` intervals up to the one `before` falls in, oldest first, none from the future.
 
     An interval without trades is a flat candle at the close before it, with volume 0; before the first trade
-    there is none. Candles of a second go as far back as they are kept.
+    there is none. Candles of a second go as far back as they are kept. All begin by a clock that is `ahead`
+    of UTC by whole hours.
     """
-    last = interval.floor(min(before, now))
-    since, until = interval.shift(last, 1 - limit), interval.shift(last, 1)
+    last = interval.floor(min(before, now), ahead=ahead)
+    since, until = interval.shift(last, 1 - limit, ahead=ahead), interval.shift(last, 1, ahead=ahead)
     if interval is Interval.SECOND:
         since = max(since, Interval.DAY.floor(now) - SECONDS_KEPT_DAYS * _DAY)
-    found = traded_candles(rules, interval=interval, since=since, until=until)
+    found = traded_candles(rules, interval=interval, since=since, until=until, ahead=ahead)
     begins = [since]
     while begins[-1] < until:
-        begins.append(interval.shift(begins[-1], 1))
+        begins.append(interval.shift(begins[-1], 1, ahead=ahead))
     close = None if found and found[0].opened_at == since else _close_before(rules, since)
     return _filled(found, begins, close)
 
 
-def traded_candles(rules: Rules, *, interval: Interval, since: datetime, until: datetime) -> list[Candle]:
+def traded_candles(
+    rules: Rules,
+    *,
+    interval: Interval,
+    since: datetime,
+    until: datetime,
+    ahead: timedelta = UTC_CLOCK,
+) -> list[Candle]:
     """The candles that began in [since, until) and had trades, oldest first."""
-    second = interval.base is Interval.SECOND
+    base = interval.base(ahead=ahead)
     opened = (
-        "date_trunc('month', at, 'UTC')"
+        "date_trunc('month', at + %(ahead)s, 'UTC') - %(ahead)s"
         if interval is Interval.MONTH
         else "date_bin(%(width)s::interval, at, %(origin)s)"
     )
     rows = fetch(
-        _CANDLES.format(opened=opened, stored=_SECONDS if second else _LONGER),
+        _CANDLES.format(opened=opened, stored=_SECONDS if base is Interval.SECOND else _LONGER),
         {
             "instrument": rules.id,
-            "interval": interval.base.value,
+            "interval": base.value,
             "width": None if interval is Interval.MONTH else interval.width,
-            "origin": interval.origin,
+            "origin": interval.origin - ahead,
+            "ahead": ahead,
             "since": since,
             "until": until,
         },

@@ -6,6 +6,7 @@ import random
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from django.utils import timezone
@@ -131,10 +132,10 @@ class Naive:
     def __init__(self, rows: list[Trade]) -> None:
         self.rows = sorted(rows, key=lambda row: row.seq)
 
-    def candles(self, interval: Interval) -> dict[datetime, tuple[Decimal, ...]]:
+    def candles(self, interval: Interval, ahead: timedelta) -> dict[datetime, tuple[Decimal, ...]]:
         found: dict[datetime, list[Trade]] = {}
         for row in self.rows:
-            found.setdefault(interval.floor(row.at), []).append(row)
+            found.setdefault(interval.floor(row.at, ahead=ahead), []).append(row)
         return {begin: self._one(rows) for begin, rows in found.items()}
 
     def _one(self, rows: list[Trade]) -> tuple[Decimal, ...]:
@@ -167,11 +168,13 @@ def test_every_interval_is_what_a_plain_count_gives(
     naive = Naive(list(Trade.objects.filter(instrument=market.instrument)))
     rules: Rules = require_rules(market.symbol)
 
-    for interval in Interval:
-        until = interval.shift(interval.floor(moment), 1)
+    clocks = [timedelta(hours=hours) for hours in (0, 8, -5)]
+    for interval, ahead in product(Interval, clocks):
+        since = interval.floor(HOUR, ahead=ahead)
+        until = interval.shift(interval.floor(moment, ahead=ahead), 1, ahead=ahead)
         if interval is Interval.SECOND and half_followed:
             follow(now=LATER)
-        rows = traded_candles(rules, interval=interval, since=interval.floor(HOUR), until=until)
+        rows = traded_candles(rules, interval=interval, since=since, until=until, ahead=ahead)
         found = {
             row.opened_at: (
                 row.open, row.high, row.low, row.close, row.volume, row.quote_volume,
@@ -179,7 +182,7 @@ def test_every_interval_is_what_a_plain_count_gives(
             )
             for row in rows
         }  # fmt: skip
-        assert found == naive.candles(interval), interval
+        assert found == naive.candles(interval, ahead), (interval, ahead)
 
 
 def test_read_only_the_partitions_of_their_time(

@@ -164,3 +164,28 @@ class TestIntervals:
         assert length.floor(found) == found
         assert length.floor(length.shift(found, 1) - timedelta(microseconds=1)) == found
         assert length.shift(length.shift(found, 5), -5) == found
+
+    @pytest.mark.parametrize(
+        ("interval", "hours", "begins"),
+        [
+            ("1m", 8, "2026-03-31T17:47:00"),
+            ("1h", 8, "2026-03-31T17:00:00"),
+            ("4h", 8, "2026-03-31T16:00:00"),
+            ("4h", -5, "2026-03-31T17:00:00"),
+            ("1d", 8, "2026-03-31T16:00:00"),
+            ("1d", -5, "2026-03-31T05:00:00"),
+            ("1w", 8, "2026-03-29T16:00:00"),
+            ("1M", 8, "2026-03-31T16:00:00"),
+            ("1M", -5, "2026-03-01T05:00:00"),
+        ],
+    )
+    def test_begin_by_another_clock(self, interval: str, hours: int, begins: str) -> None:
+        moment, ahead = datetime(2026, 3, 31, 17, 47, 31, 5, tzinfo=UTC), timedelta(hours=hours)
+
+        length = Interval(interval)
+        found = length.floor(moment, ahead=ahead)
+
+        assert f"{found:%Y-%m-%dT%H:%M:%S}" == begins
+        last = length.shift(found, 1, ahead=ahead) - timedelta(microseconds=1)
+        assert length.floor(last, ahead=ahead) == found
+        assert length.shift(length.shift(found, 5, ahead=ahead), -5, ahead=ahead) == found

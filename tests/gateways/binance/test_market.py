@@ -179,6 +179,23 @@ class TestKlines:
         assert begun(startTime=opened, endTime=opened + 60_000) == [0, 1]
         assert begun(endTime=opened + 60_000, limit=1) == [1]
 
+    def test_begin_by_the_clock_of_a_time_zone(
+        self, venue: Venue, market: Market, traded: list[Trade]
+    ) -> None:
+        day = timedelta(days=1) // timedelta(milliseconds=1)
+        for zone, began in (("0", 0), ("8", 16), ("+08:00", 16), ("-5:00", 5), ("14", 10), ("-12", 12)):
+            rows = venue.ask("klines", symbol=market.symbol, interval="1d", timeZone=zone)
+            assert {(row[0] % day // 3_600_000, row[6] - row[0]) for row in rows} == {(began, day - 1)}, zone
+            assert sum(row[8] for row in rows) == len(traded)
+        for zone in ("15", "-13:00", "05:45"):
+            refused(
+                venue.look("klines", symbol=market.symbol, interval="1d", timeZone=zone),
+                -1130,
+                "Data sent for parameter 'timeZone' is not valid.",
+            )
+        strange = venue.look("klines", symbol=market.symbol, interval="1d", timeZone="UTC")
+        assert strange.json()["code"] == -1100
+
     def test_of_no_such_length_are_refused(self, venue: Venue, market: Market) -> None:
         refused(venue.look("klines", symbol=market.symbol, interval="7m"), -1120, "Invalid interval.")
 

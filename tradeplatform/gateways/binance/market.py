@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -122,24 +122,31 @@ def aggregate_trades(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-@endpoint("symbol", "interval", "startTime", "endTime", "limit", weight=2)
+@endpoint("symbol", "interval", "startTime", "endTime", "timeZone", "limit", weight=2)
 def klines(call: Call) -> list[list[Any]]:
-    """GET /klines: twelve values a candle, oldest first; from `startTime` on, or the last up to `endTime`."""
+    """GET /klines: twelve values a candle, oldest first; from `startTime` on, or the last up to `endTime`.
+
+    They begin by the clock of `timeZone`; all times are UTC's.
+    """
     parameters = call.parameters
     rules = require_rules(parameters.symbol())
     interval = must(parameters.word("interval", Interval, errors.bad_interval()), "interval")
     limit, (start, end) = _rows(call), window(parameters)
-    before = min(end or call.at, call.at)
+    before, ahead = min(end or call.at, call.at), parameters.time_zone("timeZone")
     if start is not None:
         # The first that begins at `startTime` or after it, and as many as are wanted.
-        first = interval.floor(start)
-        first = first if first == start else interval.shift(first, 1)
-        before = min(before, interval.shift(first, limit - 1))
-    found = candles(rules, interval=interval, before=before, limit=limit, now=call.at)
-    return [_kline(one, interval, rules, call) for one in found if start is None or one.opened_at >= start]
+        first = interval.floor(start, ahead=ahead)
+        first = first if first == start else interval.shift(first, 1, ahead=ahead)
+        before = min(before, interval.shift(first, limit - 1, ahead=ahead))
+    found = candles(rules, interval=interval, before=before, limit=limit, now=call.at, ahead=ahead)
+    return [
+        _kline(one, interval.shift(one.opened_at, 1, ahead=ahead), rules, call)
+        for one in found
+        if start is None or one.opened_at >= start
+    ]
 
 
-def _kline(one: Candle, interval: Interval, rules: Rules, call: Call) -> list[Any]:
+def _kline(one: Candle, until: datetime, rules: Rules, call: Call) -> list[Any]:
     return [
         call.clock.time(one.opened_at),
         shapes.price(one.open, rules),
@@ -147,7 +154,7 @@ def _kline(one: Candle, interval: Interval, rules: Rules, call: Call) -> list[An
         shapes.price(one.low, rules),
         shapes.price(one.close, rules),
         shapes.quantity(one.volume, rules),
-        call.clock.time(interval.shift(one.opened_at, 1)) - 1,
+        call.clock.time(until) - 1,
         shapes.quote(one.quote_volume, rules),
         one.trades,
         shapes.quantity(one.taker_volume, rules),

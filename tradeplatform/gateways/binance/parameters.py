@@ -22,6 +22,8 @@ _MOST_PARAMETERS = 100
 _INTEGER = "^[0-9]{1,20}$"
 _DECIMAL = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 _SYMBOL = "^[A-Z0-9-_.]{1,20}$"
+_ZONE = "^[+-]?[0-9]{1,2}(:[0-9]{2})?$"
+_ZONE_HOURS = (-12, 14)
 CLIENT_ID = "^[.A-Z:/a-z0-9_-]{1,36}$"
 _I64_MAX = 2**63 - 1
 I32_MAX = 2**31 - 1
@@ -173,6 +175,16 @@ class Parameters:
         if number >= _LATEST:
             raise errors.invalid(name)
         return number
+
+    def time_zone(self, name: str) -> timedelta:
+        """How far a clock is ahead of UTC: -12 to 14 whole hours; 0 if not sent. Raises -1100, -1130."""
+        value = self.matching(name, _ZONE)
+        if value is None:
+            return timedelta()
+        hours, _colon, minutes = value.partition(":")
+        if not _ZONE_HOURS[0] <= int(hours) <= _ZONE_HOURS[1] or int(minutes or 0):
+            raise errors.invalid(name)
+        return timedelta(hours=int(hours))
 
 
 def must(value: Value | None, name: str) -> Value:
