@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import TradingAccount
 from accounts.services.key_issuing import revoke_key, rotate_key
 from accounts.services.people import set_active
-from orders.models import Fill, Order, OrderType, Side, StpMode, TimeInForce, event_id
+from orders.models import Fill, Order, OrderStatus, OrderType, Side, StpMode, TimeInForce, event_id
 from orders.services import changing
 from orders.services.journal import microseconds
 from orders.services.requests import ListKind
@@ -212,6 +212,36 @@ class TestExecutionReports:
             ms(stored(order_id).triggered_at),
         )
 
+    def test_a_trailing_stop_is_told_as_it_is_placed_and_as_it_goes_live(
+        self, feed: Feed, market: Market, alice: TradingAccount, bob: TradingAccount, client_a: Signed
+    ) -> None:
+        """Its trigger follows the market in silence: what it has come to is said with the trigger."""
+
+        def trade(price: int) -> None:
+            market.buy(bob, 1, price)
+            market.sell(other, 1, price)
+            market.drain()
+
+        other = market.trader()
+        trade(50000)
+        with api(feed, client_a) as socket:
+            socket.subscribe()
+            order_id = market.sell(alice, 1, kind=OrderType.TRAILING_STOP, trail_percent=2)
+            market.drain()
+            waits = socket.hear("executionReport")
+            assert socket.hear()["e"] == "outboundAccountPosition"
+            trade(51000)
+            market.buy(bob, 1, 49900)
+            trade(49980)
+            live, sold = socket.hear("executionReport"), socket.hear("executionReport")
+        assert short(waits)[:3] == (order_id, "NEW", "NEW")
+        assert (waits["o"], waits["d"], waits["P"], waits["w"], "W" in waits) == (
+            "STOP_LOSS", 200, "49000.00000000", False, False,
+        )  # fmt: skip
+        assert short(live)[:3] == (order_id, "NEW", "NEW")
+        assert (live["d"], live["P"], live["w"]) == (200, "49980.00000000", True)
+        assert (sold["x"], sold["X"], sold["L"]) == ("TRADE", "FILLED", "49900.00000000")
+
     def test_an_order_for_an_amount_is_filled_by_its_last_trade(
         self, feed: Feed, market: Market, alice: TradingAccount, bob: TradingAccount, client_a: Signed
     ) -> None:
@@ -241,8 +271,55 @@ class TestExecutionReports:
         assert short(end) == (order_id, "TRADE_PREVENTION", "EXPIRED_IN_MATCH", "0.00000000", "0.00000000")
         assert (end["v"], end["A"], end["B"], end["u"]) == (end["I"], "2.00000000", "2.00000000", -1)
 
+    def test_a_decrement_takes_from_both_orders_and_ends_the_smaller(
+        self, feed: Feed, market: Market, alice: TradingAccount, client_a: Signed
+    ) -> None:
+        stood = market.sell(alice, 1, 50000)
+        market.drain()
+        with api(feed, client_a) as socket:
+            socket.subscribe()
+            came = market.buy(alice, 3, 50000, stp=StpMode.DECREMENT)
+            market.drain()
+            new, maker, taker, end = (socket.hear("executionReport") for _ in range(4))
+        assert short(new) == (came, "NEW", "NEW", "0.00000000", "0.00000000")
+        for one, order_id in ((maker, stood), (taker, came)):
+            assert (one["i"], one["x"], one["X"]) == (order_id, "TRADE_PREVENTION", "NEW")
+            assert (one["A"], one["B"], one["v"], one["l"]) == (
+                "1.00000000", "1.00000000", one["I"], "0.00000000",
+            )  # fmt: skip
+        assert (end["i"], end["x"], end["X"]) == (stood, "TRADE_PREVENTION", "EXPIRED_IN_MATCH")
+        assert stored(came).status == OrderStatus.OPEN
+
 
 class TestLists:
+    def test_a_pair_that_waits_for_its_parent_is_pending_until_it_is_filled(
+        self, feed: Feed, market: Market, alice: TradingAccount, bob: TradingAccount, client_a: Signed
+    ) -> None:
+        with api(feed, client_a) as socket:
+            socket.subscribe()
+            parent, profit, stop = market.send_list(
+                ListKind.OTO,
+                market.request(alice, Side.BUY, 1, 49000),
+                market.request(alice, Side.SELL, 1, 51000),
+                market.request(alice, Side.SELL, 1, 47000, kind=OrderType.STOP_LIMIT, trigger=48000),
+            )
+            market.drain()
+            begun = {one["i"]: one for one in (socket.hear("executionReport") for _ in range(3))}
+            assert [socket.hear()["e"] for _ in range(2)] == ["listStatus", "outboundAccountPosition"]
+            market.sell(bob, 1, 49000)
+            market.drain()
+            filled = socket.hear("executionReport")
+            live = {one["i"]: one for one in (socket.hear("executionReport") for _ in range(2))}
+        states = {number: (one["x"], one["X"], one["w"]) for number, one in begun.items()}
+        assert states == {
+            parent: ("NEW", "NEW", True),
+            profit: ("NEW", "PENDING_NEW", False),
+            stop: ("NEW", "PENDING_NEW", False),
+        }
+        assert short(filled)[:3] == (parent, "TRADE", "FILLED")
+        states = {number: (one["x"], one["X"], one["w"]) for number, one in live.items()}
+        assert states == {profit: ("NEW", "NEW", True), stop: ("NEW", "NEW", False)}
+
     def test_a_pair_begins_and_is_done(
         self, feed: Feed, market: Market, alice: TradingAccount, client_a: Signed
     ) -> None:
