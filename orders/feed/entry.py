@@ -53,9 +53,13 @@ class Caller:
     key: ApiKeyCaller | None = None
 
     def require_trade(self) -> None:
-        """Refuse a key that may not trade, or that was revoked since the socket named it."""
+        """Refuse a key that may not trade, or that was revoked, or replaced, since the socket named it."""
         if self.key is not None:
-            api_keys.require(api_keys.authenticate(self.key.key_id, ip=self.key.ip), Scope.TRADE)
+            now = api_keys.authenticate(self.key.key_id, ip=self.key.ip)
+            if now.generation != self.key.generation:
+                sentence = "This API key has another secret since: authenticate again, with that."
+                raise Refusal(Code.NOT_AUTHENTICATED, sentence)
+            api_keys.require(now, Scope.TRADE)
 
 
 class _Place(StrictSerializer):

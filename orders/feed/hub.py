@@ -13,6 +13,7 @@ import orjson
 import structlog
 from django.conf import settings
 
+from accounts.services.api_keys import forget
 from instruments.selectors import Rules
 from orders.feed.account import AccountFeed
 from orders.feed.guard import Guard
@@ -252,6 +253,8 @@ class Hub:
 
     async def _audit_person(self, user_id: int) -> None:
         try:
+            # Whoever comes with a key is looked at anew as well.
+            await in_thread(forget, user_id=user_id)
             await self._audit_access(lambda identity: identity.user_id == user_id)
         except DATABASE_AWAY as error:
             logger.warning("feed_audit_failed", error=str(error).strip())

@@ -7,14 +7,16 @@ import time
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Scope, TradingAccount
+from accounts.services.key_issuing import rotate_key
 from orders.feed import entry
 from orders.feed.lanes import Lane
 from orders.models import Command, Order
 from tests.accounts.keys import Key, make_key
 from tests.api.client import order_body
-from tests.factories import Market, everything_stored, stored
+from tests.factories import ACTOR, Market, everything_stored, stored
 from tests.feed.talk import Feed, Message, Socket, Talk, do, talk, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -206,6 +208,33 @@ class TestKeys:
             wrong = reader.ask("error", op="cancel_on_disconnect", account=alice.pk, enabled=True)
             assert wrong["code"] == "api_key_wrong_scope"
         assert Order.objects.count() == 0
+
+    def test_a_socket_is_closed_when_its_key_is_replaced(
+        self, feed: Feed, market: Market, alice: TradingAccount
+    ) -> None:
+        key = make_key(alice)
+        with feed.socket() as reader, feed.socket() as neighbour:
+            reader.ask("authenticated", **self._signed(key))
+            rotate_key(key_id=key.row.pk, actor=ACTOR, now=timezone.now())
+            assert reader.hear_close() == (4401, "access_ended")
+            assert neighbour.ask("error", **self._signed(key))["code"] == "bad_signature"
+
+    async def test_a_replaced_key_places_nothing_before_its_socket_is_closed(
+        self, market: Market, alice: TradingAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Even if nobody tells the socket's server."""
+        monkeypatch.setattr("accounts.services.key_issuing.tell_access_changed", lambda _user: None)
+        key = await do(lambda: make_key(alice))
+        async with talk() as socket:
+            await socket.ask("authenticated", **self._signed(key))
+            await socket.ask("placed", op="place", order=body(market, alice))
+            await do(lambda: rotate_key(key_id=key.row.pk, actor=ACTOR, now=timezone.now()))
+            for message in (
+                {"op": "place", "order": body(market, alice)},
+                {"op": "cancel_all", "account": alice.pk},
+            ):
+                assert (await socket.ask("error", **message))["code"] == "not_authenticated"
+        assert await do(Order.objects.count) == 1
 
 
 def test_many_sockets_at_once_lose_and_mix_up_nothing(

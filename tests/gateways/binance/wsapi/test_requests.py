@@ -6,17 +6,17 @@ import base64
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
 from accounts.models import KeyKind, Scope, TradingAccount
-from accounts.services.key_issuing import KeyWish, create_key, revoke_key
+from accounts.services.key_issuing import KeyWish, create_key, revoke_key, rotate_key
 from orders.models import Command, CommandKind, Order
+from tests.accounts.keys import pem_of
 from tests.factories import ACTOR, Market, everything_stored
-from tests.feed.talk import Feed
+from tests.feed.talk import Feed, eventually
 from tests.gateways.binance.client import Signed, client_of, now_ms
-from tests.gateways.binance.wsapi.talking import api, done, refused
+from tests.gateways.binance.wsapi.talking import Message, api, done, refused
 from tradeplatform.gateways.binance.wsapi.methods import METHODS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,16 +35,13 @@ def limit(market: Market, side: str, quantity: str, price: str, **more: Any) -> 
 
 def ed25519_client(account: TradingAccount) -> Signed:
     """A client with an Ed25519 key that may trade."""
-    private = ed25519.Ed25519PrivateKey.generate()
-    public = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    private = Ed25519PrivateKey.generate()
     wish = KeyWish(
         account_id=account.pk,
         label="ed",
         kind=KeyKind.ED25519,
         scopes=frozenset({Scope.READ, Scope.TRADE}),
-        public_key=public.decode(),
+        public_key=pem_of(private),
     )
     issued = create_key(wish, actor=ACTOR, now=timezone.now())
     return Signed(issued.key.key_id, lambda payload: base64.b64encode(private.sign(payload)).decode())
@@ -385,6 +382,25 @@ class TestLogon:
             refused(
                 socket.ask("userDataStream.subscribe"), -1099, "Not found, authenticated, or authorized.", 401
             )
+
+    def test_counts_no_more_once_the_key_is_another(
+        self, feed: Feed, market: Market, alice: TradingAccount
+    ) -> None:
+        client, other = ed25519_client(alice), Ed25519PrivateKey.generate()
+        with api(feed, client) as socket:
+            socket.do("session.logon")
+            assert done(socket.ask("openOrders.status", timestamp=now_ms())) == []
+            key = alice.api_keys.get(key_id=client.key_id)
+            rotate_key(key_id=key.pk, public_key=pem_of(other), actor=ACTOR, now=timezone.now())
+
+            def asked() -> Message:
+                order = limit(market, "BUY", "1", "49000", timestamp=now_ms())
+                return socket.ask("order.test", **order)
+
+            # The socket's server knows what it knew of the key for a second at most.
+            eventually(lambda: asked()["status"] == 401)
+            refused(asked(), *KEY_REFUSED)
+            refused(socket.ask("userDataStream.subscribe"), *KEY_REFUSED)
 
     def test_needs_no_signature_from_then_on(
         self, feed: Feed, market: Market, alice: TradingAccount, book: None
