@@ -180,7 +180,7 @@ def _live() -> Lived:
         volume=Decimal(1),
     )
     make_portfolio(lived_history(market), buyer)
-    place_alert(alert_wanted(market, buyer, 50500), now=NOW)
+    place_alert(alert_wanted(market, buyer, 50500), actor=ACTOR, now=NOW)
     make_key(buyer)
     seed_tiers()
     tokens_of(buyer.user)

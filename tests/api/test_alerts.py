@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import TradingAccount
+from audit.models import AuditRecord
 from orders.market.models import PriceAlert
 from orders.market.services import alerting
 from orders.market.services.following import follow
@@ -23,6 +24,23 @@ def body(market: Market, account: TradingAccount, /, **changes: Any) -> dict[str
         "request_id": "a-1",
     } | changes
     return {name: value for name, value in whole.items() if value is not None}
+
+
+def test_placing_and_cancelling_are_recorded_once(market: Market, alice: TradingAccount, api: Api) -> None:
+    placed = [api.post("/alerts", body(market, alice)).json()["id"] for _ in range(2)]
+    for _ in range(2):
+        assert api.delete(f"/alerts/{placed[0]}").status_code == 200
+
+    rows = AuditRecord.objects.filter(target_type="marketdata.pricealert").order_by("id")
+    assert [(row.action, row.target_id, row.actor_label, row.ip) for row in rows] == [
+        (action, placed[0], alice.user.username, api.address)
+        for action in ("market.alert.place", "market.alert.cancel")
+    ]
+    waiting = {"state": "active", "watches": "last", "direction": "above", "price": "50000"}
+    assert [(row.before, row.after) for row in rows] == [
+        ({}, waiting),
+        ({"state": "active"}, {"state": "cancelled"}),
+    ]
 
 
 def test_ac_44_fires_once(market: Market, alice: TradingAccount, bob: TradingAccount, api: Api) -> None:

@@ -277,7 +277,7 @@ def things(market: Market, bob: TradingAccount) -> Things:
         "symbol": market.symbol,
         "position": 1,
         "portfolio": 1,
-        "alert": place_alert(alert_wanted(market, bob, 50_500), now=NOW).alert.pk,
+        "alert": place_alert(alert_wanted(market, bob, 50_500), actor=ACTOR, now=NOW).alert.pk,
     }
     resolve(f"{V1}/orders")
     return Things(market, bob, second, names)

@@ -38,7 +38,7 @@ def place(market: Market, alice: TradingAccount) -> Place:
     """Alice waits for a price, above unless it is said."""
 
     def placed(price: int | str, **changes: Any) -> PriceAlert:
-        return place_alert(alert_wanted(market, alice, price, **changes), now=NOW).alert
+        return place_alert(alert_wanted(market, alice, price, **changes), actor=ACTOR, now=NOW).alert
 
     return placed
 
@@ -215,14 +215,14 @@ class TestPlacing:
     def test_the_same_request_is_one_alert(self, market: Market, alice: TradingAccount) -> None:
         asked = alert_wanted(market, alice, 50000)
 
-        first, second = (place_alert(asked, now=NOW) for _ in range(2))
+        first, second = (place_alert(asked, actor=ACTOR, now=NOW) for _ in range(2))
 
         assert (first.repeated, second.repeated) == (False, True)
         assert first.alert == second.alert
         assert PriceAlert.objects.count() == 1
 
     def test_another_alert_under_its_id_is_a_conflict(self, market: Market, alice: TradingAccount) -> None:
-        place_alert(alert_wanted(market, alice, 50000, request_id="a"), now=NOW)
+        place_alert(alert_wanted(market, alice, 50000, request_id="a"), actor=ACTOR, now=NOW)
 
         others: list[tuple[int, dict[str, Any]]] = [
             (50001, {}),
@@ -231,7 +231,9 @@ class TestPlacing:
         ]
         for price, changes in others:
             with pytest.raises(Refusal) as caught:
-                place_alert(alert_wanted(market, alice, price, request_id="a", **changes), now=NOW)
+                place_alert(
+                    alert_wanted(market, alice, price, request_id="a", **changes), actor=ACTOR, now=NOW
+                )
             assert caught.value.code == "request_id_conflict"
         assert PriceAlert.objects.count() == 1
 
@@ -267,24 +269,24 @@ class TestPlacing:
         monkeypatch.setattr(alerting, "MOST_ACTIVE", 3)
         second = make_account(currency=market.instrument.quote, user=alice.user)
         placed = [
-            place_alert(alert_wanted(market, account, 50000), now=NOW).alert
+            place_alert(alert_wanted(market, account, 50000), actor=ACTOR, now=NOW).alert
             for account in (alice, second, alice)
         ]
 
         with pytest.raises(Refusal) as caught:
-            place_alert(alert_wanted(market, second, 50000), now=NOW)
+            place_alert(alert_wanted(market, second, 50000), actor=ACTOR, now=NOW)
         assert (caught.value.code, caught.value.context["maximum"]) == ("too_many_active_alerts", 3)
 
-        cancel_alert(Reach(alice.user_id), placed[0].pk, now=NOW)
-        place_alert(alert_wanted(market, second, 50000), now=NOW)
+        cancel_alert(Reach(alice.user_id), placed[0].pk, actor=ACTOR, now=NOW)
+        place_alert(alert_wanted(market, second, 50000), actor=ACTOR, now=NOW)
 
 
 class TestCancelling:
     def test_a_cancelled_alert_never_fires(self, alice: TradingAccount, trade: Trading, place: Place) -> None:
         alert = place(50000)
 
-        cancel_alert(Reach(alice.user_id), alert.pk, now=NOW + SECOND)
-        again = cancel_alert(Reach(alice.user_id), alert.pk, now=NOW + 2 * SECOND)
+        cancel_alert(Reach(alice.user_id), alert.pk, actor=ACTOR, now=NOW + SECOND)
+        again = cancel_alert(Reach(alice.user_id), alert.pk, actor=ACTOR, now=NOW + 2 * SECOND)
 
         assert again.cancelled_at == NOW + SECOND
         trade(50001)
@@ -297,7 +299,7 @@ class TestCancelling:
         follow(now=NOW)
 
         with pytest.raises(Refusal) as caught:
-            cancel_alert(Reach(alice.user_id), alert.pk, now=NOW)
+            cancel_alert(Reach(alice.user_id), alert.pk, actor=ACTOR, now=NOW)
 
         assert caught.value.code == "alert_not_active"
         assert now_is(alert) == ("fired", "50001")
@@ -306,7 +308,7 @@ class TestCancelling:
         alert = place(50000)
 
         with pytest.raises(Refusal) as caught:
-            cancel_alert(Reach(bob.user_id), alert.pk, now=NOW)
+            cancel_alert(Reach(bob.user_id), alert.pk, actor=ACTOR, now=NOW)
 
         assert caught.value.code == "alert_not_found"
         assert now_is(alert)[0] == "active"
@@ -335,7 +337,7 @@ class TestRaces:
     ) -> None:
         asked = alert_wanted(market, alice, 50000)
 
-        results = all_at_once([lambda: place_alert(asked, now=NOW)] * 8)
+        results = all_at_once([lambda: place_alert(asked, actor=ACTOR, now=NOW)] * 8)
 
         assert [result for result in results if isinstance(result, Exception)] == []
         assert PriceAlert.objects.count() == 1
@@ -349,7 +351,7 @@ class TestRaces:
     ) -> None:
         monkeypatch.setattr(alerting, "MOST_ACTIVE", 3)
 
-        all_at_once([lambda: place_alert(alert_wanted(market, alice, 50000), now=NOW)] * 12)
+        all_at_once([lambda: place_alert(alert_wanted(market, alice, 50000), actor=ACTOR, now=NOW)] * 12)
 
         assert PriceAlert.objects.count() == 3
 
@@ -361,7 +363,7 @@ class TestRaces:
             trade(50001, at=NOW + step * SECOND)
 
             acts: list[Callable[[], object]] = [
-                partial(cancel_alert, Reach(alice.user_id), alert.pk, now=NOW),
+                partial(cancel_alert, Reach(alice.user_id), alert.pk, actor=ACTOR, now=NOW),
                 partial(follow, now=NOW),
                 partial(follow, now=NOW),
             ]

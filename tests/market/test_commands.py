@@ -14,7 +14,7 @@ from accounts.models import TradingAccount
 from orders.market.models import Candle
 from orders.market.services.alerting import place_alert
 from orders.market.services.following import follow
-from tests.factories import NOW, Market
+from tests.factories import ACTOR, NOW, Market
 from tests.market.alerts import alert_wanted
 from tests.market.conftest import Trading
 from tests.market.test_following import everything
@@ -82,7 +82,7 @@ def test_alerts_are_listed_by_state_and_account(
     market: Market, alice: TradingAccount, bob: TradingAccount, trade: Trading
 ) -> None:
     fired, waits = (
-        place_alert(alert_wanted(market, account, price), now=NOW).alert
+        place_alert(alert_wanted(market, account, price), actor=ACTOR, now=NOW).alert
         for account, price in ((alice, 50000), (bob, 51000))
     )
     trade(50000)

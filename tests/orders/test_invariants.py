@@ -93,8 +93,8 @@ def _live() -> Market:
 def waited_for_prices(market: Market) -> None:
     """An alert that fired, one that waits, and the candles of all trades."""
     owner = market.trader()
-    place_alert(alert_wanted(market, owner, 50000), now=NOW)
-    place_alert(alert_wanted(market, owner, 99999), now=NOW)
+    place_alert(alert_wanted(market, owner, 50000), actor=ACTOR, now=NOW)
+    place_alert(alert_wanted(market, owner, 99999), actor=ACTOR, now=NOW)
     market.sell(market.trader(), "0.5", 50200)
     market.buy(market.trader(), "0.5", 50200)
     market.drain()

@@ -13,7 +13,7 @@ from orders.market.models import AlertDirection, PriceAlert
 from orders.market.services.alerting import place_alert
 from orders.models import Side
 from tests.admin.registry import act, address
-from tests.factories import Market
+from tests.factories import ACTOR, Market
 from tests.market.alerts import alert_wanted
 from tests.screens.conftest import Scene, _order, _send
 from tests.screens.watching import Watch
@@ -30,9 +30,9 @@ def alerts(scene: Scene) -> tuple[PriceAlert, PriceAlert]:
     market = Market(Instrument.objects.get(symbol="BTCUSDT"), None)  # type: ignore[arg-type]
     now = timezone.now()
     fired = place_alert(
-        alert_wanted(market, scene.taker, 90000, direction=AlertDirection.BELOW), now=now
+        alert_wanted(market, scene.taker, 90000, direction=AlertDirection.BELOW), actor=ACTOR, now=now
     ).alert
-    waits = place_alert(alert_wanted(market, scene.taker, 90000), now=now).alert
+    waits = place_alert(alert_wanted(market, scene.taker, 90000), actor=ACTOR, now=now).alert
     _send([_order(scene.maker, Side.SELL, 50500, Decimal("0.01"))])
     _send([_order(scene.taker, Side.BUY, 50500, Decimal("0.01"))])
     wait_for(lambda: PriceAlert.objects.get(pk=fired.pk).told_at is not None, "the worker to fire the alert")

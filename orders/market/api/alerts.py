@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import reach_of
+from accounts.api.callers import actor_of, reach_of
 from accounts.models import Scope
 from accounts.selectors import chosen_accounts, require_own_account
 from instruments.selectors import rules_by_id
@@ -72,7 +72,8 @@ class AlertsView(APIView):
         """
         given = parse(AlertInput, request.data)
         require_own_account(reach_of(request), given["account"])
-        placed = place_alert(Wanted(account_id=given.pop("account"), **given), now=timezone.now())
+        wanted = Wanted(account_id=given.pop("account"), **given)
+        placed = place_alert(wanted, actor=actor_of(request), now=timezone.now())
         (body,) = _rows([placed.alert])
         return Response(body, status=status.HTTP_200_OK if placed.repeated else status.HTTP_201_CREATED)
 
@@ -90,7 +91,7 @@ class AlertView(APIView):
     @extend_schema(operation_id="alerts_cancel", tags=["price alerts"], responses={200: AlertShape})
     def delete(self, request: Request, alert: int) -> Response:
         """Wait no more. Cancelling a cancelled alert changes nothing; a fired one has fired (409)."""
-        found = cancel_alert(reach_of(request), alert, now=timezone.now())
+        found = cancel_alert(reach_of(request), alert, actor=actor_of(request), now=timezone.now())
         return Response(_rows([found])[0])
 
 

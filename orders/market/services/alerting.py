@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,6 +16,7 @@ from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import InstrumentStatus
+from instruments.scaling import short_text
 from instruments.selectors import require_rules
 from orders.market.alert_selectors import alert_not_found, alerts_of
 from orders.market.models import AlertDirection, AlertState, AlertWatch, PriceAlert
@@ -48,7 +50,7 @@ class Placed:
     repeated: bool
 
 
-def place_alert(wanted: Wanted, *, now: datetime) -> Placed:
+def place_alert(wanted: Wanted, *, actor: Actor, now: datetime) -> Placed:
     """Place an alert: it sees what is traded and quoted from now on, not what stands already.
 
     The same request again returns the alert as it is now. Raises Refusal: unknown_symbol, invalid_number,
@@ -80,39 +82,28 @@ def place_alert(wanted: Wanted, *, now: datetime) -> Placed:
             after_seq=seq or 0,
             created_at=now,
         )
+        _record("place", alert, actor=actor, now=now, after=_said(alert))
         _tell_later(alert)
     return Placed(alert, repeated=False)
 
 
-def cancel_alert(reach: Reach, alert_id: int, *, now: datetime) -> PriceAlert:
+def cancel_alert(reach: Reach, alert_id: int, *, actor: Actor, now: datetime) -> PriceAlert:
     """Cancel an own alert; a cancelled one stays cancelled. Raises alert_not_found, alert_not_active."""
     with transaction.atomic():
         alert = _locked(alerts_of(reach), alert_id)
         if alert.state == AlertState.CANCELLED:
             return alert
-        return _cancel(alert, now=now)
+        return _cancel(alert, actor=actor, now=now)
 
 
 def cancel_for(*, alert_id: int, actor: Actor, now: datetime, reason: str) -> PriceAlert:
     """Cancel somebody's alert. Raises alert_not_found, alert_not_active, reason_required."""
     reason = require_reason(reason)
     with transaction.atomic():
-        alert = _cancel(_locked(PriceAlert.objects.all(), alert_id), now=now)
-        record(
-            actor=actor,
-            action="market.alert.cancel",
-            target_type="marketdata.pricealert",
-            target_id=alert.pk,
-            target_label=str(alert),
-            reason=reason,
-            before={"state": AlertState.ACTIVE.value},
-            after={"state": alert.state},
-            now=now,
-        )
-    return alert
+        return _cancel(_locked(PriceAlert.objects.all(), alert_id), actor=actor, now=now, reason=reason)
 
 
-def _cancel(alert: PriceAlert, *, now: datetime) -> PriceAlert:
+def _cancel(alert: PriceAlert, *, actor: Actor, now: datetime, reason: str = "") -> PriceAlert:
     if alert.state != AlertState.ACTIVE:
         raise Refusal(
             Code.ALERT_NOT_ACTIVE,
@@ -122,8 +113,39 @@ def _cancel(alert: PriceAlert, *, now: datetime) -> PriceAlert:
         )
     alert.state, alert.cancelled_at = AlertState.CANCELLED, now
     alert.save(update_fields=["state", "cancelled_at"])
+    _record(
+        "cancel",
+        alert,
+        actor=actor,
+        now=now,
+        reason=reason,
+        before={"state": AlertState.ACTIVE.value},
+        after={"state": alert.state},
+    )
     _tell_later(alert)
     return alert
+
+
+def _said(alert: PriceAlert) -> dict[str, str]:
+    """What an alert waits for."""
+    return {
+        "state": AlertState.ACTIVE.value,
+        "watches": alert.watches,
+        "direction": alert.direction,
+        "price": short_text(alert.price),
+    }
+
+
+def _record(action: str, alert: PriceAlert, *, actor: Actor, now: datetime, **more: Any) -> None:
+    record(
+        actor=actor,
+        action=f"market.alert.{action}",
+        target_type="marketdata.pricealert",
+        target_id=alert.pk,
+        target_label=str(alert),
+        now=now,
+        **more,
+    )
 
 
 def _tell_later(alert: PriceAlert) -> None:
