@@ -118,14 +118,14 @@ def test_without_its_book_the_view_answers(
     market: Market, anonymous: Api, viewed: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the database went away in between and came back."""
-    markets, failures = warm.markets, [OperationalError("gone")]
+    look_up, failures = warm.market, [OperationalError("gone")]
 
-    def fails_once(symbols: list[str]) -> Any:
+    def fails_once(symbol: str) -> Any:
         if failures:
             raise failures.pop()
-        return markets(symbols)
+        return look_up(symbol)
 
-    monkeypatch.setattr(warm, "markets", fails_once)
+    monkeypatch.setattr(warm, "market", fails_once)
 
     assert anonymous.get(f"/instruments/{market.symbol}/depth").status_code == 200
     assert len(viewed) == 1

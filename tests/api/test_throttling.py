@@ -21,6 +21,7 @@ from tests.accounts.keys import make_key
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.api.signing import SigningApi
 from tests.factories import NOW, Market, everything_stored, make_account, tag
+from tests.threads import all_at_once
 from tradeplatform.common import limits, throttling
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.valkey import client
@@ -312,6 +313,30 @@ def test_a_call_is_counted_by_all_of_its_limits_or_by_none() -> None:
     assert limits.take([wide], now=3.0) == [2]
     limits.give_back([wide], now=3.0)
     assert limits.take([wide], now=3.0) == [2]
+
+
+def test_calls_at_the_same_time_are_counted_together_and_each_once(db: None) -> None:
+    one = limits.Limit(f"t{tag()}", 20, 60)
+
+    def take() -> int:
+        (count,) = limits.take([one], now=1.0)
+        return count
+
+    found = all_at_once([take] * 32)
+
+    assert sorted(count for count in found if isinstance(count, int)) == list(range(1, 21))
+    refusals = [refusal for refusal in found if isinstance(refusal, Refusal)]
+    assert [refusal.context["retry_after"] for refusal in refusals] == [59] * 12
+
+
+def test_a_valkey_that_has_forgotten_the_script_is_taught_it_again() -> None:
+    one = limits.Limit(f"f{tag()}", 9, 60)
+    call = limits._Call(["a", "b", "c", one.key(1.0)], [0, 60, 120, 120, 120, 1, 9, 60])
+    assert limits._ask([call, call]) == [[0, 1], [0, 2]]
+
+    client().script_flush()
+
+    assert limits._ask([call, call, call]) == [[0, 3], [0, 4], [0, 5]]
 
 
 def test_every_door_is_counted() -> None:

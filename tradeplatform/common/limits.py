@@ -15,12 +15,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import structlog
 from redis.commands.core import Script
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.together import Together
 from tradeplatform.common.valkey import client
 
 #: So many refusals in a minute are an accident; the next one is contempt.
@@ -106,12 +108,11 @@ def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int
     counters = [number for one in limits for number in (one.cost, one.most, one.seconds)]
     if time.monotonic() < _away_until:
         return _take_here(limits, now)
-    try:
-        kind, *answer = _script()(keys=keys, args=[*numbers, *counters], client=client())
-    except (RedisError, OSError) as error:
-        _log.warning("limits_counted_here_only", error=str(error))
+    counted = _count(_Call(keys, [*numbers, *counters]))
+    if counted is None:
         _away_until = time.monotonic() + _ASK_AGAIN_SECONDS
         return _take_here(limits, now)
+    kind, *answer = counted
     if kind == 0:
         return [int(count) for count in answer]
     if kind == 1:
@@ -143,6 +144,35 @@ def banned(seconds: int) -> Refusal:
     """The refusal of a caller who is shut out."""
     sentence = f"You went on calling after refusals: nothing is answered for {seconds} seconds."
     return Refusal(Code.BANNED, sentence, retry_after=seconds)
+
+
+class _Call(NamedTuple):
+    """What the script is called with."""
+
+    keys: list[str]
+    numbers: list[int]
+
+
+def _ask(calls: Sequence[_Call]) -> list[list[int] | None]:
+    """The script's answer to each call, in one round trip; None for all when Valkey does not answer."""
+    try:
+        if len(calls) == 1:
+            (call,) = calls
+            return [_script()(keys=call.keys, args=call.numbers, client=client())]
+        pipe = client().pipeline(transaction=False)
+        for call in calls:
+            pipe.evalsha(_script().sha, len(call.keys), *call.keys, *map(str, call.numbers))
+        try:
+            return list(pipe.execute())
+        except NoScriptError:
+            # It has forgotten the script: none of the calls was counted, and one of them teaches it again.
+            return [answer for call in calls for answer in _ask([call])]
+    except (RedisError, OSError) as error:
+        _log.warning("limits_counted_here_only", error=str(error))
+        return [None] * len(calls)
+
+
+_count = Together(_ask)
 
 
 @cache

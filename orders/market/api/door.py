@@ -57,11 +57,11 @@ def _question(request: HttpRequest) -> Callable[[], bytes] | None:
     symbol, what = asked.groups()
     query = request.META.get("QUERY_STRING", "")
     if what == "ticker":
-        return None if query else lambda: warm.ticker_answers(warm.markets([symbol]), now=timezone.now())[0]
+        return None if query else lambda: warm.ticker_answers([warm.market(symbol)], now=timezone.now())[0]
     limit = _limit(query)
     if limit is None:
         return None
-    return lambda: warm.depth_answers(warm.markets([symbol]), limit=limit)[0]
+    return lambda: warm.depth_answers([warm.market(symbol)], limit=limit)[0]
 
 
 def _is_somebody(request: HttpRequest) -> bool:

@@ -21,6 +21,7 @@ from orders.market.selectors import average_price, tickers
 from orders.rendering import depth_json
 from orders.selectors import depths
 from tradeplatform.common.db import fetch
+from tradeplatform.common.together import Together
 from tradeplatform.common.valkey import client
 
 logger = structlog.get_logger(__name__)
@@ -67,6 +68,24 @@ def markets(symbols: Sequence[str] | None = None) -> list[Market]:
         if symbol not in found:
             raise unknown_symbol(symbol)
     return [found[symbol] for symbol in dict.fromkeys(symbols)]
+
+
+def _each_market(symbols: Sequence[str]) -> list[Market | None]:
+    found = {
+        row[1]: Market(*row) for row in fetch(_MARKETS + "WHERE i.symbol = ANY(%s)", [list(set(symbols))])
+    }
+    return [found.get(symbol) for symbol in symbols]
+
+
+_look_up = Together(_each_market)
+
+
+def market(symbol: str) -> Market:
+    """One instrument as it is now, looked up with what other threads ask for. Raises unknown_symbol."""
+    found = _look_up(symbol)
+    if found is None:
+        raise unknown_symbol(symbol)
+    return found
 
 
 def depth_answers(wanted: Sequence[Market], *, limit: int) -> list[bytes]:
