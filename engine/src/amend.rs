@@ -20,12 +20,15 @@ impl Book {
         match self.amended(asked) {
             Ok(Amended::Resting(slot, order)) => self.replace(slot, order, step),
             Ok(Amended::Parked(order, trigger)) => self.rewrite(&order, trigger, step),
-            Err(reason) => {
-                let &Amendment { order_id, account, price, quantity, .. } = asked;
-                let refused = Event::of(EventKind::AmendRejected, reason);
-                self.emit_refusal(step, Event { order_id, account, price, quantity, ..refused });
-            }
+            Err(reason) => self.refuse_amend(asked, reason, step),
         }
+    }
+
+    /// Says why an order stays as it is.
+    pub(crate) fn refuse_amend(&mut self, asked: &Amendment, reason: Reason, step: &mut Step<'_>) {
+        let &Amendment { order_id, account, price, quantity, .. } = asked;
+        let refused = Event::of(EventKind::AmendRejected, reason);
+        self.emit_refusal(step, Event { order_id, account, price, quantity, ..refused });
     }
 
     /// The order as it would be, or why it may not be.

@@ -63,7 +63,13 @@ fn decode_command(
             if has_terms {
                 let terms: Record<'_, TERMS_SIZE> =
                     cursor.next().ok_or_else(|| record.bad("flags", record.u8(4).into()))?;
-                receiver.receive(&command(Action::NewWithTerms(new, decode_terms(&terms)?)))
+                let terms = decode_terms(&terms)?;
+                receiver.receive(&command(match refusal(record)? {
+                    None => Action::NewWithTerms(new, terms),
+                    Some(reason) => Action::Refuse(new, terms, reason),
+                }))
+            } else if let Some(reason) = refusal(record)? {
+                receiver.receive(&command(Action::Refuse(new, Terms::NONE, reason)))
             } else if new.reduce_only {
                 receiver.receive(&command(Action::NewWithTerms(new, Terms::NONE)))
             } else {
@@ -81,14 +87,19 @@ fn decode_command(
             }))
         }
         CommandKind::Amend => {
-            record.zero(1, 7, "bytes 1 to 7")?;
-            receiver.receive(&command(Action::Amend(Amendment {
+            record.zero(1, 5, "bytes 1 to 5")?;
+            record.zero(7, 1, "phase")?;
+            let amendment = Amendment {
                 order_id: OrderId(record.number(24, "order_id", 1)?),
                 account: AccountId(record.number(32, "account", 0)?),
                 trigger: Ticks(record.i64(40)),
                 price: Ticks(record.i64(48)),
                 quantity: Lots(record.i64(56)),
-            })))
+            };
+            receiver.receive(&command(match refusal(record)? {
+                None => Action::Amend(amendment),
+                Some(reason) => Action::RefuseAmend(amendment, reason),
+            }))
         }
         CommandKind::Phase => receiver.receive(&command(decode_phase(record)?)),
         CommandKind::Time => {
@@ -110,10 +121,19 @@ fn decode_command(
     }
 }
 
+/// Why the order or amendment is refused, where whoever keeps the journal has decided so.
+#[inline(always)]
+fn refusal(record: &Record<'_, COMMAND_SIZE>) -> Result<Option<Reason>, Box<EngineError>> {
+    match record.u8(6) {
+        0 => Ok(None),
+        _ => record.code(6, "reason", Reason::from_code).map(Some),
+    }
+}
+
 /// A new order, and whether its terms follow.
 #[inline(always)]
 fn decode_new(record: &Record<'_, COMMAND_SIZE>) -> Result<(NewOrder, bool), Box<EngineError>> {
-    record.zero(6, 2, "bytes 6 to 7")?;
+    record.zero(7, 1, "phase")?;
     let flags = record.flags(4, POST_ONLY | WITH_TERMS | REDUCE_ONLY)?;
     let new = NewOrder {
         order_id: OrderId(record.number(24, "order_id", 1)?),
@@ -193,9 +213,18 @@ pub fn encode_command(command: &Command) -> Vec<u8> {
             (record[0], record[6]) = (CommandKind::Cancel.code(), reason.code());
             put(&mut record, 24, [order_id.0, account.0]);
         }
-        Action::Amend(Amendment { order_id, account, price, quantity, trigger }) => {
-            record[0] = CommandKind::Amend.code();
-            put(&mut record, 24, [order_id.0, account.0, trigger.0, price.0, quantity.0]);
+        Action::Refuse(new, terms, reason) => {
+            put_new(&mut record, new);
+            record[6] = reason.code();
+            if *terms != Terms::NONE {
+                record[4] |= WITH_TERMS;
+                tail.extend_from_slice(&encode_terms(terms));
+            }
+        }
+        Action::Amend(amendment) => put_amendment(&mut record, amendment),
+        Action::RefuseAmend(amendment, reason) => {
+            put_amendment(&mut record, amendment);
+            record[6] = reason.code();
         }
         Action::Phase(change) => {
             (record[0], record[6]) = (CommandKind::Phase.code(), change.reason.code());
@@ -212,6 +241,12 @@ pub fn encode_command(command: &Command) -> Vec<u8> {
         }
     }
     [&record[..], &tail].concat()
+}
+
+fn put_amendment(record: &mut [u8], amendment: &Amendment) {
+    let &Amendment { order_id, account, price, quantity, trigger } = amendment;
+    record[0] = CommandKind::Amend.code();
+    put(record, 24, [order_id.0, account.0, trigger.0, price.0, quantity.0]);
 }
 
 fn put_new(record: &mut [u8], new: &NewOrder) {
@@ -326,6 +361,11 @@ pub(crate) mod tests {
         Command { action: Action::NewWithTerms(new, terms), ..new_order() }
     }
 
+    fn refused(terms: Terms) -> Action {
+        let Action::New(new) = new_order().action else { unreachable!("it is a plain order") };
+        Action::Refuse(new, terms, Reason::Killed)
+    }
+
     impl Receiver for Vec<Command> {
         fn receive(&mut self, command: &Command) -> Result<(), Box<EngineError>> {
             self.push(command.clone());
@@ -351,6 +391,9 @@ pub(crate) mod tests {
             with_terms(Terms { display: None, ..terms() }).action,
             Action::Cancel { order_id, account, reason },
             Action::Amend(Amendment { order_id, account, price, quantity, trigger }),
+            Action::RefuseAmend(Amendment { order_id, account, price, quantity, trigger }, Reason::Killed),
+            refused(Terms::NONE),
+            refused(terms()),
             Action::Phase(change),
             Action::Time,
             Action::MassCancel { account, side: Some(Side::Sell), reason },
@@ -383,8 +426,8 @@ pub(crate) mod tests {
             (3, 5, "tif"),
             (4, 2, "flags"),
             (5, 5, "stp"),
-            (6, 1, "bytes 6 to 7"),
-            (7, 1, "bytes 6 to 7"),
+            (6, 31, "reason"),
+            (7, 1, "phase"),
             (15, 1, "bytes 12 to 15"),
             (23, 128, "command_id"),
             (24, 0, "order_id"),

@@ -57,8 +57,12 @@ pub enum Action {
         /// The reason to put on the event.
         reason: Reason,
     },
+    /// Refuse a new order: whoever keeps the journal has decided so. What depends on it ends with it.
+    Refuse(NewOrder, Terms, Reason),
     /// Change the price, the total quantity or the trigger price of an open order.
     Amend(Amendment),
+    /// Refuse an amendment: whoever keeps the journal has decided so.
+    RefuseAmend(Amendment, Reason),
     /// Change the phase of the book.
     Phase(PhaseChange),
     /// Let time pass: what is due expires.

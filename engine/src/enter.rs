@@ -58,6 +58,13 @@ impl Book {
         if has_partner || self.parked.has_children(order_id) { flag::WATCHED } else { 0 }
     }
 
+    /// Rejects what whoever keeps the journal has refused; an id that is open stays the open order's.
+    #[cold]
+    pub(crate) fn refuse(&mut self, new: NewOrder, terms: &Terms, reason: Reason, step: &mut Step<'_>) {
+        let reason = if self.is_open(new.order_id) { Reason::DuplicateOrder } else { reason };
+        self.reject(new, Some(terms), reason, step);
+    }
+
     #[cold]
     fn reject(&mut self, new: NewOrder, terms: Option<&Terms>, reason: Reason, step: &mut Step<'_>) {
         let order = &self.arriving(&new);

@@ -366,6 +366,8 @@ wire_enum! {
         MinQuantity = 28,
         /// The order would open or turn a position.
         ReduceOnly = 29,
+        /// A kill switch stopped its scope.
+        Killed = 30,
     }
 }
 
@@ -390,7 +392,7 @@ mod tests {
             assert_eq!(Side::from_code(code).is_some(), matches!(code, 1..=2));
             assert_eq!(StpMode::from_code(code).is_some(), code <= 4);
             assert_eq!(Phase::from_code(code).is_some(), matches!(code, 1..=6));
-            assert_eq!(Reason::from_code(code).map(Reason::code), (code <= 29).then_some(code));
+            assert_eq!(Reason::from_code(code).map(Reason::code), (code <= 30).then_some(code));
         }
     }
 

@@ -56,6 +56,7 @@ def test_the_journal_brings_everything_that_can_happen(answer: tuple[bytes, obje
         Reason.NOT_OWNER,
         Reason.DELISTED,
         Reason.MAINTENANCE,
+        Reason.KILLED,
     }
     assert set(Reason) - {event.reason for event in events} <= unheard_of
 

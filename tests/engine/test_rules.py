@@ -105,6 +105,43 @@ class TestAmend:
         assert said(desk.amend(2, by="maker", price=104)) == [(AMENDED, NONE, 2, 4, 4)]
 
 
+class TestRefused:
+    """A new order or amendment that comes with a reason was refused before it came: the book says so."""
+
+    KILLED = Reason.KILLED
+
+    def test_a_new_order_neither_trades_nor_rests(self, desk: Desk) -> None:
+        desk.sell(5, 100)
+        before = desk.queue()
+
+        assert said(desk.buy(5, 100, reason=self.KILLED)) == [(REJECTED, self.KILLED, 2, 5, 0)]
+        assert desk.queue() == before
+
+    def test_nor_is_one_with_terms_armed_and_its_partner_ends_with_it(self, desk: Desk) -> None:
+        desk.sell(5, 110, by="owner", partner=2)
+
+        events = desk.stop(Side.SELL, 5, 90, by="owner", partner=1, reason=self.KILLED)
+
+        assert said(events) == [(REJECTED, self.KILLED, 2, 5, 0), (CANCELLED, Reason.LINKED, 1, 5, 0)]
+        assert desk.queue() == []
+
+    def test_an_id_that_is_open_stays_the_open_orders(self, desk: Desk) -> None:
+        desk.buy(5, 100)
+        desk.orders = 0
+
+        assert said(desk.buy(5, 100, reason=self.KILLED)) == [(REJECTED, Reason.DUPLICATE_ORDER, 1, 5, 0)]
+        assert desk.queue() == [(1, 5)]
+
+    def test_an_amendment_leaves_the_order_as_it_is(self, desk: Desk) -> None:
+        desk.buy(5, 100, by="first")
+        desk.sell(5, 101)
+
+        (event,) = desk.amend(1, by="first", price=101, reason=self.KILLED)
+
+        assert (event.kind, event.reason, event.leaves) == (EventKind.AMEND_REJECTED, self.KILLED, 5)
+        assert desk.queue() == [(1, 5), (2, 5)]
+
+
 class TestOwner:
     """Only the owner or the operator (account 0) changes an order."""
 

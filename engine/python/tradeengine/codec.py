@@ -193,6 +193,7 @@ class Reason(IntEnum):
     AMOUNT_SPENT = 27
     MIN_QUANTITY = 28
     REDUCE_ONLY = 29
+    KILLED = 30
 
 
 class EngineEvent(NamedTuple):
