@@ -15,7 +15,7 @@ _LOOK = frozenset(
         "accounts.view_moneyrequest", "accounts.view_kyclimit",
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",
         "history.view_correction", "history.view_frozenperiod", "history.view_portfolio",
-        "accounts.view_proofrun", "marketdata.view_pricealert",
+        "accounts.view_proofrun", "marketdata.view_pricealert", "risk.view_killswitch",
         "accounts.view_apikey", "accounts.view_session", "accounts.view_ratetier",
         "reconciliation.view_break", "reconciliation.view_match", "reconciliation.view_statementline",
         "reconciliation.view_importedstatement", "reconciliation.view_statementsource",
@@ -46,12 +46,12 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "orders.cancel_order", "orders.amend_order", "instruments.halt_instrument",
        "instruments.resume_instrument", "instruments.set_quote", "accounts.deal_position",
        "accounts.lock_tradingaccount", "history.add_portfolio", "history.change_portfolio",
-       "marketdata.cancel_pricealert"},
+       "marketdata.cancel_pricealert", "risk.stop_killswitch", "risk.release_killswitch"},
     Role.COMPLIANCE_OFFICER: _LOOK
     | _OVERSEE
     | _RECONCILE
     | {"accounts.lock_tradingaccount", "accounts.export_transfer", "accounts.revoke_apikey",
-       "accounts.end_session"},
+       "accounts.end_session", "risk.stop_killswitch"},
     Role.ADMIN: _LOOK
     | _OVERSEE
     | _RECONCILE
@@ -69,7 +69,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[str]] = {
        "accounts.add_tradingaccount", "accounts.change_tradingaccount", "accounts.add_user",
        "accounts.change_user", "accounts.grant_role", "orders.start_shard", "audit.change_approvalpolicy",
        "django_partition.manage_partitions", "history.add_frozenperiod", "history.add_portfolio",
-       "history.change_portfolio", "marketdata.cancel_pricealert"},
+       "history.change_portfolio", "marketdata.cancel_pricealert", "risk.stop_killswitch",
+       "risk.release_killswitch"},
 }  # fmt: skip
 
 # Roles that open the back office; traders and users have the API and the feed.

@@ -13,7 +13,7 @@ from tradeengine import Engine, codec
 
 from instruments.scaling import round_up
 from instruments.selectors import Rules, rules_by_id
-from orders.models import IN_ENGINE, LIMIT_PRICED, LIVE, PARKED, RESTING, Book, Phase, Side
+from orders.models import IN_ENGINE, LIMIT_PRICED, LIVE, PARKED, RESTING, Book, CommandKind, Phase, Side
 from orders.selectors import VISIBLE
 from orders.services import books, engine_codes
 from orders.services.holding import Claim, holds_of
@@ -419,6 +419,44 @@ sql_invariant(
         FULL JOIN orders_orderidentity i ON i.order_id = o.id
         WHERE o.id IS NULL OR i.order_id IS NULL OR o.account_id <> i.account_id
            OR o.client_order_id <> i.client_order_id""",
+)
+
+sql_invariant(
+    "iC5",
+    "From the position where a stop took effect nothing of its scope trades, until that of its release",
+    examined="SELECT count(*) FROM orders_killeffect WHERE position IS NOT NULL",
+    breaches=f"""
+        WITH press AS (
+            SELECT e.id, e.shard_id, e.position AS first, e.position + e.commands AS behind, s.scope, s.key,
+                   a.members, e.commands, (
+                       SELECT min(n.position) FROM orders_killeffect n JOIN risk_killact r ON r.id = n.act_id
+                       WHERE n.shard_id = e.shard_id AND r.switch_id = s.id AND r.id > a.id) AS released
+            FROM orders_killeffect e JOIN risk_killact a ON a.id = e.act_id
+            JOIN risk_killswitch s ON s.id = a.switch_id
+            WHERE a.stage = 'stopped' AND e.position IS NOT NULL
+        ), book AS (
+            SELECT p.id, p.scope, p.key, p.members, c.instrument_id, max(c.last_seq) AS since, (
+                       SELECT max(l.last_seq) FROM orders_command l
+                       WHERE l.shard_id = p.shard_id AND l.instrument_id = c.instrument_id
+                         AND l.position >= p.first AND l.position < p.released) AS until
+            FROM press p JOIN orders_command c
+                ON c.shard_id = p.shard_id AND c.position >= p.first AND c.position < p.behind
+            GROUP BY p.id, p.scope, p.key, p.members, c.instrument_id, p.shard_id, p.first, p.released
+        )
+        SELECT b.id AS effect, 'traded' AS what, t.id AS trade FROM book b
+        JOIN orders_trade t ON t.instrument_id = b.instrument_id AND t.seq > b.since
+            AND (b.until IS NULL OR t.seq <= b.until)
+        WHERE b.scope IN ('global', 'instrument')
+           OR b.scope = 'account' AND b.key IN (t.buyer_id, t.seller_id)
+           OR b.scope = 'group' AND (t.buyer_id = ANY(b.members) OR t.seller_id = ANY(b.members))
+           OR b.scope = 'api_key' AND EXISTS (
+               SELECT FROM orders_order o WHERE o.id IN (t.buy_order_id, t.sell_order_id)
+                   AND o.credential = 'key:' || b.key)
+        UNION ALL
+        SELECT p.id, 'not in the journal', NULL FROM press p LEFT JOIN orders_command c
+            ON c.shard_id = p.shard_id AND c.position >= p.first AND c.position < p.behind
+            AND (c.kind = {int(CommandKind.TIME)} OR c.reason_code = {engine_codes.REASON["killed"]})
+        GROUP BY p.id, p.commands HAVING count(c.id) <> p.commands""",
 )
 
 sql_invariant(

@@ -98,10 +98,11 @@ def depths(instruments: Sequence[Rules], *, limit: int) -> list[Depth]:
 
 
 def waiting_shards(*, now: datetime, longer_than: timedelta) -> list[int]:
-    """Shards with a pending command that has waited too long: their wake-up was lost."""
+    """Shards with a pending command that has waited too long, or a kill not in effect: lost wake-ups."""
     rows = fetch(
-        "SELECT s.id FROM orders_shard s WHERE s.status = 'running' AND EXISTS ("
-        " SELECT 1 FROM orders_command c WHERE c.shard_id = s.id AND c.status = 'pending' AND c.at < %s)",
+        "SELECT s.id FROM orders_shard s WHERE s.status = 'running' AND (EXISTS ("
+        " SELECT 1 FROM orders_command c WHERE c.shard_id = s.id AND c.status = 'pending' AND c.at < %s)"
+        " OR EXISTS (SELECT 1 FROM orders_killeffect e WHERE e.shard_id = s.id AND e.position IS NULL))",
         [now - longer_than],
     )
     return [row[0] for row in rows]

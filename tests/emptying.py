@@ -12,6 +12,11 @@ from django.test import TransactionTestCase
 
 #: Made with the schema; no test changes them.
 _KEPT = {"django_content_type", "auth_permission"}
+#: Made with the schema as well: where its row is missing, everything is stopped.
+_GLOBAL_SWITCH = (
+    "INSERT INTO risk_killswitch (scope, key, label, stage, members)"
+    " VALUES ('global', 0, 'everything', 'open', '{}')"
+)
 
 
 def empty_filled_tables(test: TransactionTestCase) -> None:
@@ -34,3 +39,4 @@ def empty_filled_tables(test: TransactionTestCase) -> None:
             cursor.execute(looks)
             for (table,) in cursor.fetchall():
                 cursor.execute(f'DELETE FROM "{table}"')  # noqa: S608
+            cursor.execute(_GLOBAL_SWITCH)

@@ -11,6 +11,7 @@ from django.test import TransactionTestCase
 from accounts.models import Transfer, User
 from audit.models import AuditRecord
 from orders.models import Event, Order
+from risk.models import KillSwitch
 from tests.emptying import empty_filled_tables
 from tests.factories import make_market
 
@@ -29,5 +30,9 @@ def test_facts_that_nobody_may_delete_are_gone_and_permissions_are_not() -> None
     empty_filled_tables(TransactionTestCase())
 
     models = (model for model in apps.get_models() if model._meta.managed)
-    assert {model for model in models if model._base_manager.exists()} == {ContentType, Permission}
+    assert {model for model in models if model._base_manager.exists()} == {
+        ContentType,
+        Permission,
+        KillSwitch,
+    }
     assert sorted(Permission.objects.values_list("pk", "codename")) == permissions

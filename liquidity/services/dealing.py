@@ -260,6 +260,7 @@ def _act(
     fingerprint = hashlib.sha256("|".join(_plain(part) for part in payload).encode()).hexdigest()
     with transaction.atomic():
         desk = Desk.lock(ask.account_id, now=ask.now, instruments=instruments or [])
+        desk.credential = ask.actor.credential
         earlier = DealRequest.objects.filter(account_id=ask.account_id, request_id=ask.request_id).first()
         if earlier is not None:
             return _repeated(earlier, fingerprint)

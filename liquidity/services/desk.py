@@ -30,11 +30,14 @@ from liquidity.services.terms import Terms, load_terms
 from liquidity.services.till import SYSTEM, Till, cause_of
 from liquidity.services.valuing import Valuation, gain, value
 from risk.services.margin import Standing
+from risk.services.stops import stops_of
 from tradeplatform.common.db import next_ids, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
 _ZERO = Decimal(0)
 _COST_DIGITS = 18
+# Deals that nobody trades by.
+_BOOKKEEPING = frozenset({DealKind.SWAP, DealKind.RESET})
 
 
 @dataclass(slots=True)
@@ -54,6 +57,8 @@ class Desk:
     positions: dict[int, Position]
     terms: dict[int, Terms]
     rates: Rates
+    #: What the deals are asked for with, such as an API key; see Actor.credential.
+    credential: str = ""
     drafts: list[Drafted] = field(default_factory=list)
     _new: set[int] = field(default_factory=set)
     _changed: set[int] = field(default_factory=set)
@@ -226,11 +231,12 @@ class Desk:
     def settle(self, cause: Cause, *, needs_margin: bool) -> list[Deal]:
         """Move the money, write positions and deals, and reserve what the positions need; the deals by id.
 
-        Raises Refusal: insufficient_margin, no_price, no_rate.
+        Raises Refusal: killed, insufficient_margin, no_price, no_rate.
         """
         keys = [(self.account.pk, self.currency.pk)]
         ledger = Ledger.lock(clients=keys, credits=keys, system=[(kind, self.currency.pk) for kind in SYSTEM])
         client, credit = ledger.client(*keys[0]), ledger.credit(*keys[0])
+        self._check_not_stopped()
         valued = self._valued(needed=needs_margin)
         if needs_margin and valued is not None:
             self._check_margin(self._standing(valued, client, credit, still_to_move=True))
@@ -243,6 +249,15 @@ class Desk:
             ledger.reserve(client, self._standing(valued, client, credit).reserved)
         ids = ledger.flush()
         return self._write(cause, ids)
+
+    def _check_not_stopped(self) -> None:
+        """At the last moment refuse what the kill switch stops: every deal is one at the market's price."""
+        traded = {draft.deal.instrument_id for draft in self.drafts if draft.deal.kind not in _BOOKKEEPING}
+        if not traded:
+            return
+        stops = stops_of(self.account.pk)
+        for instrument_id in sorted(traded):
+            stops.check(instrument_id=instrument_id, credential=self.credential, market=True)
 
     def _valued(self, *, needed: bool) -> Valuation | None:
         """The value of all positions. Closing one does not wait for a rate of another: then there is none."""

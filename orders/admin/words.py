@@ -37,6 +37,7 @@ REASONS = {
     "amount_spent": "what was left of the amount paid for no further lot",
     "min_quantity": "less than its minimum quantity could trade at once",
     "reduce_only": "it would have opened a position, or turned one",
+    "killed": "the kill switch stopped it",
 }
 
 ORDER_TONE = {

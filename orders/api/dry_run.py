@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import reach_of
+from accounts.api.callers import actor_of, reach_of
 from accounts.models import Scope
 from accounts.selectors import require_own_account
 from orders.api import examples, inputs, shapes
@@ -37,4 +37,5 @@ class DryRunView(APIView):
         """
         order = inputs.new_order(parse(inputs.OrderInput, request.data))
         require_own_account(reach_of(request), order.account_id)
-        return Response(forecast_json(forecast(order=order, now=timezone.now()), order))
+        made_with = actor_of(request).credential
+        return Response(forecast_json(forecast(order=order, now=timezone.now(), credential=made_with), order))

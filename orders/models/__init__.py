@@ -2,6 +2,7 @@
 
 from orders.models.command import Book, Command, CommandKind, CommandStatus, Phase, Shard, ShardStatus
 from orders.models.event import SEQ_BITS, Event, EventKind, event_id
+from orders.models.kill import KillEffect
 from orders.models.order import (
     CLIENT_ORDER_ID,
     FINAL,
@@ -48,6 +49,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Fill",
+    "KillEffect",
     "Link",
     "Liquidity",
     "Order",

@@ -33,6 +33,7 @@ _CODE_OF_REASON = {
     "wrong_phase": Code.INSTRUMENT_CANCEL_ONLY,
     "invalid": Code.INVALID_COMBINATION,
     "no_change": Code.NO_CHANGE,
+    "killed": Code.KILLED,
 }
 _SENTENCE = {
     Code.ORDER_NOT_OPEN: "It came too late: nothing of this order is open any more.",
@@ -41,6 +42,7 @@ _SENTENCE = {
     Code.INSTRUMENT_HALTED: "Trading was halted first: the order stays as it was.",
     Code.INSTRUMENT_CANCEL_ONLY: "By then only cancels were taken: the order stays as it was.",
     Code.INVALID_COMBINATION: "The order has gone live meanwhile and has no trigger price any more.",
+    Code.KILLED: "The kill switch came first: the order was not amended.",
     Code.NO_CHANGE: "The order has these numbers already.",
 }
 

@@ -18,6 +18,7 @@ from orders.models import (
     CommandStatus,
     Link,
     Order,
+    OrderType,
     Side,
 )
 from orders.selectors import find_order
@@ -148,8 +149,10 @@ def amend_order(
     with transaction.atomic():
         owners = lock_owners([account_id])
         order, listed = _amendable(order_id, account_id)
-        check_may_trade(owners[account_id])
         rules = rules_by_id([order.instrument_id])[order.instrument_id]
+        check_may_trade(
+            owners[account_id], rules, credential=actor.credential, order_type=OrderType(order.type)
+        )
         book = books_for([rules])[rules.id]
         pretrade.check_open(rules)
         new = amended(order, changes, rules=rules, book=book, listed=listed)

@@ -1,8 +1,8 @@
 """The drain: the only writer of events and of an order's state.
 
-One transaction: lock the shard's row, read pending commands in id order, let the engine apply them, write
-events and every projection, move the books and the shard forward. If anything fails, nothing happened and
-the engine in memory is thrown away. After the commit the feed is told.
+One transaction: lock the shard's row, read pending commands in id order and what the kill switch says of
+them, let the engine apply them, write events and every projection, move the books and the shard forward. If
+anything fails, nothing happened and the engine in memory is thrown away. After the commit the feed is told.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,10 +24,11 @@ from accounts.services.posting import Ledger
 from instruments.selectors import rules_by_id
 from orders.models import Book, CommandKind, Shard, ShardStatus
 from orders.services import books, frames, wake
+from orders.services.killing import Standing, read_standing
 from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
 from orders.services.projecting import Projection, writing_events
-from tradeplatform.common.db import execute
+from tradeplatform.common.db import execute, fetch
 
 logger = structlog.get_logger(__name__)
 
@@ -68,18 +70,33 @@ def drain_all(
             return total
 
 
-def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATCH) -> Drained:
+def drain(
+    *,
+    shard_id: int,
+    now: datetime,
+    owner: str = OWNER,
+    batch: int = BATCH,
+    tell: Callable[[frames.Batch], None] = frames.tell,
+) -> Drained:
     """Apply at most `batch` pending commands of a shard; callable from anywhere, any number of times.
 
+    What was pressed of the kill switch is applied first, whatever `batch` is; `tell` gets what was committed.
     Raises ShardStopped, Fenced, or whatever went wrong, after forgetting the engine.
     """
     try:
         with transaction.atomic():
             shard = _take(shard_id, owner)
-            commands = read_pending(shard_id, batch)
-            if not commands:
+            pending = read_pending(shard_id, batch)
+            kills = read_standing(shard_id)
+            if not pending and not kills.due:
                 return Drained()
-            batch_done = _apply(shard, commands, now)
+            commands = kills.write_commands(shard_id=shard_id, position=shard.position, now=now)
+            commands += kills.refuse(pending)
+            if not commands:
+                # A release changes what is taken from here on, and no book.
+                kills.note_effects(())
+                return Drained()
+            batch_done = _apply(shard, commands, kills, now)
     except books.StateMismatch as mismatch:
         books.forget(shard_id)
         _stop(shard_id, str(mismatch))
@@ -87,7 +104,7 @@ def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATC
     except BaseException:
         books.forget(shard_id)
         raise
-    frames.tell(batch_done)
+    tell(batch_done)
     result = Drained(len(commands), len(batch_done.events), len(batch_done.projection.trades))
     logger.info(
         "drained",
@@ -98,6 +115,17 @@ def drain(*, shard_id: int, now: datetime, owner: str = OWNER, batch: int = BATC
         correlation_ids=sorted({command.correlation_id for command in commands} - {""})[:_LOGGED_IDS],
     )
     return result
+
+
+@contextmanager
+def patient_for(milliseconds: int) -> Iterator[None]:
+    """Let this session give up sooner than it is used to, where somebody else holds a row."""
+    (before,) = fetch("SELECT current_setting('lock_timeout')")[0]
+    execute("SELECT set_config('lock_timeout', %s, false)", [f"{milliseconds}ms"])
+    try:
+        yield
+    finally:
+        execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
 def _take(shard_id: int, owner: str) -> Shard:
@@ -115,7 +143,7 @@ def _take(shard_id: int, owner: str) -> Shard:
     return shard
 
 
-def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> frames.Batch:
+def _apply(shard: Shard, commands: list[PendingCommand], kills: Standing, now: datetime) -> frames.Batch:
     rows = list(
         Book.objects.raw("SELECT * FROM orders_book WHERE shard_id = %s ORDER BY instrument_id", [shard.id])
     )
@@ -152,6 +180,7 @@ def _apply(shard: Shard, commands: list[PendingCommand], now: datetime) -> frame
     last_seq = {event.command_id: event.seq for event in events}
     mark_done(commands, first_position=shard.position + 1, last_seq=last_seq)
     _move_books(cached, sorted(rules))
+    kills.note_effects(events)
     _move_shard(shard, len(commands), now)
     cached.position = shard.position + len(commands)
     return frames.Batch(

@@ -85,6 +85,7 @@ REASON_WORD = {
     27: "amount_spent",
     28: "min_quantity",
     29: "reduce_only",
+    30: "killed",
 }
 REASON = {word: number for number, word in REASON_WORD.items()}
 

@@ -65,16 +65,16 @@ class Forecast:
     duplicate_of: int | None = None
 
 
-def forecast(*, order: NewOrder, now: datetime) -> Forecast:
-    """Say what would become of an order. Raises Refusal exactly where placing it would."""
+def forecast(*, order: NewOrder, now: datetime, credential: str = "") -> Forecast:
+    """Say what would become of an order sent with this credential. Raises Refusal where placing it would."""
     with transaction.atomic():
-        found = _judged(order, now)
+        found = _judged(order, credential, now)
         # Whatever the checks had to write is undone.
         transaction.set_rollback(True)
     return found
 
 
-def _judged(order: NewOrder, now: datetime) -> Forecast:
+def _judged(order: NewOrder, credential: str, now: datetime) -> Forecast:
     """Ask everything that intake asks of an order that comes alone, in its order."""
     account = order.account_id
     owners = lock_owners([account])
@@ -87,7 +87,7 @@ def _judged(order: NewOrder, now: datetime) -> Forecast:
             raise client_id_conflict(draft.client_order_id)
         nothing = (_ZERO, _ZERO, Taken(), _ZERO, _ZERO, "", 0)
         return Forecast(rules, draft.time_in_force, *nothing, duplicate_of=order_id)
-    check_may_trade(owners[account])
+    check_may_trade(owners[account], rules, credential=credential, order_type=order.type)
     check_order(draft, now)
     pretrade.check_open_orders(rules, live_orders([draft])[account, rules.id])
     ledger = Ledger.lock(clients={(account, rules.base_id), (account, rules.quote_id)})

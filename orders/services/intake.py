@@ -107,7 +107,7 @@ def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Reques
         books = books_for(rules.values())
         drafts = _resolve(orders, accounts, rules, books, outcomes)
         drafts = _unknown_identities(drafts, outcomes)
-        drafts = _checked(drafts, accounts, now, outcomes)
+        drafts = _checked(drafts, accounts, origins, now, outcomes)
         ledger, drafts, repeats = _taken(drafts, outcomes)
         number_orders(drafts)
         commands = [(draft.index, new_order_command(draft)) for draft in drafts]
@@ -245,6 +245,7 @@ def client_id_conflict(client_order_id: str) -> Refusal:
 def _checked(
     drafts: list[Draft],
     accounts: dict[int, Owner],
+    origins: Sequence[Origin],
     now: datetime,
     outcomes: list[Outcome | Requested | None],
 ) -> list[Draft]:
@@ -252,7 +253,12 @@ def _checked(
     passed: list[Draft] = []
     for draft in drafts:
         try:
-            check_may_trade(accounts[draft.order.account_id])
+            check_may_trade(
+                accounts[draft.order.account_id],
+                draft.rules,
+                credential=origins[draft.index].actor.credential,
+                order_type=draft.order.type,
+            )
             check_order(draft, now)
             passed.append(draft)
         except Refusal as refusal:

@@ -59,7 +59,9 @@ def submit_list(*, asked: NewList, actor: Actor, source: Source, now: datetime) 
             draft.fingerprint = print_
         if known := known_identities(drafts):
             return _known_list(drafts, known)
-        check_may_trade(accounts[account_id])
+        owner = accounts[account_id]
+        for draft in drafts:
+            check_may_trade(owner, draft.rules, credential=actor.credential, order_type=draft.order.type)
         _link(asked.kind, drafts)
         for draft in drafts:
             check_order(draft, now)

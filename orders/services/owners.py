@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from instruments.selectors import Rules
+from orders.models import LIMIT_PRICED, OrderType
+from risk.services.stops import NO_STOPS, SQL_OF_ACCOUNT, Stops
 from tradeplatform.common.db import fetch, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
@@ -18,6 +20,13 @@ class Owner:
     is_locked: bool
     trade_group: int
     realm: str
+    stops: Stops = NO_STOPS
+
+
+_LOCK = (
+    f"SELECT id, is_active, is_locked, trade_group, realm, {SQL_OF_ACCOUNT}"  # noqa: S608 - our own words
+    " FROM accounts_tradingaccount a WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE OF a"
+)
 
 
 def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
@@ -26,12 +35,11 @@ def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
     Whatever adds to an account's orders or holds takes turns here. Must be called inside a transaction.
     """
     require_transaction()
-    rows = fetch(
-        "SELECT id, is_active, is_locked, trade_group, realm FROM accounts_tradingaccount"
-        " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-        [list(set(ids))],
-    )
-    return {row[0]: Owner(*row[1:]) for row in rows}
+    rows = fetch(_LOCK, [list(set(ids))])
+    return {
+        number: Owner(is_active, is_locked, trade_group, realm, Stops.parse(stops))
+        for number, is_active, is_locked, trade_group, realm, stops in rows
+    }
 
 
 def check_realm(owner: Owner, rules: Rules) -> None:
@@ -46,8 +54,13 @@ def check_realm(owner: Owner, rules: Rules) -> None:
         )
 
 
-def check_may_trade(owner: Owner) -> None:
-    """Refuse new orders and amends of an account that is closed or locked."""
+def check_may_trade(owner: Owner, rules: Rules, *, credential: str, order_type: OrderType) -> None:
+    """Refuse new orders and amends that the kill switch stops, or of an account that is closed or locked.
+
+    `credential` is what the request was made with. What commits after a stop that it has not seen, the drain
+    refuses.
+    """
+    owner.stops.check(instrument_id=rules.id, credential=credential, market=order_type not in LIMIT_PRICED)
     if not owner.is_active:
         raise Refusal(Code.ACCOUNT_INACTIVE, "This account is closed to trading.")
     if owner.is_locked:

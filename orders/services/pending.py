@@ -66,6 +66,16 @@ def read_pending(shard_id: int, limit: int) -> list[PendingCommand]:
     return list(map(PendingCommand._make, rows))
 
 
+def read_these(shard_id: int, ids: list[int]) -> list[PendingCommand]:
+    """The pending commands with these ids, in their order. Must be called with the shard's row locked."""
+    rows = fetch(
+        f"SELECT {COLUMNS} FROM orders_command WHERE shard_id = %s AND status = 'pending'"  # noqa: S608
+        " AND id = ANY(%s::bigint[]) ORDER BY id",
+        [shard_id, array(ids)],
+    )
+    return list(map(PendingCommand._make, rows))
+
+
 def mark_done(commands: list[PendingCommand], *, first_position: int, last_seq: dict[int, int]) -> None:
     """Give each command its place in the shard's order of application, and the seq it ended at."""
     execute(

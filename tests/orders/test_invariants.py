@@ -27,6 +27,7 @@ from orders.models import OrderType, Side, StpMode, TimeInForce
 from orders.services.phases import halt_instrument, resume_instrument
 from orders.services.private_events import begin, number
 from orders.services.requests import ListKind
+from risk.models import KillScope
 from tests.accounts.keys import make_key
 from tests.accounts.wishing import ask_money, client_account, decided, needs_approval
 from tests.audit.agreeing import agree
@@ -35,6 +36,7 @@ from tests.factories import ACTOR, NOW, Market, fund, make_account, make_market,
 from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
 from tests.market.alerts import alert_wanted
+from tests.orders.killing import press, step
 from tests.reconciliation.banking import lived_bank
 from tests.worlds import shared_world
 from tradeplatform.common.invariants import check_all
@@ -74,6 +76,7 @@ def _live() -> Market:
     withdraw(amount=Decimal(1), reason="wire", request_id="out", **money)  # type: ignore[arg-type]
     wrong = adjust(amount=Decimal(-1), reason="error", request_id="fix", **money)  # type: ignore[arg-type]
     taken_back(wrong.id)
+    stopped_for_a_while(market)
     with_conditions(market)
     market.amend(asks[2], seller, price=50010, quantity=5)
     market.buy(buyer, 1, 49500)
@@ -88,6 +91,20 @@ def _live() -> Market:
     close_months(now=NOW + timedelta(days=40))
     number([seller.pk], now=NOW)
     return market
+
+
+def stopped_for_a_while(market: Market) -> None:
+    """A robot that had an order, was stopped, released in two steps, and traded again."""
+    robot = market.trader()
+    market.buy(robot, 1, 48500)
+    market.drain()
+    pressed = press(KillScope.ACCOUNT, robot.account_number)
+    market.buy(market.trader(), 1, 48400)
+    market.drain()
+    for _ in range(2):
+        step(pressed.act.switch)
+    market.buy(robot, "0.01", 50100)
+    market.drain()
 
 
 def waited_for_prices(market: Market) -> None:
@@ -255,6 +272,8 @@ BREACHES: list[tuple[str, str, Sequence[str]]] = [
     ("iS4", "UPDATE orders_command SET quantity_lots = quantity_lots + 1 WHERE position = 1", []),
     ("iC1", "DELETE FROM orders_command WHERE kind = 1 AND position = 2", []),
     ("iC2", "UPDATE orders_orderidentity SET client_order_id = 'x' || order_id", []),
+    ("iC5", "UPDATE orders_killeffect SET position = position + 3 WHERE commands = 0", []),
+    ("iC5", "UPDATE orders_command SET reason_code = 15 WHERE reason_code = 30", []),
     ("iA2-money", "UPDATE audit_auditrecord SET reason = '' WHERE action = 'accounts.money.deposit'", []),
     ("iA2-trading", "DELETE FROM audit_auditrecord WHERE action = 'instruments.trading.halt'", []),
     ("iA3", "UPDATE instruments_instrument SET status = 'closed'", []),

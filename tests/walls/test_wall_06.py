@@ -36,10 +36,12 @@ from orders.models import Event, Fill, OrderIdentity, PrivateEvent, Trade
 from orders.services.phases import halt_instrument
 from orders.services.private_events import begin, number
 from orders.services.quoting import quote_books
+from risk.models import KillAct
 from tests.audit.naming import approved_by
 from tests.factories import ACTOR, NOW, make_market, make_user
 from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
+from tests.orders.killing import press
 from tests.reconciliation.banking import lived_bank
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +74,7 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (Match, "reason = 'nothing happened'"),
     (Undoing, "reason = 'nothing happened'"),
     (ReconciliationRun, "breaks = breaks + 1"),
+    (KillAct, "reason = 'nothing happened'"),
 ]
 
 
@@ -95,6 +98,7 @@ def facts() -> None:
     lived_history(market)
     lived_dealing()
     lived_bank()
+    press()
 
 
 def rows(model: type[models.Model]) -> list[dict[str, Any]]:

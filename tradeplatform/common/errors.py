@@ -109,6 +109,8 @@ class Code(StrEnum):
     EVENT_NUMBER_OUT_OF_RANGE = "event_number_out_of_range"
     BELOW_EXECUTED = "below_executed"
     WOULD_TAKE = "would_take"
+    KILLED = "killed"
+    KILL_NOT_IN_EFFECT = "kill_not_in_effect"
     INSTRUMENT_HALTED = "instrument_halted"
     INSTRUMENT_MAINTENANCE = "instrument_maintenance"
     INSTRUMENT_DELISTED = "instrument_delisted"
@@ -223,6 +225,8 @@ _STATUS = {
     Code.EVENT_NUMBER_OUT_OF_RANGE: HTTPStatus.CONFLICT,
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,
     Code.WOULD_TAKE: HTTPStatus.CONFLICT,
+    Code.KILLED: HTTPStatus.CONFLICT,
+    Code.KILL_NOT_IN_EFFECT: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_HALTED: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_MAINTENANCE: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_DELISTED: HTTPStatus.CONFLICT,

@@ -116,6 +116,7 @@ _ANY: dict[Code, Said] = {
     Code.CLIENT_ORDER_ID_CONFLICT: _rejected(DUPLICATE),
     Code.INSUFFICIENT_FUNDS: _rejected(INSUFFICIENT),
     Code.WOULD_TAKE: _rejected(WOULD_TAKE),
+    Code.KILLED: _rejected(CLOSED),
     Code.INSTRUMENT_HALTED: _rejected(CLOSED),
     Code.INSTRUMENT_MAINTENANCE: _rejected(CLOSED),
     Code.INSTRUMENT_DELISTED: _rejected(CLOSED),
@@ -156,6 +157,7 @@ _WHERE: dict[Asked, dict[Code, Said]] = {
         Code.INVALID_COMBINATION: _amend_rejected(NOT_AMENDABLE),
         Code.ACCOUNT_INACTIVE: _amend_rejected(MAY_NOT),
         Code.ACCOUNT_LOCKED: _amend_rejected(MAY_NOT),
+        Code.KILLED: _amend_rejected(CLOSED),
         Code.INSTRUMENT_HALTED: _amend_rejected(CLOSED),
         Code.INSTRUMENT_CANCEL_ONLY: _amend_rejected(CLOSED),
         Code.INSTRUMENT_CLOSED: _amend_rejected(CLOSED),
@@ -166,6 +168,7 @@ _WHERE: dict[Asked, dict[Code, Said]] = {
 _BOOK_SAID = {
     "would_take": WOULD_TAKE,
     "halted": CLOSED,
+    "killed": CLOSED,
     "wrong_phase": CLOSED,
     "duplicate_order": DUPLICATE,
 }

@@ -1,0 +1,5 @@
+"""The kill switch: what is stopped, and every press and release."""
+
+from risk.models.kill_switch import KillAct, KillScope, KillStage, KillSwitch
+
+__all__ = ["KillAct", "KillScope", "KillStage", "KillSwitch"]
