@@ -1,0 +1,122 @@
+"""What the kill switch has stopped, where it took effect and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, OuterRef, Subquery
+
+from orders.services.kill_switch import live_orders
+from risk.models import KillAct, KillStage
+from risk.services.kill_switch import Target
+from tradeplatform.common.db import fetch
+from tradeplatform.common.times import rfc3339
+
+# Commands that the effect's own are not: what came before the press and died behind it. Bounded by where
+# the scope was released, and by what one page can wait for.
+_REACH = """
+    SELECT e.shard_id, s.status, e.position, e.in_effect_at,
+           extract(epoch FROM e.in_effect_at - a.pressed_at)::float8 * 1000, e.commands, e.cancelled,
+           (SELECT count(*) FROM orders_command c
+            WHERE c.shard_id = e.shard_id AND c.position >= e.position AND c.kind IN (1, 3)
+              AND c.reason_code = 30 AND c.at <= e.in_effect_at
+              AND c.position < e.position + %s)
+    FROM orders_killeffect e JOIN risk_killact a ON a.id = e.act_id JOIN orders_shard s ON s.id = e.shard_id
+    WHERE e.act_id = %s ORDER BY e.shard_id
+"""
+_MOST_LOOKED_AT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class OnShard:
+    """What an act came to on one shard; without a position it is still due.
+
+    `milliseconds` is from the press to the effect, by the database's clock. `refused` are orders and amends
+    that had been accepted and waited: they died behind the effect.
+    """
+
+    shard_id: int
+    status: str
+    position: int | None
+    in_effect_at: datetime | None
+    milliseconds: float | None
+    commands: int
+    cancelled: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What an act came to on all its shards."""
+
+    shards: Sequence[OnShard]
+
+    @property
+    def in_effect(self) -> int:
+        """On how many shards it has taken effect."""
+        return sum(shard.position is not None for shard in self.shards)
+
+    @property
+    def waiting(self) -> list[int]:
+        """The shards where it is still due."""
+        return [shard.shard_id for shard in self.shards if shard.position is None]
+
+    @property
+    def slowest_ms(self) -> float | None:
+        """From the press to the last effect; None while one is due."""
+        found = [shard.milliseconds for shard in self.shards]
+        times = [taken for taken in found if taken is not None]
+        return max(times) if times and len(times) == len(found) else None
+
+
+def reach_of(act: KillAct) -> Reach:
+    """Where the act has taken effect by now."""
+    return Reach([OnShard(*row) for row in fetch(_REACH, [_MOST_LOOKED_AT, act.pk])])
+
+
+def not_open() -> list[KillAct]:
+    """The last press of each switch that is not open, the newest first."""
+    newest = KillAct.objects.filter(switch=OuterRef("switch"), stage=KillStage.STOPPED).order_by("-id")
+    acts = KillAct.objects.filter(id=Subquery(newest.values("id")[:1])).exclude(switch__stage=KillStage.OPEN)
+    return list(acts.select_related("switch").order_by("-id"))
+
+
+def would_stop(target: Target) -> dict[str, int]:
+    """How many live orders, of how many accounts and in how many instruments, a press would end."""
+    counted = live_orders(target).aggregate(
+        orders=Count("id"),
+        accounts=Count("account_id", distinct=True),
+        instruments=Count("instrument_id", distinct=True),
+    )
+    return {name: int(number) for name, number in counted.items()}
+
+
+def act_json(act: KillAct, reach: Reach) -> dict[str, Any]:
+    """An act and what came of it, for programs."""
+    switch = act.switch
+    return {
+        "switch": switch.pk,
+        "act": act.pk,
+        "scope": switch.scope,
+        "name": switch.label,
+        "stage": switch.stage,
+        "pressed_at": rfc3339(act.pressed_at),
+        "by": act.actor_label,
+        "reason": act.reason,
+        "press_to_last_effect_ms": None if reach.slowest_ms is None else round(reach.slowest_ms, 1),
+        "shards": [
+            {
+                "shard": shard.shard_id,
+                "status": shard.status,
+                "position": shard.position,
+                "in_effect_at": None if shard.in_effect_at is None else rfc3339(shard.in_effect_at),
+                "milliseconds": None if shard.milliseconds is None else round(shard.milliseconds, 1),
+                "cancelled": shard.cancelled,
+                "refused": shard.refused,
+            }
+            for shard in reach.shards
+        ],
+    }
