@@ -114,6 +114,7 @@ class Lived:
         )
         from orders.market.models import PriceAlert  # noqa: PLC0415
         from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
+        from risk.models import KillSwitch  # noqa: PLC0415
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
             LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
@@ -133,6 +134,7 @@ class Lived:
             "accounts.tradinggroup": self.buyer.group_id,
             "accounts.kyclimit": 1,
             "instruments.quote": instrument.pk,
+            "risk.killswitch": KillSwitch.objects.get(scope="global").pk,
         } | {model._meta.label_lower: pk for model, pk in newest.items()}
 
 

@@ -26,6 +26,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
             ("Fills", "join_inner", "orders.view_fill", "orders_fill_changelist"),
             ("Instruments", "tune", "instruments.view_instrument", "instruments_instrument_changelist"),
             ("Quotes", "currency_exchange", "instruments.view_quote", "instruments_quote_changelist"),
+            ("Kill switch", "emergency_home", "risk.view_killswitch", "risk_killswitch_changelist"),
             ("Price alerts", "notifications_active", "marketdata.view_pricealert",
              "marketdata_pricealert_changelist"),
             ("Assets", "toll", "instruments.view_asset", "instruments_asset_changelist"),

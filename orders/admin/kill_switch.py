@@ -1,0 +1,283 @@
+"""The kill switch in the back office: stop a scope at once, see where it took effect, ask for its release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from audit.admin import asking
+from audit.admin.acting import actor_of
+from audit.models import AuditRecord
+from orders.kill_selectors import OnShard, reach_of, would_stop
+from orders.models import Shard, ShardStatus
+from orders.services import kill_switch
+from risk.models import KillAct, KillScope, KillStage, KillSwitch
+from risk.models.kill_switch import NEXT_STAGE
+from risk.services.kill_switch import Target, find_target
+from tradeplatform.common.admin import show
+from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
+from tradeplatform.common.admin.details import DetailMixin
+from tradeplatform.common.admin.fields import choice_field, text_field
+from tradeplatform.common.admin.lists import BackOfficeList
+from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
+from tradeplatform.common.admin.show import Tone
+from tradeplatform.common.errors import Code, Refusal
+
+_TONE = {KillStage.STOPPED: Tone.BAD, KillStage.LIMIT_ONLY: Tone.WARN, KillStage.OPEN: Tone.GOOD}
+_TAKEN = {
+    KillStage.STOPPED: "only cancels are taken",
+    KillStage.LIMIT_ONLY: "limit orders and cancels are taken",
+    KillStage.OPEN: "everything is taken",
+}
+_ACTS = 50
+
+
+class StopForm(ReasonForm):
+    """What to stop."""
+
+    scope = choice_field("Stop", KillScope.choices)
+    scope_name = text_field(
+        "Which",
+        required=False,
+        help_text="A symbol, an account number, a group's name or an API key's id; empty for everything.",
+    )
+    when_empty: ClassVar[Mapping[str, str]] = {"scope_name": "everything"}
+
+    def clean(self) -> dict[str, Any]:
+        """The scope, if there is one of this name."""
+        data = dict(super().clean() or {})
+        if scope := data.get("scope"):
+            name = data.get("scope_name", "").strip()
+            try:
+                data["target"] = find_target(KillScope(scope), name)
+            except Refusal as refusal:
+                self.add_error("scope_name", refusal.message)
+            if scope == KillScope.GLOBAL and name:
+                self.add_error("scope_name", "Everything has no name: leave this empty, or choose its kind.")
+        return data
+
+
+class Stop(Button):
+    """Stop a scope: nobody has to agree."""
+
+    name, label, icon = "stop", "Stop", "emergency_home"
+    permission = "risk.stop_killswitch"
+    form_class: ClassVar[type[ReasonForm]] = StopForm
+    danger = True
+    previews = True
+
+    def intro(self, obj: KillSwitch | None) -> str:
+        """What it does, and how it ends."""
+        return (
+            "New orders, amends and deals are refused at once, open orders are cancelled, cancels are taken. "
+            "It opens again only in steps that two people agree on. With this page away: manage.py kill."
+        )
+
+    def target(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Target:
+        """What is meant."""
+        target: Target = data["target"]
+        return target
+
+    def effects(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """How many orders, of whom."""
+        target = self.target(obj, data)
+        found = would_stop(target)
+        return [
+            Effect(str(target).capitalize(), _TAKEN[_stage_of(target)], _TAKEN[KillStage.STOPPED]),
+            Effect("Live orders", show.whole(found["orders"]), "0: all are cancelled, their funds released"),
+            Effect("Accounts with live orders", show.whole(found["accounts"]), ""),
+            Effect("Instruments with live orders", show.whole(found["instruments"]), ""),
+        ]
+
+    def act(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Done:
+        """Stop it, and see it through on every shard."""
+        pressed = kill_switch.press(
+            target=self.target(obj, data),
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+        )
+        kill_switch.bring_into_effect(pressed.act, clock=timezone.now, patience=_PATIENCE)
+        reach, page = reach_of(pressed.act), show.page_of(KillSwitch, pressed.act.switch_id)
+        what = f"{pressed.act.switch} is stopped".capitalize() + (" already" if pressed.already else "")
+        if reach.slowest_ms is None:
+            return Done(f"{what}: in effect on {reach.in_effect} of {len(reach.shards)} shards.", page)
+        return Done(f"{what}: the last effect came {reach.slowest_ms:,.0f} ms after the press.", page)
+
+
+# The web server's own patience with one page is longer.
+_PATIENCE = 5.0
+
+
+class StopAgain(Stop):
+    """Stop the scope of this page."""
+
+    form_class = ReasonForm
+
+    def shown(self, obj: KillSwitch) -> bool:
+        """While it is not stopped."""
+        return obj.stage != KillStage.STOPPED
+
+    def why_not(self, obj: KillSwitch) -> str:
+        """It is."""
+        return "" if self.shown(obj) else f"{obj} is stopped already.".capitalize()
+
+    def target(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Target:
+        """The row's."""
+        if obj is None:
+            raise Refusal(Code.NOT_FOUND, "No such kill switch.")
+        return Target(KillScope(obj.scope), obj.key, obj.label)
+
+
+class Release(Button):
+    """Ask for the next step of its release."""
+
+    name, label, icon = "release", "Release", "lock_open"
+    permission = "risk.release_killswitch"
+
+    def shown(self, obj: KillSwitch) -> bool:
+        """While there is one."""
+        return not obj.is_open
+
+    def why_not(self, obj: KillSwitch) -> str:
+        """It is open."""
+        return f"{obj} is open.".capitalize() if obj.is_open else ""
+
+    def effects(self, obj: KillSwitch, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """One step, once somebody else agrees."""
+        now = timezone.now()
+        to = NEXT_STAGE[KillStage(obj.stage)]
+        return [
+            Effect("Taken", _TAKEN[KillStage(obj.stage)], _TAKEN[to]),
+            *asking.waits_for(kill_switch.RELEASE, meanwhile="it stays as it is before", now=now),
+        ]
+
+    def act(self, obj: KillSwitch, data: Mapping[str, Any]) -> Done:
+        """Ask."""
+        asked = kill_switch.ask_release(
+            switch_id=obj.pk,
+            request_id=data["request_id"],
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+        )
+        return asking.sent(asked, "The release")
+
+
+@admin.register(KillSwitch)
+class KillSwitchAdmin(DetailMixin, BackOfficeList):
+    """Every scope that was ever stopped; the global one is always there."""
+
+    question = "What is stopped, since when, and is it in effect everywhere?"
+    when_empty = "The global switch is missing, so everything is stopped: run `manage.py migrate`."
+    ordering = ("-changed_at",)
+    list_display = ("what", "state", "changed")
+    list_display_links = ("what",)
+    list_filter = ("stage", "scope")
+    buttons: ClassVar[list[type[Button]]] = [StopAgain, Release]
+    list_buttons: ClassVar[list[type[Button]]] = [Stop]
+
+    @admin.display(description="Scope")
+    def what(self, switch: KillSwitch) -> str:
+        """What it stops."""
+        return str(switch).capitalize() if switch.scope == KillScope.GLOBAL else str(switch)
+
+    @admin.display(description="State")
+    def state(self, switch: KillSwitch) -> SafeString:
+        """How far it is open."""
+        stage = KillStage(switch.stage)
+        return show.badge(stage.label, _TONE[stage])
+
+    @admin.display(description="Since (UTC)")
+    def changed(self, switch: KillSwitch) -> SafeString | str:
+        """Its last press or release."""
+        return show.when(switch.changed_at)
+
+    def heading(self, switch: KillSwitch) -> str:
+        """As in the list."""
+        return self.what(switch)
+
+    def badges(self, switch: KillSwitch) -> Iterable[SafeString]:
+        """How far it is open."""
+        return [self.state(switch)]
+
+    def warning(self, switch: KillSwitch) -> str:
+        """A press that is not in effect everywhere."""
+        last = None if switch.is_open else switch.acts.filter(stage=KillStage.STOPPED).last()
+        waiting = [] if last is None else reach_of(last).waiting
+        if not waiting:
+            return ""
+        return (
+            f"Not in effect on shards {waiting}: no order is taken, and each applies it first once it runs. "
+            "A shard that is stopped trades nothing."
+        )
+
+    def panels(self, request: HttpRequest, switch: KillSwitch) -> Iterable[Panel]:
+        """Where the last press took effect, and every act."""
+        acts = list(switch.acts.order_by("-id")[:_ACTS])
+        press = next((act for act in acts if act.is_press), None)
+        if press is not None:
+            reach = reach_of(press)
+            slowest = show.NOTHING if reach.slowest_ms is None else f"{reach.slowest_ms:,.0f} ms"
+            yield Facts(
+                "The last press",
+                [
+                    Fact("Pressed (UTC)", show.when(press.pressed_at)),
+                    Fact("By", press.actor_label),
+                    Fact("Reason", press.reason),
+                    Fact("Press to last effect", slowest, "By the database's clock"),
+                    Fact("In effect on", f"{reach.in_effect} of {len(reach.shards)} shards"),
+                ],
+                wide=True,
+            )
+            yield _shards(reach.shards)
+        yield _acts(switch, acts)
+
+
+def _shards(shards: Sequence[OnShard]) -> Table:
+    """Where it took effect."""
+    headings = columns(
+        "Shard", "Status", "#Position", "In effect (UTC)", "#ms", "#Orders cancelled", "#Refused behind it"
+    )
+    rows = [
+        [
+            show.ref_to(Shard, shard.shard_id, f"Shard {shard.shard_id}"),
+            ShardStatus(shard.status).label,
+            show.badge("Waits", Tone.WARN) if shard.position is None else show.whole(shard.position),
+            show.when(shard.in_effect_at),
+            show.NOTHING if shard.milliseconds is None else f"{shard.milliseconds:,.0f}",
+            show.whole(shard.cancelled),
+            show.whole(shard.refused),
+        ]
+        for shard in shards
+    ]
+    note = "From this position of the shard's journal on nothing of the scope trades, until its release."
+    return Table("Where it took effect", headings, rows, empty="No book of the scope exists yet.", note=note)
+
+
+def _acts(switch: KillSwitch, acts: Sequence[KillAct]) -> Table:
+    """Presses and steps of releases."""
+    rows = [
+        [
+            show.when(act.at),
+            KillStage(act.stage).label,
+            act.actor_label,
+            act.reason,
+            format_html("approval {}", act.approval_id) if act.approval_id else "",
+        ]
+        for act in acts
+    ]
+    more = (show.list_of(AuditRecord, target=f"risk.killswitch:{switch.pk}"), "Audit records")
+    headings = columns("At (UTC)", "To", "By", "Reason", "Agreed")
+    return Table("Presses and releases", headings, rows, empty="It was never pressed.", more=more)
+
+
+def _stage_of(target: Target) -> KillStage:
+    found = KillSwitch.objects.filter(scope=target.scope, key=target.key).first()
+    return KillStage(found.stage) if found else KillStage.OPEN

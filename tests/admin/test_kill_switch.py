@@ -1,0 +1,142 @@
+"""The kill switch's page: one person stops, the page says where it took effect; two release, in steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Role
+from audit.models import ApprovalRequest
+from orders.models import KillEffect, Order
+from orders.services.kill_switch import RELEASE
+from risk.models import KillAct, KillScope, KillSwitch
+from tests.admin.conftest import Lived, SignIn
+from tests.admin.pressing import errors, filled, press, recorded, said
+from tests.admin.registry import act, address
+from tests.audit.agreeing import agree
+
+REASON = "runaway robot"
+STOP = "stop"
+
+
+def now() -> datetime:
+    return timezone.now()
+
+
+def stop_address() -> str:
+    return address(KillSwitch, "new", STOP)
+
+
+def everything() -> KillSwitch:
+    return KillSwitch.objects.get(scope=KillScope.GLOBAL)
+
+
+def stop(client: Client, scope: str = "global", name: str = "", reason: str = REASON) -> Any:
+    return press(client, stop_address(), confirm=True, scope=scope, scope_name=name, reason=reason)
+
+
+@pytest.mark.parametrize("role", [Role.RISK_MANAGER, Role.COMPLIANCE_OFFICER, Role.ADMIN])
+def test_one_person_stops_and_is_told_how_fast(sign_in: SignIn, lived: Lived, role: Role) -> None:
+    client = sign_in(role)
+
+    answer = stop(client, "instrument", lived.market.symbol)
+
+    assert "the last effect came" in said(answer)
+    assert not Order.objects.in_engine().filter(instrument=lived.market.instrument).exists()
+    (record,) = recorded("risk.kill_switch.stop")
+    assert (record.reason, record.actor_id) == (REASON, client.user.id)  # type: ignore[attr-defined]
+
+
+def test_support_only_looks(sign_in: SignIn, lived: Lived) -> None:
+    client = sign_in(Role.SUPPORT)
+
+    assert client.get(address(KillSwitch, "changelist")).status_code == 200
+    assert client.get(stop_address()).status_code == 403
+    assert not KillAct.objects.exists()
+
+
+def test_the_effect_is_shown_before_and_nothing_happens_without_a_yes(boss: Client, lived: Lived) -> None:
+    shown = press(boss, stop_address(), scope="instrument", scope_name=lived.market.symbol, reason=REASON)
+
+    live = Order.objects.live().filter(instrument=lived.market.instrument)
+    assert shown.context["confirming"]
+    effects = {effect.label: effect.before for effect in shown.context["effects"]}
+    assert effects["Live orders"] == str(live.count())
+    assert live.exists()
+    assert not KillAct.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "complaint"),
+    [
+        ("instrument", "", "No such Instrument."),
+        ("account", "nobody", "No such Account."),
+        ("global", "BTC-USD", "Everything has no name: leave this empty, or choose its kind."),
+    ],
+)
+def test_a_scope_that_is_none_is_asked_for_again(
+    boss: Client, lived: Lived, scope: str, name: str, complaint: str
+) -> None:
+    answer = stop(boss, scope, name)
+
+    assert errors(answer) == {"scope_name": [complaint]}
+    assert not KillAct.objects.exists()
+
+
+def test_without_a_reason_nothing_stops(boss: Client, lived: Lived) -> None:
+    assert "reason" in errors(stop(boss, reason=""))
+    assert not KillAct.objects.exists()
+
+
+def test_pressed_twice_it_is_one_press(boss: Client, lived: Lived) -> None:
+    data = filled(boss, stop_address(), scope="global", scope_name="", reason=REASON) | {"confirm": "1"}
+
+    boss.post(stop_address(), data)
+    again = boss.post(stop_address(), data)
+
+    assert "stopped already" in said(again)
+    assert KillAct.objects.count() == 1
+
+
+def test_the_page_shows_the_position_on_each_shard(boss: Client, lived: Lived) -> None:
+    stop(boss)
+    effect = KillEffect.objects.get(shard=lived.market.shard)
+
+    page = boss.get(address(KillSwitch, "change", everything().pk))
+
+    tables = {panel.title: panel for panel in page.context["panels"]}
+    rows = [[str(cell) for cell in row] for row in tables["Where it took effect"].rows]
+    (row,) = [row for row in rows if f"Shard {lived.market.shard.pk}<" in row[0]]
+    assert (row[2], row[5]) == (str(effect.position), str(effect.cancelled))
+    assert page.context["warning"] == ""
+
+
+def test_a_release_waits_for_another_person_and_opens_one_step(sign_in: SignIn, lived: Lived) -> None:
+    client = sign_in(Role.RISK_MANAGER)
+    stop(client, "instrument", lived.market.symbol)
+    switch = KillSwitch.objects.get(scope=KillScope.INSTRUMENT)
+
+    answer = press(client, act(KillSwitch, switch.pk, "release"), reason="mended")
+
+    assert "sent for approval" in said(answer)
+    assert KillSwitch.objects.get(pk=switch.pk).stage == "stopped"
+    agree(ApprovalRequest.objects.get(action=RELEASE), now=now())
+    assert KillSwitch.objects.get(pk=switch.pk).stage == "limit_only"
+    (record,) = recorded("risk.kill_switch.release")
+    assert record.before == {"stage": "stopped"}
+
+
+def test_what_is_open_has_nothing_to_release_and_can_be_stopped_from_its_page(
+    boss: Client, lived: Lived
+) -> None:
+    release = act(KillSwitch, everything().pk, "release")
+    assert boss.get(release).status_code == 302
+
+    press(boss, act(KillSwitch, everything().pk, STOP), confirm=True, reason=REASON)
+
+    assert everything().stage == "stopped"
+    assert boss.get(act(KillSwitch, everything().pk, STOP)).status_code == 302
