@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Scope, TradingAccount
 from accounts.services.key_issuing import rotate_key
-from orders.feed import entry
+from orders.feed import entry, hub
 from orders.feed.lanes import Lane
 from orders.models import Command, Order
 from tests.accounts.keys import Key, make_key
@@ -222,7 +222,8 @@ class TestKeys:
     async def test_a_replaced_key_places_nothing_before_its_socket_is_closed(
         self, market: Market, alice: TradingAccount, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Even if nobody tells the socket's server."""
+        """Even if nobody tells the socket's server, and before it looks at all rights again."""
+        monkeypatch.setattr(hub, "_AUDIT_SECONDS", 1_000)
         monkeypatch.setattr("accounts.services.key_issuing.tell_access_changed", lambda _user: None)
         key = await do(lambda: make_key(alice))
         async with talk() as socket:
