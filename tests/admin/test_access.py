@@ -37,7 +37,7 @@ def view_permission(page: Any) -> str:
 
 @pytest.mark.parametrize("role", STAFF)
 def test_staff_open_exactly_the_pages_their_role_names(role: Role, sign_in: SignIn, lived: Lived) -> None:
-    client = sign_in(role)
+    client, rows = sign_in(role), lived.rows
     expected, found = {}, {}
     for page in PAGES:
         name = page.opts.label_lower
@@ -45,7 +45,7 @@ def test_staff_open_exactly_the_pages_their_role_names(role: Role, sign_in: Sign
         expected[name] = (status, status)
         found[name] = (
             client.get(page.url_of_list()).status_code,
-            client.get(reverse(page._name("change"), args=[lived.rows[name]])).status_code,
+            client.get(reverse(page._name("change"), args=[rows[name]])).status_code,
         )
 
     assert found == expected
@@ -53,25 +53,25 @@ def test_staff_open_exactly_the_pages_their_role_names(role: Role, sign_in: Sign
 
 @pytest.mark.parametrize("role", STAFF)
 def test_staff_press_exactly_the_buttons_their_role_names(role: Role, sign_in: SignIn, lived: Lived) -> None:
-    client = sign_in(role)
+    client, rows = sign_in(role), lived.rows
     expected, found = {}, {}
     for page in PAGES:
         for button in [*page.buttons, *page.list_buttons]:
             key = f"{page.opts.label_lower} {button.name}"
             allowed = may(role, button.permission) and may(role, view_permission(page))
             expected[key] = allowed
-            found[key] = client.get(_address(page, button, lived)).status_code != 403
+            found[key] = client.get(_address(page, button, rows)).status_code != 403
 
     assert found == expected
 
 
 @pytest.mark.parametrize("role", STAFF)
 def test_a_page_shows_only_buttons_that_may_be_pressed(role: Role, sign_in: SignIn, lived: Lived) -> None:
-    client = sign_in(role)
+    client, rows = sign_in(role), lived.rows
     for page in PAGES:
         if not may(role, view_permission(page)):
             continue
-        answer = client.get(reverse(page._name("change"), args=[lived.rows[page.opts.label_lower]]))
+        answer = client.get(reverse(page._name("change"), args=[rows[page.opts.label_lower]]))
         shown = {item["button"].permission for item in answer.context["buttons"]}
         assert all(may(role, permission) for permission in shown)
 
@@ -128,7 +128,7 @@ def test_a_deactivated_person_is_out_with_the_next_request(sign_in: SignIn) -> N
     assert client.get(reverse("admin:index")).status_code == 302
 
 
-def _address(page: Any, button: type[Button], lived: Lived) -> str:
+def _address(page: Any, button: type[Button], rows: dict[str, Any]) -> str:
     if button in page.list_buttons:
         return reverse(page._name("new"), args=[button.name])
-    return reverse(page._name("act"), args=[lived.rows[page.opts.label_lower], button.name])
+    return reverse(page._name("act"), args=[rows[page.opts.label_lower], button.name])

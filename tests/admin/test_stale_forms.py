@@ -57,7 +57,13 @@ CASES = [
 
 
 @pytest.fixture
-def row_of(request: pytest.FixtureRequest) -> Callable[[type[Model]], int]:
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
+@pytest.fixture
+def row_of(lived: Lived) -> Callable[[type[Model]], int]:
     def found(model: type[Model]) -> int:
         if model is Position:
             from django.utils import timezone  # noqa: PLC0415
@@ -68,7 +74,6 @@ def row_of(request: pytest.FixtureRequest) -> Callable[[type[Model]], int]:
             account = floor.account()
             floor.buy(account, "0.1")
             return only_open(account).pk
-        lived: Lived = request.getfixturevalue("lived")
         return int(lived.rows[model._meta.label_lower])
 
     return found
