@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.api import dry_run, history, orders, private, timers
+from orders.api import dry_run, history, kill_switch, orders, private, timers
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -21,5 +21,9 @@ urlpatterns = [
     path("orders/<int:order>/events", history.OrderEventsView.as_view(), name="order-events"),
     path("accounts/<int:account>/cancel-after", timers.CancelAfterView.as_view(), name="cancel-after"),
     path("accounts/<int:account>/events", private.PrivateEventsView.as_view(), name="private-events"),
+    path("kill-switch", kill_switch.KillSwitchView.as_view(), name="kill-switch"),
+    path(
+        "kill-switch/<int:switch>/release", kill_switch.KillReleaseView.as_view(), name="kill-switch-release"
+    ),
     path("fills", history.FillsView.as_view(), name="fills"),
 ]

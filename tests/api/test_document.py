@@ -74,7 +74,7 @@ class TestDocument:
             (one["value"], body["schema"]) for body in bodies for one in body.get("examples", {}).values()
         ]
 
-        assert len(examples) == 18
+        assert len(examples) == 20
         for value, schema in examples:
             validate(value, schema)
 

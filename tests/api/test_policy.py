@@ -14,9 +14,12 @@ import pytest
 from django.urls import URLResolver, get_resolver, resolve
 
 from accounts.models import MoneyKind, Role, Scope, TradingAccount, User
+from accounts.permissions import ROLE_PERMISSIONS
 from accounts.services import sessions
 from accounts.services.key_issuing import KeyWish, create_key
+from accounts.services.roles import grant_role
 from orders.market.services.alerting import place_alert
+from risk.models import KillSwitch
 from tests.accounts.authenticator import passkey_of
 from tests.accounts.keys import Key, make_key
 from tests.accounts.wishing import ask_money, needs_approval
@@ -27,6 +30,7 @@ from tests.market.alerts import alert_wanted
 
 #: What answers mean for the policy: past it, whatever the business then says, or stopped by it.
 PAST, HIDDEN, NOBODY, SCOPE, SESSION = "past", "hidden", "not_authenticated", "api_key_wrong_scope", "session"
+DENIED = "permission_denied"
 
 # Addresses of the HTTP side that are not API v1: each has a policy of its own and tests of it.
 ELSEWHERE = ("admin/", "api/schema", "api/docs", "api/v3/", "sapi/", "0/", "static/", "")
@@ -46,6 +50,8 @@ PERSON = Rule("signed in", Scope.READ)
 PERSON_BY_SESSION = Rule("signed in")
 READ, TRADE, WITHDRAW = (Rule("owner", scope) for scope in (Scope.READ, Scope.TRADE, Scope.WITHDRAW))
 OWNER_BY_SESSION = Rule("owner")
+#: Of staff, in a session, those whose roles give them the permission.
+LOOK_AT_STOPS, STOP, RELEASE = (Rule(f"risk.{right}_killswitch") for right in ("view", "stop", "release"))
 
 TABLE: dict[tuple[str, str], Rule] = {
     ("auth/login", "POST"): OPEN,
@@ -120,6 +126,9 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("orders/<int:order>", "DELETE"): TRADE,
     ("orders/<int:order>/fills", "GET"): READ,
     ("orders/<int:order>/events", "GET"): READ,
+    ("kill-switch", "GET"): LOOK_AT_STOPS,
+    ("kill-switch", "POST"): STOP,
+    ("kill-switch/<int:switch>/release", "POST"): RELEASE,
     ("fills", "GET"): READ,
     ("alerts", "GET"): READ,
     ("alerts", "POST"): TRADE,
@@ -225,7 +234,7 @@ class Things:
 
 _MEANING = {
     "not_authenticated": NOBODY,
-    "permission_denied": "permission_denied",
+    "permission_denied": DENIED,
     "api_key_wrong_scope": SCOPE,
     "session_required": SESSION,
     "account_not_found": HIDDEN,
@@ -277,17 +286,21 @@ def things(market: Market, bob: TradingAccount) -> Things:
         "symbol": market.symbol,
         "position": 1,
         "portfolio": 1,
+        "switch": KillSwitch.objects.get(scope="global").pk,
         "alert": place_alert(alert_wanted(market, bob, 50_500), actor=ACTOR, now=NOW).alert.pk,
     }
     resolve(f"{V1}/orders")
     return Things(market, bob, second, names)
 
 
-def _expected_of_people(rule: Rule, *, signed_in: bool, owner: bool) -> str:
+def _expected_of_people(rule: Rule, *, signed_in: bool, owner: bool, role: Role = Role.TRADER) -> str:
     if rule.who in {"everybody", "open"}:
         return PAST
     if not signed_in:
         return NOBODY
+    if rule.who.startswith("risk."):
+        may = role == Role.SUPER_ADMIN or rule.who in ROLE_PERMISSIONS[role]
+        return PAST if may else DENIED
     return HIDDEN if rule.who == "owner" and not owner else PAST
 
 
@@ -332,10 +345,14 @@ def _violations(things: Things, api: _Api, expected: Callable[[Rule], str]) -> d
 
 @pytest.mark.parametrize("role", Role)
 def test_no_role_reaches_another_persons_things(things: Things, role: Role) -> None:
+    user = make_user()
+    grant_role(user_id=user.pk, role=role, actor=ACTOR, now=NOW, reason="hired")
     before = everything_stored()
-    api = _signed_in(make_user(role))
+    api = _signed_in(User.objects.get(pk=user.pk))
 
-    violations = _violations(things, api, lambda rule: _expected_of_people(rule, signed_in=True, owner=False))
+    violations = _violations(
+        things, api, lambda rule: _expected_of_people(rule, signed_in=True, owner=False, role=role)
+    )
 
     assert violations == {}
     assert everything_stored() == before
