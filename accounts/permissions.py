@@ -8,9 +8,10 @@ from accounts.models import Role
 _LOOK = frozenset(
     {
         "orders.view_order", "orders.view_trade", "orders.view_fill", "orders.view_event",
-        "orders.view_command", "orders.view_shard", "orders.view_book", "accounts.view_tradingaccount",
-        "accounts.view_ledgeraccount", "accounts.view_transfer", "accounts.view_user",
-        "instruments.view_instrument", "instruments.view_asset", "instruments.view_quote",
+        "orders.view_command", "orders.view_shard", "orders.view_book", "orders.view_quarantine",
+        "accounts.view_tradingaccount", "accounts.view_ledgeraccount", "accounts.view_transfer",
+        "accounts.view_user", "instruments.view_instrument", "instruments.view_asset",
+        "instruments.view_quote",
         "accounts.view_tradinggroup", "accounts.view_position",
         "accounts.view_moneyrequest", "accounts.view_kyclimit",
         "history.view_liveposition", "history.view_externaltrade", "history.view_refusedtrade",

@@ -90,6 +90,9 @@ class Config(BaseSettings):
     #: How much weight of the Binance dialect an address may use in a minute; its clients read it there.
     binance_weight_1m: int = Field(default=6_000, ge=60)
 
+    #: Whether a command that cannot be applied halts its instrument, or is refused and no more.
+    halt_on_quarantine: bool = False
+
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

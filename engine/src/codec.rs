@@ -426,7 +426,7 @@ pub(crate) mod tests {
             (3, 5, "tif"),
             (4, 2, "flags"),
             (5, 5, "stp"),
-            (6, 31, "reason"),
+            (6, 32, "reason"),
             (7, 1, "phase"),
             (15, 1, "bytes 12 to 15"),
             (23, 128, "command_id"),

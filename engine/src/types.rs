@@ -368,6 +368,8 @@ wire_enum! {
         ReduceOnly = 29,
         /// A kill switch stopped its scope.
         Killed = 30,
+        /// It could not be applied, and was set aside.
+        Quarantined = 31,
     }
 }
 
@@ -392,7 +394,7 @@ mod tests {
             assert_eq!(Side::from_code(code).is_some(), matches!(code, 1..=2));
             assert_eq!(StpMode::from_code(code).is_some(), code <= 4);
             assert_eq!(Phase::from_code(code).is_some(), matches!(code, 1..=6));
-            assert_eq!(Reason::from_code(code).map(Reason::code), (code <= 30).then_some(code));
+            assert_eq!(Reason::from_code(code).map(Reason::code), (code <= 31).then_some(code));
         }
     }
 

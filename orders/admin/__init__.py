@@ -9,6 +9,7 @@ from orders.admin import (
     on_accounts,
     on_instruments,
     orders,
+    quarantine,
     shards,
     trades,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "on_accounts",
     "on_instruments",
     "orders",
+    "quarantine",
     "shards",
     "trades",
 ]

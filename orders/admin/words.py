@@ -38,6 +38,7 @@ REASONS = {
     "min_quantity": "less than its minimum quantity could trade at once",
     "reduce_only": "it would have opened a position, or turned one",
     "killed": "the kill switch stopped it",
+    "quarantined": "it could not be applied, and was set aside",
 }
 
 ORDER_TONE = {

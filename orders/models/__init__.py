@@ -26,6 +26,7 @@ from orders.models.order import (
     TriggerBy,
 )
 from orders.models.private import PrivateEvent, PrivateKind, PrivateStream, PrivateTape
+from orders.models.quarantine import Quarantine
 from orders.models.timer import CancelTimer, TimerKind
 from orders.models.trade import Fill, Liquidity, Trade
 
@@ -61,6 +62,7 @@ __all__ = [
     "PrivateKind",
     "PrivateStream",
     "PrivateTape",
+    "Quarantine",
     "Shard",
     "ShardStatus",
     "Side",

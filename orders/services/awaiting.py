@@ -34,6 +34,7 @@ _CODE_OF_REASON = {
     "invalid": Code.INVALID_COMBINATION,
     "no_change": Code.NO_CHANGE,
     "killed": Code.KILLED,
+    "quarantined": Code.QUARANTINED,
 }
 _SENTENCE = {
     Code.ORDER_NOT_OPEN: "It came too late: nothing of this order is open any more.",
@@ -43,6 +44,7 @@ _SENTENCE = {
     Code.INSTRUMENT_CANCEL_ONLY: "By then only cancels were taken: the order stays as it was.",
     Code.INVALID_COMBINATION: "The order has gone live meanwhile and has no trigger price any more.",
     Code.KILLED: "The kill switch came first: the order was not amended.",
+    Code.QUARANTINED: "It could not be applied and was set aside: the order stays as it was.",
     Code.NO_CHANGE: "The order has these numbers already.",
 }
 

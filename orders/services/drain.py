@@ -23,7 +23,7 @@ from accounts.models import LedgerKind
 from accounts.services.posting import Ledger
 from instruments.selectors import rules_by_id
 from orders.models import Book, CommandKind, Shard, ShardStatus
-from orders.services import books, frames, wake
+from orders.services import books, frames, quarantining, wake
 from orders.services.killing import Standing, read_standing
 from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
@@ -58,16 +58,59 @@ class Drained:
 def drain_all(
     *, shard_id: int, clock: Callable[[], datetime], owner: str = OWNER, batch: int = BATCH
 ) -> Drained:
-    """Drain until nothing is pending. Raises ShardStopped."""
+    """Drain until nothing is pending; what cannot be applied is set aside. Raises ShardStopped."""
     wake.woken(shard_id)
     total = Drained()
     while True:
-        done = drain(shard_id=shard_id, now=clock(), owner=owner, batch=batch)
+        done = _tried(shard_id, clock(), owner, batch)
+        narrowed = isinstance(done, Exception)
+        if isinstance(done, Exception):
+            done = _drain_around(shard_id, clock, owner, done)
         total = Drained(
             total.commands + done.commands, total.events + done.events, total.trades + done.trades
         )
-        if done.commands < batch:
+        if done.commands < batch and not narrowed:
             return total
+
+
+def _tried(shard_id: int, now: datetime, owner: str, batch: int) -> Drained | Exception:
+    """What a drain did, or what went wrong where a command may be to blame."""
+    try:
+        return drain(shard_id=shard_id, now=now, owner=owner, batch=batch)
+    except (*quarantining.OF_THE_SURROUNDINGS, Fenced, ShardStopped, Shard.DoesNotExist):
+        raise
+    except Exception as error:
+        logger.exception("drain_failed", shard=shard_id, batch=batch)
+        return error
+
+
+def _drain_around(shard_id: int, clock: Callable[[], datetime], owner: str, error: Exception) -> Drained:
+    """Apply what waits before a command that cannot be applied or, when it is the next, set it aside.
+
+    Raises ShardStopped where that does not help, and the error where it is no command's.
+    """
+    size = len(read_pending(shard_id, BATCH))
+    if size == 0:
+        raise error
+    while True:
+        size = max(size // 2, 1)
+        done = _tried(shard_id, clock(), owner, size)
+        if isinstance(done, Drained):
+            return done
+        error = done
+        if size == 1:
+            break
+    # What the kill switch has to do comes before every command, and fails with the next one if it fails.
+    drain(shard_id=shard_id, now=clock(), owner=owner, batch=0)
+    try:
+        for _step in quarantining.set_aside(shard_id=shard_id, owner=owner, error=error, now=clock()):
+            done = _tried(shard_id, clock(), owner, 1)
+            if isinstance(done, Drained):
+                return done
+    except quarantining.NothingHelps as why:
+        _stop(shard_id, str(why))
+        raise ShardStopped(str(why)) from error
+    return Drained()
 
 
 def drain(

@@ -86,6 +86,7 @@ REASON_WORD = {
     28: "min_quantity",
     29: "reduce_only",
     30: "killed",
+    31: "quarantined",
 }
 REASON = {word: number for number, word in REASON_WORD.items()}
 

@@ -113,11 +113,11 @@ class Lived:
             RefusedTrade,
         )
         from orders.market.models import PriceAlert  # noqa: PLC0415
-        from orders.models import Command, Event, Fill, Trade  # noqa: PLC0415
+        from orders.models import Command, Event, Fill, Quarantine, Trade  # noqa: PLC0415
         from risk.models import KillSwitch  # noqa: PLC0415
 
         newest = {model: model.objects.order_by("-pk").values_list("pk", flat=True)[0] for model in (
-            LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Trade, ApprovalPolicy,
+            LedgerAccount, Transfer, AuditRecord, Command, Event, Fill, Quarantine, Trade, ApprovalPolicy,
             ApprovalRequest, ApiKey, RateTier, Session, MoneyRequest, Correction, ExternalTrade, FrozenPeriod,
             LivePosition, Portfolio, RefusedTrade, ProofRun, Position, PriceAlert,
             Break, ImportedStatement, Match, ReconciliationRun, StatementLine, StatementSource,
@@ -188,7 +188,26 @@ def _live() -> Lived:
     tokens_of(buyer.user)
     ProofRun.objects.create(at=NOW, seconds=1, holds=True, actor_label="beat", findings=[], balances={})
     lived_bank()
+    _set_aside(cancelled)
     return Lived(market, seller, buyer, resting, part_filled, cancelled)
+
+
+def _set_aside(order_id: int) -> None:
+    """Say of the command that brought an order that it could not be applied."""
+    from orders.models import Command, Quarantine  # noqa: PLC0415
+
+    command = Command.objects.get(order_id=order_id, kind=1)
+    Quarantine.objects.create(
+        at=NOW,
+        command_id=command.pk,
+        command_at=command.at,
+        shard_id=command.shard_id,
+        instrument_id=command.instrument_id,
+        order_id=order_id,
+        kind=command.kind,
+        error="EngineError: record 0: side may not be 7",
+        original={"side": 7, "held": "0"},
+    )
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ def test_each_table_of_an_operator_has_a_page() -> None:
         "django_partition.partitionedtable", "history.correction", "history.externaltrade",
         "history.frozenperiod", "history.liveposition", "history.portfolio", "history.refusedtrade",
         "instruments.asset", "instruments.instrument", "instruments.quote", "marketdata.pricealert",
-        "orders.book", "orders.command", "orders.event", "orders.fill", "orders.order", "orders.shard",
-        "orders.trade",
+        "orders.book", "orders.command", "orders.event", "orders.fill", "orders.order", "orders.quarantine",
+        "orders.shard", "orders.trade",
         "reconciliation.break", "reconciliation.importedstatement", "reconciliation.match",
         "reconciliation.reconciliationrun", "reconciliation.statementline",
         "reconciliation.statementsource", "reconciliation.statementupload",
@@ -129,7 +129,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 45
+    assert len(links) == 46
     assert {boss.get(link).status_code for link in links} == {200}
 
 

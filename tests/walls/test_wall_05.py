@@ -11,7 +11,7 @@ from accounts.models import Transfer
 from orders.models import Book, Command, CommandStatus, Order, Shard, ShardStatus
 from orders.selectors import waiting_shards
 from orders.services import books
-from orders.services.drain import ShardStopped
+from orders.services.drain import ShardStopped, drain
 from orders.services.operator_acts import start_shard
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market, stored
 
@@ -116,7 +116,7 @@ def test_wall_05_a_command_the_engine_cannot_read_changes_nothing(market: Market
     before = everything_stored()
 
     with pytest.raises(ValueError, match="side"):
-        market.drain()
+        drain(shard_id=market.shard.id, now=NOW)
 
     assert everything_stored() == before
     Command.objects.filter(status=CommandStatus.PENDING).update(side=1)

@@ -90,6 +90,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
             ("Books", "menu_book", "orders.view_book", "orders_book_changelist"),
             ("Commands", "terminal", "orders.view_command", "orders_command_changelist"),
             ("Events", "history", "orders.view_event", "orders_event_changelist"),
+            ("Quarantine", "gpp_maybe", "orders.view_quarantine", "orders_quarantine_changelist"),
         ),
     ),
     (

@@ -110,6 +110,7 @@ class Code(StrEnum):
     BELOW_EXECUTED = "below_executed"
     WOULD_TAKE = "would_take"
     KILLED = "killed"
+    QUARANTINED = "quarantined"
     KILL_NOT_IN_EFFECT = "kill_not_in_effect"
     INSTRUMENT_HALTED = "instrument_halted"
     INSTRUMENT_MAINTENANCE = "instrument_maintenance"
@@ -226,6 +227,7 @@ _STATUS = {
     Code.BELOW_EXECUTED: HTTPStatus.CONFLICT,
     Code.WOULD_TAKE: HTTPStatus.CONFLICT,
     Code.KILLED: HTTPStatus.CONFLICT,
+    Code.QUARANTINED: HTTPStatus.CONFLICT,
     Code.KILL_NOT_IN_EFFECT: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_HALTED: HTTPStatus.CONFLICT,
     Code.INSTRUMENT_MAINTENANCE: HTTPStatus.CONFLICT,

@@ -194,6 +194,7 @@ class Reason(IntEnum):
     MIN_QUANTITY = 28
     REDUCE_ONLY = 29
     KILLED = 30
+    QUARANTINED = 31
 
 
 class EngineEvent(NamedTuple):
