@@ -9,25 +9,26 @@ from typing import Any
 
 from django.db.models import Count, OuterRef, Subquery
 
+from orders.models import CommandKind
+from orders.services.engine_codes import REASON
 from orders.services.kill_switch import live_orders
 from risk.models import KillAct, KillStage
 from risk.services.kill_switch import Target
 from tradeplatform.common.db import fetch
 from tradeplatform.common.times import rfc3339
 
-# Commands that the effect's own are not: what came before the press and died behind it. Bounded by where
-# the scope was released, and by what one page can wait for.
+# The last column counts what came before the press and died behind it, as far as one page can wait for that.
 _REACH = """
     SELECT e.shard_id, s.status, e.position, e.in_effect_at,
            extract(epoch FROM e.in_effect_at - a.pressed_at)::float8 * 1000, e.commands, e.cancelled,
            (SELECT count(*) FROM orders_command c
-            WHERE c.shard_id = e.shard_id AND c.position >= e.position AND c.kind IN (1, 3)
-              AND c.reason_code = 30 AND c.at <= e.in_effect_at
-              AND c.position < e.position + %s)
+            WHERE c.shard_id = e.shard_id AND c.position >= e.position AND c.position < e.position + %s
+              AND c.kind = ANY(%s) AND c.reason_code = %s AND c.at <= e.in_effect_at)
     FROM orders_killeffect e JOIN risk_killact a ON a.id = e.act_id JOIN orders_shard s ON s.id = e.shard_id
     WHERE e.act_id = %s ORDER BY e.shard_id
 """
 _MOST_LOOKED_AT = 100_000
+_REFUSABLE = [CommandKind.NEW.value, CommandKind.AMEND.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ class Reach:
 
 def reach_of(act: KillAct) -> Reach:
     """Where the act has taken effect by now."""
-    return Reach([OnShard(*row) for row in fetch(_REACH, [_MOST_LOOKED_AT, act.pk])])
+    return Reach(
+        [OnShard(*row) for row in fetch(_REACH, [_MOST_LOOKED_AT, _REFUSABLE, REASON["killed"], act.pk])]
+    )
 
 
 def not_open() -> list[KillAct]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +27,7 @@ from orders.services.killing import Standing, read_standing
 from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
 from orders.services.projecting import Projection, writing_events
-from tradeplatform.common.db import execute, fetch
+from tradeplatform.common.db import execute
 
 logger = structlog.get_logger(__name__)
 
@@ -158,17 +157,6 @@ def drain(
         correlation_ids=sorted({command.correlation_id for command in commands} - {""})[:_LOGGED_IDS],
     )
     return result
-
-
-@contextmanager
-def patient_for(milliseconds: int) -> Iterator[None]:
-    """Let this session give up sooner than it is used to, where somebody else holds a row."""
-    (before,) = fetch("SELECT current_setting('lock_timeout')")[0]
-    execute("SELECT set_config('lock_timeout', %s, false)", [f"{milliseconds}ms"])
-    try:
-        yield
-    finally:
-        execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
 def _take(shard_id: int, owner: str) -> Shard:

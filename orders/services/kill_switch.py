@@ -33,6 +33,7 @@ from risk.models import KillAct, KillScope, KillStage, KillSwitch
 from risk.services import kill_switch
 from risk.services.kill_switch import Target
 from risk.services.stops import credential_of
+from tradeplatform.common.db import patient_for
 from tradeplatform.common.errors import Code, Refusal
 
 logger = structlog.get_logger(__name__)
@@ -191,7 +192,7 @@ def _due_shards(act: KillAct) -> list[int]:
 def _drain_here(shard_id: int, clock: Callable[[], datetime], told: list[frames.Batch]) -> bool:
     """Apply what is due on a shard and nothing of its backlog; whether there is nothing left to try."""
     try:
-        with drain.patient_for(_LOCK_MS):
+        with patient_for(_LOCK_MS):
             drain.drain(shard_id=shard_id, now=clock(), batch=0, tell=told.append)
     except drain.ShardStopped as stopped:
         logger.warning("kill_waits", shard=shard_id, reason=str(stopped))

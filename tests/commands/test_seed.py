@@ -195,7 +195,7 @@ class TestSecondRun:
             "instruments": 29,
             "books": 29,
             "groups": 3,
-            "policies": 16,
+            "policies": 17,
             "limits": 4,
             "quotes": 29,
             "users": 5,
@@ -256,7 +256,7 @@ class TestDryRun:
         report = run(dry_run=True)
 
         assert report["added"] == {
-            "shards": 2, "assets": 23, "instruments": 29, "books": 29, "groups": 3, "policies": 16,
+            "shards": 2, "assets": 23, "instruments": 29, "books": 29, "groups": 3, "policies": 17,
             "limits": 4, "quotes": 29, "users": 5, "roles": 7, "accounts": 4, "deposits": 8,
             "sources": 1,
         }  # fmt: skip

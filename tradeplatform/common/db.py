@@ -52,6 +52,17 @@ def fetch(
         return list(cursor.fetchall())
 
 
+@contextmanager
+def patient_for(milliseconds: int) -> Iterator[None]:
+    """Let this session give up sooner than it is used to, where somebody else holds a row."""
+    (before,) = fetch("SELECT current_setting('lock_timeout')")[0]
+    execute("SELECT set_config('lock_timeout', %s, false)", [f"{milliseconds}ms"])
+    try:
+        yield
+    finally:
+        execute("SELECT set_config('lock_timeout', %s, false)", [before])
+
+
 def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> int:
     """Run a statement and return the number of rows it touched."""
     with connection.cursor() as cursor:
