@@ -45,6 +45,7 @@ class KillSwitch(models.Model):
     changed_at = models.DateTimeField(null=True, help_text="Of its last press or release.")
 
     class Meta:
+        verbose_name_plural = "kill switches"
         permissions = [
             ("stop_killswitch", "Can press the kill switch"),
             ("release_killswitch", "Can ask for a release of the kill switch"),
