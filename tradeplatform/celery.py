@@ -14,6 +14,8 @@ from celery.signals import setup_logging, worker_ready
 from django.db import InterfaceError, OperationalError
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from tradeplatform.common.metrics import PUBLISHER
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
 
 logger = structlog.get_logger(__name__)
@@ -48,6 +50,12 @@ def _say_ready(**_: Any) -> None:
     file = os.environ.get("TRADEPLATFORM_READY_FILE")
     if file:
         Path(file).touch()
+
+
+@worker_ready.connect
+def _publish_metrics(**_: Any) -> None:
+    """Tell from now on what this worker counts."""
+    PUBLISHER.keep_on()
 
 
 @worker_ready.connect

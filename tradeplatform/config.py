@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -93,6 +94,11 @@ class Config(BaseSettings):
     #: Whether a command that cannot be applied halts its instrument, or is refused and no more.
     halt_on_quarantine: bool = False
 
+    #: Who may read /metrics: callers from these networks, and whoever sends `Authorization: Bearer` with the
+    #: token. To all others it is not there.
+    metrics_networks: CommaList = Field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    metrics_token: SecretStr | None = Field(default=None, min_length=20)
+
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -122,11 +128,20 @@ class Config(BaseSettings):
         yaml = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
         return (init_settings, env_settings, *yaml)
 
-    @field_validator("allowed_hosts", "allowed_origins", "webauthn_origins", mode="before")
+    @field_validator(
+        "allowed_hosts", "allowed_origins", "webauthn_origins", "metrics_networks", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ip_network(network)
         return value
 
     @model_validator(mode="after")

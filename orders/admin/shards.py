@@ -15,9 +15,9 @@ from audit.admin.acting import actor_of
 from orders.admin import show as trading
 from orders.admin.books import books_table
 from orders.admin.order_buttons import capped
-from orders.admin.shard_reading import CAP, Backlog, backlogs
 from orders.models import Book, Command, Shard, ShardStatus
 from orders.services import operator_acts
+from orders.shard_selectors import CAP, Backlog, backlogs
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect
 from tradeplatform.common.admin.details import DetailMixin
@@ -167,6 +167,7 @@ class ShardAdmin(DetailMixin, BackOfficeList):
                 Fact("Position", show.number(show.whole(shard.position)), "Commands applied so far"),
                 Fact("Epoch", show.number(shard.epoch), "Rises with each change of owner"),
                 Fact("Last drained (UTC)", show.when(shard.drained_at)),
+                Fact("Taken over (UTC)", show.when(shard.taken_at)),
                 Fact("Owner", show.mono(shard.owner)),
                 Fact("Queue", show.mono(shard.queue)),
                 Fact("Journal", show.link(show.list_of(Command, shard=shard.pk), "Its commands")),

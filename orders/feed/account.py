@@ -12,6 +12,7 @@ from orders.feed.outlet import Outlet
 from orders.feed.private import Numbering, PrivateFeed
 from orders.feed.protocol import Channel, encode
 from orders.feed.retrying import until_read
+from orders.metrics import RESYNCS
 
 _MAX_BUFFERED = 1_000
 _SECONDS_TO_SETTLE = 1.0
@@ -117,6 +118,7 @@ class AccountFeed:
 
     def resync(self) -> None:
         """Everything published from now on is heard; give everybody a snapshot of what came before."""
+        RESYNCS.labels("account").inc()
         self.lost()
         self._subscribed = True
         self._read_if_needed()

@@ -26,6 +26,7 @@ from orders.feed.private import Numbering
 from orders.feed.protocol import Channel, Topic
 from orders.feed.reading import DATABASE_AWAY, in_thread, read_positions
 from orders.feed.retrying import until_read
+from orders.metrics import GAPS
 from orders.services.frames import SHARDS_CHANNEL, market_channel
 from tradeplatform.common.valkey import ACCESS_CHANNEL, account_channel
 
@@ -196,6 +197,7 @@ class Hub:
 
     def _resync_all(self, why: str) -> None:
         """Something was published that we have not heard, and whom it concerned is not known."""
+        GAPS.labels(why).inc()
         logger.warning("feed_resync_all", why=why, markets=len(self._markets), accounts=len(self._accounts))
         for feed in self._feeds():
             feed.resync()

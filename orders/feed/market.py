@@ -17,6 +17,7 @@ from orders.feed.outlet import Outlet
 from orders.feed.protocol import Channel, encode, now_text
 from orders.feed.retrying import until_read
 from orders.feed.ticker import TickerFeed
+from orders.metrics import GAPS, RESYNCS
 from orders.services.journal import moment
 from tradeplatform.common.times import rfc3339
 
@@ -112,6 +113,7 @@ class MarketFeed:
 
     def resync(self) -> None:
         """Read what came before the frames that we hear from now on."""
+        RESYNCS.labels("market").inc()
         self.lost()
         self._reader = asyncio.create_task(self._read())
 
@@ -200,6 +202,7 @@ class MarketFeed:
     def _misfit(self, applied: Applied, frame: Frame) -> None:
         self._misfits += 1
         why, seq = applied.name.lower(), self._mirror.seq
+        GAPS.labels(why).inc()
         logger.warning("feed_resync", symbol=self.symbol, why=why, seq=seq, first_seq=frame["first_seq"])
 
     def _take(self, frame: Frame) -> Applied:

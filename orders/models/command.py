@@ -34,6 +34,7 @@ class Shard(models.Model):
     epoch = models.BigIntegerField(default=0)
     position = models.BigIntegerField(default=0)
     drained_at = models.DateTimeField(null=True)
+    taken_at = models.DateTimeField(null=True, help_text="When its owner took it over.")
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id__gt=0), name="shard_id_positive")]

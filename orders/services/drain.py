@@ -21,6 +21,7 @@ from tradeengine import codec
 from accounts.models import LedgerKind
 from accounts.services.posting import Ledger
 from instruments.selectors import rules_by_id
+from orders import metrics
 from orders.models import Book, CommandKind, Shard, ShardStatus
 from orders.services import books, frames, quarantining, wake
 from orders.services.killing import Standing, read_standing
@@ -127,7 +128,7 @@ def drain(
     """
     try:
         with transaction.atomic():
-            shard = _take(shard_id, owner)
+            shard = _take(shard_id, owner, now)
             pending = read_pending(shard_id, batch)
             kills = read_standing(shard_id)
             if not pending and not kills.due:
@@ -146,6 +147,7 @@ def drain(
     except BaseException:
         books.forget(shard_id)
         raise
+    metrics.count_applied([command.time_us for command in commands])
     tell(batch_done)
     result = Drained(len(commands), len(batch_done.events), len(batch_done.projection.trades))
     logger.info(
@@ -159,7 +161,7 @@ def drain(
     return result
 
 
-def _take(shard_id: int, owner: str) -> Shard:
+def _take(shard_id: int, owner: str, now: datetime) -> Shard:
     """Lock the shard's row; a new owner opens a new epoch."""
     found = Shard.objects.raw("SELECT * FROM orders_shard WHERE id = %s FOR NO KEY UPDATE", [shard_id])
     shard = next(iter(found), None)
@@ -169,7 +171,8 @@ def _take(shard_id: int, owner: str) -> Shard:
         raise ShardStopped(shard.stop_reason)
     if shard.owner != owner:
         shard.owner, shard.epoch = owner, shard.epoch + 1
-        Shard.objects.filter(id=shard_id).update(owner=shard.owner, epoch=shard.epoch)
+        Shard.objects.filter(id=shard_id).update(owner=shard.owner, epoch=shard.epoch, taken_at=now)
+        transaction.on_commit(metrics.TAKEOVERS.inc)
         logger.info("shard_taken", shard=shard_id, owner=owner, epoch=shard.epoch)
     return shard
 
@@ -265,6 +268,7 @@ def _move_shard(shard: Shard, applied: int, now: datetime) -> None:
         [shard.position + applied, now, shard.id, shard.epoch, shard.position],
     )
     if moved != 1:
+        metrics.FENCED.inc()
         raise Fenced(f"shard {shard.id} has left epoch {shard.epoch} or position {shard.position}")
 
 

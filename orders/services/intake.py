@@ -19,6 +19,7 @@ from django.db import transaction
 from accounts.services.posting import Ledger
 from audit.actor import Actor
 from instruments.selectors import Rules, rules_by_symbol
+from orders.metrics import count_intake
 from orders.models import CLIENT_ORDER_ID, LIVE, CommandKind, Source
 from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
@@ -119,6 +120,8 @@ def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Reques
         _write_in_list_order(commands, outcomes, origins, now)
         for index, first in repeats.items():
             outcomes[index] = replace(cast("Accepted", outcomes[first]), duplicate=True)
+    denied = (outcome.refusal.code for outcome in outcomes if isinstance(outcome, Denied))
+    count_intake(len(requests), denied)
     return [outcome for outcome in outcomes if outcome is not None]
 
 

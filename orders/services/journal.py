@@ -12,6 +12,7 @@ from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
 
 from audit.actor import Actor
+from orders.metrics import count_commands
 from orders.models import CommandKind, CommandStatus
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import copy_packed, next_ids
@@ -118,4 +119,5 @@ def write_commands_of(rows: Sequence[tuple[CommandRow, Actor, str]], *, now: dat
         ),
     )
     copy_packed("orders_command", _COLUMNS, packed)
+    count_commands(row.kind for row, _actor, _correlation in rows)
     return ids

@@ -16,6 +16,7 @@ from django.db import transaction
 from accounts.services.posting import Ledger
 from audit.actor import Actor
 from instruments.selectors import rules_by_symbol
+from orders.metrics import counting_denied
 from orders.models import WAITING_TIMES, Link, Order, OrderType, Side, Source
 from orders.services.book_refs import books_for
 from orders.services.conditions import STOPS, check_order, clash
@@ -50,7 +51,7 @@ def submit_list(*, asked: NewList, actor: Actor, source: Source, now: datetime) 
     _check_shape(asked)
     orders = asked.orders
     account_id = orders[0].account_id
-    with transaction.atomic():
+    with counting_denied(len(orders)), transaction.atomic():
         accounts = lock_owners([account_id])
         rules = rules_by_symbol([orders[0].symbol])
         books = books_for(rules.values())

@@ -11,6 +11,7 @@ from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
 
 from instruments.selectors import Rules
+from orders.metrics import count_accepted
 from orders.models import CommandKind, Link, OrderStatus, TimeInForce, TriggerBy
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
@@ -97,6 +98,7 @@ def write_orders(drafts: Sequence[Draft], origins: Sequence[Origin], *, now: dat
     `origins` are those of all requests: a draft's `index` is its place among them.
     """
     numbered = [(draft.order_id, draft) for draft in drafts]
+    count_accepted(origins[draft.index].source for draft in drafts)
     rows = ((*_order(i, d, now), *_by(origins[d.index])) for i, d in numbered)
     copy_packed("orders_order", _ORDER_COLUMNS, pack_rows(_ORDER_TYPES, rows))
     names = ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered)

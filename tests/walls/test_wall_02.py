@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -130,9 +131,9 @@ def test_wall_02_epoch_and_position_stop_it_even_where_the_lock_does_not(
     worker = FrozenWorker(monkeypatch, step)
     take = draining._take
 
-    def take_without_lock(shard_id: int, by: str) -> Shard:
+    def take_without_lock(shard_id: int, by: str, now: datetime) -> Shard:
         frozen = threading.get_ident() == worker._thread
-        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by)
+        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by, now)
 
     monkeypatch.setattr(draining, "_take", take_without_lock)
     worker.start(market)
@@ -149,7 +150,7 @@ def test_wall_02_a_takeover_that_did_nothing_yet_stops_it_too(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = FrozenWorker(monkeypatch, "read_pending")
-    monkeypatch.setattr(draining, "_take", lambda shard_id, _owner: Shard.objects.get(id=shard_id))
+    monkeypatch.setattr(draining, "_take", lambda shard_id, *_by: Shard.objects.get(id=shard_id))
     worker.start(market)
     Shard.objects.filter(id=market.shard.id).update(owner="the next", epoch=2)
 

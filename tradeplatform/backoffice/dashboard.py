@@ -19,10 +19,10 @@ from instruments.models import Instrument, InstrumentStatus
 from orders.admin import show as trading
 from orders.admin.books import last_price, state
 from orders.admin.order_buttons import capped
-from orders.admin.shard_reading import CAP, Backlog, backlogs
 from orders.admin.shards import lag
 from orders.models import Book, Command, Fill, Order, Shard, ShardStatus
 from orders.services.journal import moment
+from orders.shard_selectors import CAP, Backlog, backlogs
 from tradeplatform.backoffice.rates import rows_each_minute
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Panel, Table, columns

@@ -22,6 +22,7 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError, RedisError
 
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.metrics import counter
 from tradeplatform.common.together import Together
 from tradeplatform.common.valkey import client
 
@@ -37,6 +38,10 @@ _ASK_AGAIN_SECONDS = 1.0
 _away_until = 0.0
 
 _log = structlog.get_logger(__name__)
+
+_REJECTS = counter(
+    "limiter_rejects", "Calls refused by a rate limit, by the kind of the limit.", ("limit", "answer")
+)
 
 # KEYS: ban, refusals, bans so far; then a counter each. ARGV: whether bans are looked at, patience, first and
 # longest ban, how long bans are remembered; then for each counter: cost, most, seconds.
@@ -85,6 +90,11 @@ class Limit:
     seconds: int
     cost: int = 1
 
+    @property
+    def kind(self) -> str:
+        """The first word of its name: what is counted, without whose it is."""
+        return self.name.partition(":")[0]
+
     def key(self, now: float) -> str:
         """Of the counter of the window that `now` falls in."""
         return f"limit:{self.name}:{self.seconds}:{int(now // self.seconds)}"
@@ -116,7 +126,8 @@ def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int
     if kind == 0:
         return [int(count) for count in answer]
     if kind == 1:
-        raise throttled(limits[int(answer[0])], now)
+        raise _refused(limits[int(answer[0])], now)
+    _REJECTS.labels(limits[0].kind, "banned").inc()
     _log.warning("shut_out", who=offender, seconds=int(answer[0]))
     raise banned(int(answer[0]))
 
@@ -144,6 +155,11 @@ def banned(seconds: int) -> Refusal:
     """The refusal of a caller who is shut out."""
     sentence = f"You went on calling after refusals: nothing is answered for {seconds} seconds."
     return Refusal(Code.BANNED, sentence, retry_after=seconds)
+
+
+def _refused(limit: Limit, now: float) -> Refusal:
+    _REJECTS.labels(limit.kind, "throttled").inc()
+    return throttled(limit, now)
 
 
 class _Call(NamedTuple):
@@ -193,7 +209,7 @@ def _take_here(limits: Sequence[Limit], now: float) -> list[int]:
         counts = [_here.get(one.key(now), (0, 0.0))[0] + one.cost for one in limits]
         full = next((one for one, count in zip(limits, counts, strict=True) if count > one.most), None)
         if full is not None:
-            raise throttled(full, now)
+            raise _refused(full, now)
         for one, count in zip(limits, counts, strict=True):
             _here[one.key(now)] = (count, now + one.seconds)
     return counts

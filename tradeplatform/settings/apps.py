@@ -39,12 +39,15 @@ INSTALLED_APPS = [
     "orders",
     "orders.history",
     "orders.market",
+    "tradeplatform.system",
     "tradeplatform",
 ]
 
 MIDDLEWARE = [
     "tradeplatform.middleware.WholeBodyMiddleware",
     "tradeplatform.health.HealthMiddleware",
+    "tradeplatform.system.scraping.ScrapeMiddleware",
+    "tradeplatform.system.requests.RequestCountMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradeplatform.middleware.CorrelationMiddleware",

@@ -57,6 +57,10 @@ WEBSOCKET_ORIGINS = config.allowed_origins or [
     f"http://{host}:{config.http_port}" for host in ("localhost", "127.0.0.1", "[::1]")
 ]
 
+#: Who may read /metrics.
+METRICS_NETWORKS = config.metrics_networks
+METRICS_TOKEN = config.metrics_token.get_secret_value() if config.metrics_token else ""
+
 # The largest body any door takes; the API's parser answers 413 past it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 

@@ -25,6 +25,7 @@ from orders.services.drain import ShardStopped
 from orders.services.sending import Drain, NobodyDrainsError, Sender, require_workers
 from tradeplatform.common.console import output, progress
 from tradeplatform.common.errors import Refusal
+from tradeplatform.common.metrics import PUBLISHER
 from tradeplatform.config import load_config
 
 logger = structlog.get_logger(__name__)
@@ -67,6 +68,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         forever = options["forever"]
         if forever:
+            PUBLISHER.keep_on()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
         try:
