@@ -15,9 +15,11 @@ from tradeengine.codec import EventFlag
 from instruments.scaling import book_checksum, text
 from instruments.selectors import Rules
 from orders.indicative import Indicative
-from orders.models import CancelTimer, Event, EventKind, Fill, Liquidity, Order, Side, Trade
+from orders.models import Book, CancelTimer, Event, EventKind, Fill, Liquidity, Order, Phase, Side, Trade
 from orders.selectors import Depth
 from orders.services.engine_codes import REASON_WORD
+from orders.services.journal import moment
+from orders.shard_selectors import ShardState
 from tradeplatform.common.times import rfc3339
 
 if TYPE_CHECKING:
@@ -289,4 +291,32 @@ def timer_json(timer: CancelTimer) -> dict[str, Any]:
         "seconds": 0 if timer.due_at is None else timer.seconds,
         "due_at": timer.due_at and rfc3339(timer.due_at),
         "fired_at": timer.fired_at and rfc3339(timer.fired_at),
+    }
+
+
+def shard_json(state: ShardState, now: datetime) -> dict[str, Any]:
+    """Where a shard stands, as an operator sees it."""
+    shard = state.shard
+    return {
+        "id": shard.pk,
+        "status": shard.status,
+        "stop_reason": shard.stop_reason,
+        "leader": shard.owner,
+        "epoch": shard.epoch,
+        "taken_at": shard.taken_at and rfc3339(shard.taken_at),
+        "position": shard.position,
+        "drained_at": shard.drained_at and rfc3339(shard.drained_at),
+        "waiting": state.backlog.waiting,
+        "lag_seconds": round(state.backlog.lag_seconds(now), 3),
+        "books": [_shard_book(book) for book in state.books],
+    }
+
+
+def _shard_book(book: Book) -> dict[str, Any]:
+    return {
+        "symbol": book.instrument.symbol,
+        "phase": Phase(book.phase).name.lower(),
+        "seq": book.seq,
+        "state_hash": book.state_hash,
+        "last_event_at": rfc3339(moment(book.last_time)) if book.seq else None,
     }

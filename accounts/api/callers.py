@@ -42,6 +42,16 @@ def session_of(request: Request) -> Session:
     return request.auth
 
 
+def require_right(request: Request, permission: str) -> None:
+    """Let staff pass whose roles give them the permission, in a session.
+
+    Raises Refusal: session_required, permission_denied.
+    """
+    session_of(request)
+    if not caller(request).has_perm(permission):
+        raise Refusal(Code.PERMISSION_DENIED, "This is for staff who may.", permission=permission)
+
+
 def actor_of(request: Request) -> Actor:
     """The person, with the address the request came from and the session or key it was made with."""
     if isinstance(request.auth, ApiKeyCaller):

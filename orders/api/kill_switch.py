@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.callers import actor_of, caller, session_of
+from accounts.api.callers import actor_of, require_right
 from orders.approvals import RIGHT as RELEASE
 from orders.kill_selectors import act_json, not_open, reach_of
 from orders.models import ShardStatus
@@ -20,7 +20,6 @@ from risk.models import KillScope, KillStage
 from risk.services.kill_switch import find_target
 from tradeplatform.common.api_input import StrictSerializer, TextField, parse
 from tradeplatform.common.api_shapes import list_of
-from tradeplatform.common.errors import Code, Refusal
 
 _LOOK, _STOP = "risk.view_killswitch", "risk.stop_killswitch"
 # A worker takes it up in milliseconds; the rest is told by the list.
@@ -91,7 +90,7 @@ class KillSwitchView(APIView):
     @extend_schema(operation_id="kill_switch_list", tags=["kill switch"], responses=list_of(KillShape))
     def get(self, request: Request) -> Response:
         """What is stopped, or open for limit orders only, the newest first. For staff."""
-        _require(request, _LOOK)
+        require_right(request, _LOOK)
         return Response({"results": [act_json(act, reach_of(act)) for act in not_open()]})
 
     @extend_schema(
@@ -112,7 +111,7 @@ class KillSwitchView(APIView):
 
         Nobody has to agree. Pressed again it is the same press. The answer says where it has taken effect.
         """
-        _require(request, _STOP)
+        require_right(request, _STOP)
         given = parse(StopInput, request.data)
         pressed = kill_switch.press(
             target=find_target(KillScope(given["scope"]), given.get("name", "")),
@@ -145,7 +144,7 @@ class KillReleaseView(APIView):
 
         That is done in the back office. For staff.
         """
-        _require(request, RELEASE)
+        require_right(request, RELEASE)
         given = parse(ReleaseInput, request.data)
         asked = kill_switch.ask_release(
             switch_id=switch,
@@ -155,10 +154,3 @@ class KillReleaseView(APIView):
             reason=given["reason"],
         )
         return Response({"approval": asked.pk, "switch": switch, "state": asked.state}, status=202)
-
-
-def _require(request: Request, permission: str) -> None:
-    """Raises Refusal: session_required, permission_denied."""
-    session_of(request)
-    if not caller(request).has_perm(permission):
-        raise Refusal(Code.PERMISSION_DENIED, "This is for staff who may.", permission=permission)

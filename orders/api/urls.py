@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.api import dry_run, history, kill_switch, orders, private, timers
+from orders.api import dry_run, history, kill_switch, orders, private, shards, timers
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -25,5 +25,6 @@ urlpatterns = [
     path(
         "kill-switch/<int:switch>/release", kill_switch.KillReleaseView.as_view(), name="kill-switch-release"
     ),
+    path("system/shards", shards.ShardsView.as_view(), name="system-shards"),
     path("fills", history.FillsView.as_view(), name="fills"),
 ]

@@ -129,6 +129,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("kill-switch", "GET"): LOOK_AT_STOPS,
     ("kill-switch", "POST"): STOP,
     ("kill-switch/<int:switch>/release", "POST"): RELEASE,
+    ("system/shards", "GET"): Rule("orders.view_shard"),
     ("fills", "GET"): READ,
     ("alerts", "GET"): READ,
     ("alerts", "POST"): TRADE,
@@ -298,7 +299,7 @@ def _expected_of_people(rule: Rule, *, signed_in: bool, owner: bool, role: Role 
         return PAST
     if not signed_in:
         return NOBODY
-    if rule.who.startswith("risk."):
+    if "." in rule.who:
         may = role == Role.SUPER_ADMIN or rule.who in ROLE_PERMISSIONS[role]
         return PAST if may else DENIED
     return HIDDEN if rule.who == "owner" and not owner else PAST

@@ -88,6 +88,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "Realm": "instruments.models.Realm",
         "Role": "accounts.models.Role",
         "Scope": "accounts.models.Scope",
+        "ShardStatus": "orders.models.ShardStatus",
         "Side": "orders.models.Side",
         "StpMode": "orders.models.StpMode",
         "TimeInForce": "orders.models.TimeInForce",
