@@ -17,14 +17,12 @@ from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from orders import routing as feed  # noqa: E402
-from tradeplatform.common.metrics import PUBLISHER  # noqa: E402
 from tradeplatform.gateways.binance import routing as binance  # noqa: E402
 from tradeplatform.gateways.kraken import routing as kraken  # noqa: E402
 from tradeplatform.origins import OriginCheck  # noqa: E402
-from tradeplatform.system.pools import watch_pool  # noqa: E402
+from tradeplatform.system.telling import tell_of  # noqa: E402
 
-watch_pool()
-PUBLISHER.keep_on()
+tell_of("sockets")
 
 
 async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -11,7 +11,7 @@ from tests.system.counting import count_in_a_process, flat, here, own_hashes
 from tradeplatform.common import metrics
 from tradeplatform.common.metrics import Publisher
 from tradeplatform.common.valkey import client
-from tradeplatform.system.pools import IN_USE
+from tradeplatform.system.telling import IN_USE
 
 
 @pytest.fixture

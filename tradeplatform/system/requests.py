@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from tradeplatform.common.metrics import PUBLISHER, counter, histogram
-from tradeplatform.config import load_config
-from tradeplatform.system.pools import watch_pool
+from tradeplatform.common.metrics import counter, histogram
+from tradeplatform.system.telling import tell_of
 
 # 1 ms to 10 s; 0.5 is a bound of its own, because an alert asks for it.
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -29,24 +28,17 @@ class RequestCountMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         """Keep the next handler."""
         self.get_response = get_response
-        self._is_door = load_config().role == "web"
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Let it through, then count it."""
-        if self._is_door:
-            watch_and_publish()
+        # Not before: a process that serves has been forked by then.
+        tell_of("web")
         began = time.perf_counter()
         response = self.get_response(request)
         door = _door(request.path)
         REQUESTS.labels(door, f"{response.status_code // 100}xx").inc()
         SECONDS.labels(door).observe(time.perf_counter() - began)
         return response
-
-
-def watch_and_publish() -> None:
-    """Begin to tell what this process counts: with its first request, for by then it has been forked."""
-    if PUBLISHER.keep_on():
-        watch_pool()
 
 
 def _door(path: str) -> str:

@@ -1,4 +1,4 @@
-"""How much of a door's pool of connections is in use."""
+"""Lets a door tell of itself: what it counts, and how much of its pool of connections is in use."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Mapping
 
 from django.db import connection
 
-from tradeplatform.common.metrics import gauge
-from tradeplatform.config import load_config
+from tradeplatform.common.metrics import PUBLISHER, gauge
+from tradeplatform.config import Role, load_config
 
 IN_USE = gauge("pool_in_use", "Connections to PostgreSQL lent out, by the role of the process.", ("role",))
 MOST = gauge("pool_size_limit", "Connections to PostgreSQL that there may be at most.", ("role",))
 WAITING = gauge("pool_waiting", "Threads that wait for a connection.", ("role",))
 
 
-def watch_pool() -> None:
-    """Tell of this process's pool from now on; of a process without one there is nothing to tell."""
-    if not connection.settings_dict["OPTIONS"].get("pool"):
+def tell_of(role: Role) -> None:
+    """Begin to publish what this process counts, if it is a door of this role and does not yet."""
+    if load_config().role != role or not PUBLISHER.keep_on():
         return
-    role = load_config().role
     IN_USE.labels(role).set_function(lambda: _in_use(_stats()))
     MOST.labels(role).set_function(lambda: _stats().get("pool_max", 0))
     WAITING.labels(role).set_function(lambda: _stats().get("requests_waiting", 0))
