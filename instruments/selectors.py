@@ -81,7 +81,9 @@ _SELECT = (
 def _rules(condition: str, params: Sequence[Any] = (), *, using: str = DEFAULT_DB_ALIAS) -> list[Rules]:
     return [
         Rules(number, symbol, InstrumentStatus(status), *rest)
-        for number, symbol, status, *rest in fetch(f"{_SELECT} {condition}", params, using=using)
+        for number, symbol, status, *rest in fetch(
+            f"{_SELECT} {condition}", params, using=using, prepared=True
+        )
     ]
 
 

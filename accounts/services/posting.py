@@ -109,6 +109,7 @@ class Ledger:
             " FROM accounts_ledgeraccount"
             " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
             [list(ids)],
+            prepared=True,
         )
         return cls(LockedAccount(*row) for row in rows)
 
@@ -208,6 +209,7 @@ class Ledger:
                 " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[])"
                 " AS new(id, balance, held, reserved, moved_at) WHERE accounts_ledgeraccount.id = new.id",
                 [array(getattr(a, name) for a in changed) for name in _CHANGED_COLUMNS],
+                prepared=True,
             )
         self._transfers, self._entries, self._changed = [], [], {}
         return ids
@@ -236,6 +238,7 @@ def _select_own(keys: Collection[_Key]) -> dict[_Key, tuple[int, str]]:
         " JOIN unnest(%s::text[], %s::bigint[], %s::bigint[]) AS k(kind, account_id, asset_id)"
         " USING (kind, account_id, asset_id)",
         _columns(keys),
+        prepared=True,
     )
     return {(kind, account, asset): (number, realm) for kind, account, asset, number, realm in rows}
 
@@ -255,6 +258,7 @@ def _select_house(keys: Collection[_Key]) -> list[int]:
         " JOIN unnest(%s::text[], %s::text[], %s::bigint[]) AS k(kind, realm, asset_id)"
         " USING (kind, realm, asset_id) WHERE la.account_id IS NULL",
         _columns(keys),
+        prepared=True,
     )
     return [number for (number,) in rows]
 

@@ -232,6 +232,7 @@ def known_identities(drafts: Sequence[Draft]) -> dict[tuple[int, str], tuple[int
         " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
         " USING (account_id, client_order_id)",
         [[d.order.account_id for d in named], [d.client_order_id for d in named]],
+        prepared=True,
     )
     return {(account, name): (order_id, at, print_) for account, name, order_id, at, print_ in rows}
 
@@ -274,7 +275,7 @@ def live_orders(drafts: Sequence[Draft]) -> Counter[tuple[int, int]]:
     keys = sorted({(draft.order.account_id, draft.rules.id) for draft in drafts})
     if not keys:
         return Counter()
-    rows = fetch(_COUNT_LIVE, [[key[0] for key in keys], [key[1] for key in keys]])
+    rows = fetch(_COUNT_LIVE, [[key[0] for key in keys], [key[1] for key in keys]], prepared=True)
     return Counter({(account, instrument): count for account, instrument, count in rows})
 
 

@@ -139,7 +139,7 @@ class OrderState:
     def _read(cls, condition: str, params: Sequence[Any]) -> dict[int, OrderState]:
         # In the order of their ids: what is told of a batch is the same, whatever plan reads it.
         sql = f"SELECT {_READ} FROM orders_order WHERE {condition} ORDER BY id"  # noqa: S608 - our words
-        rows = fetch(sql, params)
+        rows = fetch(sql, params, prepared=True)
         states = {}
         for row in rows:
             state = cls(*row)
@@ -199,6 +199,7 @@ def _write(orders: Sequence[OrderState], columns: Mapping[str, str], now: dateti
             words(order.status.value for order in orders),
             *(_column(orders, name, kind) for name, kind in columns.items()),
         ],
+        prepared=True,
     )
 
 

@@ -35,7 +35,7 @@ def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
     Whatever adds to an account's orders or holds takes turns here. Must be called inside a transaction.
     """
     require_transaction()
-    rows = fetch(_LOCK, [list(set(ids))])
+    rows = fetch(_LOCK, [list(set(ids))], prepared=True)
     return {
         number: Owner(is_active, is_locked, trade_group, realm, Stops.parse(stops))
         for number, is_active, is_locked, trade_group, realm, stops in rows

@@ -62,6 +62,7 @@ def read_pending(shard_id: int, limit: int) -> list[PendingCommand]:
         f"SELECT {COLUMNS} FROM orders_command WHERE shard_id = %s AND status = 'pending'"  # noqa: S608
         " ORDER BY id LIMIT %s",
         [shard_id, limit],
+        prepared=True,
     )
     return list(map(PendingCommand._make, rows))
 
@@ -89,4 +90,5 @@ def mark_done(commands: list[PendingCommand], *, first_position: int, last_seq: 
             array(range(first_position, first_position + len(commands))),
             array(last_seq[command.id] for command in commands),
         ],
+        prepared=True,
     )

@@ -245,7 +245,7 @@ def test_by_policy_the_instrument_is_halted_and_others_go_on(
     statuses = dict(Instrument.objects.values_list("id", "status"))
     assert statuses[market.instrument.pk] == InstrumentStatus.HALTED
     assert statuses[other.instrument.pk] == InstrumentStatus.ACTIVE
-    record = AuditRecord.objects.get(action="instruments.instrument.halt")
+    record = AuditRecord.objects.get(action="instruments.trading.halt")
     assert record.reason == f"command {Quarantine.objects.get().command_id} was quarantined"
     all_hold()
 

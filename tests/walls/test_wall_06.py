@@ -32,7 +32,7 @@ from accounts.services.closing import close_months
 from audit.models import ApprovalDecision, AuditRecord
 from instruments.models import DatedQuote
 from orders.history.models import Correction, ExternalTrade, ExternalTradeIdentity, FrozenPeriod, RefusedTrade
-from orders.models import Event, Fill, OrderIdentity, PrivateEvent, Trade
+from orders.models import Command, Event, Fill, OrderIdentity, PrivateEvent, Quarantine, Trade
 from orders.services.phases import halt_instrument
 from orders.services.private_events import begin, number
 from orders.services.quoting import quote_books
@@ -75,6 +75,7 @@ FACTS: list[tuple[type[models.Model], str]] = [
     (Undoing, "reason = 'nothing happened'"),
     (ReconciliationRun, "breaks = breaks + 1"),
     (KillAct, "reason = 'nothing happened'"),
+    (Quarantine, "error = 'nothing happened'"),
 ]
 
 
@@ -85,6 +86,8 @@ def facts() -> None:
     seller = market.trader()
     begin(seller.pk, None, now=NOW)
     market.sell(seller, 2, 50000)
+    Command.objects.filter(order_id=market.buy(seller, 1, 48000)).update(side=7)
+    market.drain()
     market.buy(market.trader(), 1, 50000)
     market.buy(market.trader(), 1, 49000)
     market.drain()

@@ -29,6 +29,10 @@ _POOLS: dict[Role, dict[str, Any]] = {
 }
 
 
+#: So often a statement that may be prepared is sent before it is.
+PREPARE_AFTER = 3
+
+
 def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     parts = urlsplit(url.get_secret_value() if url else "postgresql:")
     statement, lock, idle = _TIMEOUTS[config.role]
@@ -41,6 +45,7 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     options: dict[str, Any] = dict(parse_qsl(parts.query)) | {
         "application_name": f"tradeplatform-{config.role}",
         "connect_timeout": 5,
+        "prepare_threshold": PREPARE_AFTER if config.prepared_statements else None,
         "options": " ".join(f"-c {name}={value}" for name, value in server_settings.items()),
         # A peer that vanished without a word is noticed in half a minute, not in two hours.
         "keepalives": 1,
