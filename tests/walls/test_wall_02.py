@@ -16,8 +16,9 @@ from orders.services import drain as draining
 from orders.services.drain import Drained, Fenced, drain
 from tests.factories import NOW, Market, everything_stored, make_market
 from tests.threads import PATIENCE, start_elsewhere
+from tradeplatform.common.invariants import check_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "readonly"])
 
 OWNER = "the worker that freezes"
 
@@ -159,6 +160,41 @@ def test_wall_02_a_takeover_that_did_nothing_yet_stops_it_too(
         worker.thaw()
 
     assert stored(market) == before
+
+
+def test_wall_02_without_the_fence_a_command_is_applied_twice_and_the_invariants_say_so(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: neither lock nor fence. What stops a second writer above is the fence and nothing else."""
+    resting = Order.objects.get(side=Side.SELL)
+    market.drain()
+    market.cancel(resting.id)
+    worker = FrozenWorker(monkeypatch, "read_pending")
+    take = draining._take
+
+    def take_without_lock(shard_id: int, by: str, now: datetime) -> Shard:
+        frozen = threading.get_ident() == worker._thread
+        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by, now)
+
+    def move_without_fence(shard: Shard, applied: int, now: datetime) -> None:
+        Shard.objects.filter(id=shard.id).update(position=shard.position + applied, drained_at=now)
+
+    monkeypatch.setattr(draining, "_take", take_without_lock)
+    monkeypatch.setattr(draining, "_move_shard", move_without_fence)
+    worker.start(market)
+    drain(shard_id=market.shard.id, now=NOW, owner="the next")
+    before = stored(market)
+    assert broken() == set()
+
+    assert worker.thaw().commands == 1
+
+    assert stored(market) != before
+    assert broken() == {"iS3", "iS4"}
+
+
+def broken() -> set[str]:
+    """The codes of the invariants that do not hold."""
+    return {finding.code for finding in check_all() if not finding.holds}
 
 
 def test_wall_02_two_workers_take_turns(market: Market) -> None:
