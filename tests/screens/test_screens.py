@@ -31,6 +31,7 @@ def lists(_scene: Scene) -> dict[str, str]:
         "partition": "/admin/django_partition/partitionedtable/orders_order/change/",
         "proof": "/admin/accounts/proofrun/now/",
         "report": "/admin/report/",
+        "system": "/admin/system/",
         "report-house": "/admin/report/?by=house",
         "orders-parked": "/admin/orders/order/?status=parked",
     }

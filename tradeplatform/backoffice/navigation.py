@@ -86,6 +86,7 @@ _GROUPS: tuple[tuple[str, tuple[_Item, ...]], ...] = (
     (
         "Engine",
         (
+            ("System", "monitor_heart", "orders.view_shard", "system"),
             ("Shards", "memory", "orders.view_shard", "orders_shard_changelist"),
             ("Books", "menu_book", "orders.view_book", "orders_book_changelist"),
             ("Commands", "terminal", "orders.view_command", "orders_command_changelist"),

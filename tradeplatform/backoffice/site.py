@@ -116,6 +116,7 @@ class BackOfficeSite(UnfoldAdminSite):
         from accounts.admin import my_security  # noqa: PLC0415
         from orders.admin.market import armed_view, market_view, markets_view, waiting_view  # noqa: PLC0415
         from orders.history.admin.report import report_view  # noqa: PLC0415
+        from tradeplatform.system.page import minutes_view, system_view  # noqa: PLC0415
 
         return [
             path("market/", self.admin_view(markets_view), name="markets"),
@@ -124,6 +125,8 @@ class BackOfficeSite(UnfoldAdminSite):
             path("waiting/", self.admin_view(waiting_view), name="waiting"),
             *my_security.urls(self),
             path("login/passkey/", _asking(self.passkey_options), name="login-passkey"),
+            path("system/", self.admin_view(system_view), name="system"),
+            path("system/minutes/", self.admin_view(minutes_view), name="system-minutes"),
             path("report/", self.admin_view(report_view), name="report"),
             *super().get_urls(),
         ]

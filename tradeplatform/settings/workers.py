@@ -94,6 +94,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"expires": 1.0},
     },
+    "take-sample": {
+        "task": "system.take_sample",
+        "schedule": crontab(),
+        "options": {"expires": 60.0},
+    },
     "revalue-positions": {
         "task": "liquidity.revalue",
         "schedule": 5.0,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from tradeplatform.common.metrics import counter, histogram
-from tradeplatform.system.telling import tell_of
 
 # 1 ms to 10 s; 0.5 is a bound of its own, because an alert asks for it.
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -31,8 +30,6 @@ class RequestCountMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Let it through, then count it."""
-        # Not before: a process that serves has been forked by then.
-        tell_of("web")
         began = time.perf_counter()
         response = self.get_response(request)
         door = _door(request.path)

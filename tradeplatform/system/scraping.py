@@ -22,9 +22,12 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from tradeplatform.common import metrics
+from orders import metrics as _orders  # noqa: F401 - who reads the sums must know every family of them
+from tradeplatform.common import limits, metrics  # noqa: F401 - as above
 from tradeplatform.common.addresses import client_address
+from tradeplatform.system import requests  # noqa: F401 - as above
 from tradeplatform.system.figures import figures, up
+from tradeplatform.system.telling import tell_of
 
 PATH = "/metrics"
 
@@ -40,6 +43,8 @@ class ScrapeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a scrape, pass everything else on."""
+        # Not before a request: a process that serves has been forked by then.
+        tell_of("web")
         if request.path != PATH or request.method != "GET" or not _may_look(request):
             return self.get_response(request)
         response = HttpResponse(generate_latest(Everything(timezone.now())), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,75 @@
+// The charts of the system page: one value a minute over the last hour, asked for every half minute.
+
+import uPlot from "../../vendor/uplot-1.6.32/uPlot.esm.js";
+import { colours, onThemeChange } from "../market/theme.js";
+
+const SECONDS = 30;
+const page = document.getElementById("sys-charts");
+
+// What each chart draws: names of the columns, and of the colours they have.
+const CHARTS = {
+  accepted: [["accepted", "good"]],
+  outcome: [["p50_ms", "info"], ["p95_ms", "warn"]],
+  lag: [["lag_seconds", "warn"]],
+  errors: [["errors_percent", "bad"]],
+};
+
+class Course {
+  constructor(place, lines) {
+    this.place = place;
+    this.lines = lines;
+    this.data = [[], ...lines.map(() => [])];
+    this.build();
+    onThemeChange(() => this.build());
+    new ResizeObserver(() => this.plot.setSize(this.size())).observe(place);
+  }
+
+  draw(minutes) {
+    this.data = [minutes.at, ...this.lines.map(([name]) => minutes[name])];
+    this.plot.setData(this.data);
+  }
+
+  size() {
+    return { width: Math.max(this.place.clientWidth, 200), height: this.place.clientHeight };
+  }
+
+  build() {
+    this.plot?.destroy();
+    const paint = colours();
+    const axis = { stroke: paint.text, grid: { stroke: paint.line, width: 1 }, ticks: { stroke: paint.line, width: 1 } };
+    this.plot = new uPlot(
+      {
+        ...this.size(),
+        padding: [8, 8, 0, 0],
+        cursor: { drag: { x: false, y: false } },
+        legend: { show: false },
+        tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
+        scales: { y: { range: (_plot, _low, high) => [0, (high || 1) * 1.1] } },
+        axes: [{ ...axis, values: (_plot, splits) => splits.map(clock) }, { ...axis, size: 56 }],
+        series: [{}, ...this.lines.map(([label, colour]) => ({ label, stroke: paint[colour], width: 1.5 }))],
+      },
+      this.data,
+      this.place,
+    );
+  }
+}
+
+function clock(at) {
+  return new Date(at * 1000).toISOString().slice(11, 16);
+}
+
+const charts = Object.entries(CHARTS).map(
+  ([name, lines]) => new Course(page.querySelector(`[data-chart="${name}"]`), lines),
+);
+
+async function refresh() {
+  if (document.visibilityState !== "visible") return;
+  const answer = await fetch(page.dataset.minutes);
+  if (!answer.ok) return;
+  const minutes = await answer.json();
+  document.getElementById("sys-empty").hidden = minutes.at.length > 0;
+  for (const chart of charts) chart.draw(minutes);
+}
+
+refresh();
+setInterval(refresh, SECONDS * 1000);
