@@ -54,9 +54,9 @@ fn refused(records: &[u8]) -> bool {
 fn bytes_without_meaning_are_zero() {
     let (stp_group, price, quantity) = (40..48, 48..56, 56..64);
     let without_meaning: [(u8, Vec<usize>); 6] = [
-        (ask::NEW, [6, 7].into_iter().chain(12..16).collect()),
+        (ask::NEW, [7].into_iter().chain(12..16).collect()),
         (ask::CANCEL, (1..6).chain([7]).chain(12..16).chain(stp_group.start..quantity.end).collect()),
-        (ask::AMEND, (1..8).chain(12..16).collect()),
+        (ask::AMEND, (1..6).chain([7]).chain(12..16).collect()),
         (
             ask::PHASE,
             [1, 2, 3, 5]
@@ -100,7 +100,9 @@ fn codes_without_meaning_are_refused() {
         (ask::NEW, 5, 4),
         (ask::PHASE, 4, 2),
         (ask::PHASE, 7, phase::CLOSED),
-        (ask::CANCEL, 6, 29),
+        (ask::NEW, 6, 31),
+        (ask::CANCEL, 6, 31),
+        (ask::AMEND, 6, 31),
         (ask::MASS_CANCEL, 1, side::SELL),
         (ask::TIME, 0, 6),
     ] {

@@ -57,6 +57,7 @@ def test_the_journal_brings_everything_that_can_happen(answer: tuple[bytes, obje
         Reason.DELISTED,
         Reason.MAINTENANCE,
         Reason.KILLED,
+        Reason.QUARANTINED,
     }
     assert set(Reason) - {event.reason for event in events} <= unheard_of
 
