@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -19,11 +20,13 @@ from tests.factories import Market, make_instrument
 from tests.screens.conftest import Scene
 from tests.screens.watching import Watch
 from tests.tradeplatform.supervisor.waiting import wait_for
+from tradeplatform.system.models import Minute
 
 pytestmark = pytest.mark.live
 
 
 def lists(_scene: Scene) -> dict[str, str]:
+    _an_hour_of_minutes()
     return {page.opts.label_lower.replace(".", "-"): page.url_of_list() for page in PAGES} | {
         "dashboard": "/admin/",
         "markets": "/admin/market/",
@@ -35,6 +38,20 @@ def lists(_scene: Scene) -> dict[str, str]:
         "report-house": "/admin/report/?by=house",
         "orders-parked": "/admin/orders/order/?status=parked",
     }
+
+
+def _an_hour_of_minutes() -> None:
+    """Something for the charts of the system page to draw."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    for place in range(60):
+        sums = {
+            "accepted": place * place * 20,
+            "requests": place * 1_000,
+            "errors": place // 9,
+            "outcomes": {"0.02": place * 90, "0.1": place * 99, "+Inf": place * 100},
+            "lag": place % 7 / 10,
+        }
+        Minute.objects.update_or_create(at=now - timedelta(minutes=60 - place), defaults={"sums": sums})
 
 
 def details(scene: Scene) -> dict[str, str]:

@@ -47,7 +47,8 @@ def system_view(request: HttpRequest) -> HttpResponse:
             *_proof(request, now),
             *_partitions(request, now),
         ],
-        "panels": [_shard_table(states, now), *(_books(state) for state in states)],
+        "panels": [_shard_table(states, now)],
+        "books": [_books(state) for state in states],
         "minutes_url": reverse("admin:system-minutes"),
     }
     return TemplateResponse(request, "system/page.html", context)
