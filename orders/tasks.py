@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from celery import shared_task
+from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from orders.selectors import waiting_shards
@@ -17,13 +21,43 @@ from orders.services.private_events import number
 from orders.services.quoting import quote_books
 from orders.services.wake import wake
 
+logger = structlog.get_logger(__name__)
+
 _WAITED_TOO_LONG = timedelta(seconds=1)
+_POLL_SECONDS = 1.0
+# A process has one engine for each shard: whoever was woken and whoever polls take turns.
+_turn = threading.Lock()
 
 
 @shared_task(name="orders.drain_shard")
 def drain_shard(*, shard_id: int, **_extra: Any) -> None:
     """Apply what is pending on a shard."""
-    drain_all(shard_id=shard_id, clock=timezone.now)
+    with _turn:
+        drain_all(shard_id=shard_id, clock=timezone.now)
+
+
+def poll(shard_ids: Collection[int]) -> None:
+    """Drain those of the shards on which a command has waited too long, unless this process is at it."""
+    for shard_id in waiting_shards(now=timezone.now(), longer_than=_WAITED_TOO_LONG):
+        if shard_id in shard_ids and _turn.acquire(blocking=False):
+            try:
+                drain_all(shard_id=shard_id, clock=timezone.now)
+            finally:
+                _turn.release()
+
+
+def keep_polling(shard_ids: Collection[int]) -> None:
+    """Poll until the process ends: with the broker gone, the sweep's wake-ups do not arrive either."""
+    pause = threading.Event()
+    while not pause.wait(_POLL_SECONDS):
+        try:
+            poll(shard_ids)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("database_away", task="poll", error=str(error))
+            connections.close_all()
+        except Exception:
+            logger.exception("poll_failed", shards=sorted(shard_ids))
+            connections.close_all()
 
 
 @shared_task(name="orders.sweep_waiting_shards")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery import Task as CeleryTask
-from celery.signals import setup_logging, worker_ready
+from celery.signals import celeryd_after_setup, setup_logging, worker_ready
 from django.db import InterfaceError, OperationalError
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
@@ -50,6 +51,17 @@ def _say_ready(**_: Any) -> None:
     file = os.environ.get("TRADEPLATFORM_READY_FILE")
     if file:
         Path(file).touch()
+
+
+@celeryd_after_setup.connect
+def _poll_too(instance: Any, **_: Any) -> None:
+    """A shard's worker finds what waits by itself as well, and does so before it has a broker."""
+    from orders.tasks import keep_polling  # noqa: PLC0415 - the apps are not loaded when this module is
+
+    queues = instance.app.amqp.queues.consume_from
+    shards = {int(name.removeprefix("shard-")) for name in queues if name.startswith("shard-")}
+    if shards:
+        threading.Thread(target=keep_polling, args=[shards], name="polling", daemon=True).start()
 
 
 @worker_ready.connect

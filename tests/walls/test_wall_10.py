@@ -17,7 +17,7 @@ from redis.retry import Retry
 from orders.models import Command, Side
 from orders.selectors import waiting_shards
 from orders.services import frames, wake
-from orders.tasks import drain_shard, sweep_waiting_shards
+from orders.tasks import drain_shard, poll, sweep_waiting_shards
 from tests.factories import Market, everything_stored, make_market, stored
 from tests.threads import elsewhere
 from tradeplatform.common.valkey import client
@@ -90,6 +90,38 @@ def test_wall_10_a_lost_wake_up_is_made_up_for_by_the_sweep(
     assert messages(market) == 1
     drain_shard(shard_id=market.shard.id)
     assert stored(order_id).status == "open"
+
+
+def test_wall_10_a_worker_that_polls_needs_no_wake_up(market: Market) -> None:
+    (order_id,) = sell(market)
+    forget(market)
+    poll([market.shard.id])
+    assert stored(order_id).status == "pending"  # a wake-up may still be on its way
+
+    age(market)
+    poll([market.shard.id + 1])
+    assert stored(order_id).status == "pending"
+    poll([market.shard.id])
+
+    assert (stored(order_id).status, messages(market)) == ("open", 0)
+
+
+def test_wall_10_who_polls_leaves_alone_what_this_process_is_draining(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (order_id,) = sell(market)
+    age(market)
+    polled: list[str] = []
+
+    def poll_meanwhile(**_how: object) -> None:
+        elsewhere(lambda: poll([market.shard.id]))
+        polled.append(stored(order_id).status)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("orders.tasks.drain_all", poll_meanwhile)
+        drain_shard(shard_id=market.shard.id)
+
+    assert polled == ["pending"]
 
 
 def test_wall_10_a_worker_that_starts_wakes_what_waited(market: Market) -> None:
