@@ -285,7 +285,6 @@ class TestWithoutValkey:
         nowhere = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
         monkeypatch.setattr(limits, "client", lambda: nowhere)
         monkeypatch.setattr(limits, "_here", {})
-        monkeypatch.setattr(limits, "_away_until", 0.0)
         with pytest.raises(Unreachable):
             nowhere.ping()
 

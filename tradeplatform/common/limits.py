@@ -11,7 +11,6 @@ is without one.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,9 +32,6 @@ _LONGEST_BAN = 3 * 24 * 60 * 60
 # Longer than that without a ban, and the next one is a first one again.
 _BANS_REMEMBERED = 4 * 24 * 60 * 60
 _MOST_COUNTED_HERE = 100_000
-# Of a Valkey that did not answer nobody asks again so soon: each question would wait for its time-out.
-_ASK_AGAIN_SECONDS = 1.0
-_away_until = 0.0
 
 _log = structlog.get_logger(__name__)
 
@@ -112,15 +108,11 @@ def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int
     """
     if not limits:
         return []
-    global _away_until  # noqa: PLW0603 - the process has one memory of it
     keys = [f"ban:{offender}", f"refusals:{offender}", f"bans:{offender}", *(one.key(now) for one in limits)]
     numbers = [int(bool(offender)), PATIENCE, _FIRST_BAN, _LONGEST_BAN, _BANS_REMEMBERED]
     counters = [number for one in limits for number in (one.cost, one.most, one.seconds)]
-    if time.monotonic() < _away_until:
-        return _take_here(limits, now)
     counted = _count(_Call(keys, [*numbers, *counters]))
     if counted is None:
-        _away_until = time.monotonic() + _ASK_AGAIN_SECONDS
         return _take_here(limits, now)
     kind, *answer = counted
     if kind == 0:

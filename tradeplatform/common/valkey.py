@@ -1,31 +1,77 @@
-"""The process's one Valkey client: short time-outs, because everything it carries may be lost."""
+"""The process's one Valkey client: short time-outs, because everything it carries may be lost.
+
+Of a Valkey that did not answer nobody asks again for a moment: with one that is frozen each question would
+wait for its time-outs, and an order that is committed would be acknowledged seconds later.
+"""
 
 from __future__ import annotations
 
+import time
 from functools import cache
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as TimedOut
 from redis.retry import Retry
 
 logger = structlog.get_logger(__name__)
 
 
-@cache
-def client() -> Redis:
-    """A connection pool to Valkey that gives up quickly."""
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=2,
-        socket_connect_timeout=2,
+ASK_AGAIN_SECONDS = 0.5
+_TIMEOUT_SECONDS = 2.0
+_clock = time.monotonic
+_away_until = 0.0
+
+
+class _Once(Retry):
+    """Tries once more, on a new connection, and remembers when that was in vain."""
+
+    def __init__(self) -> None:
+        super().__init__(NoBackoff(), 1)
+
+    def call_with_retry(self, *args: Any, **how: Any) -> Any:
+        """As it does."""
+        global _away_until  # noqa: PLW0603 - the process has one memory of it
+        try:
+            return super().call_with_retry(*args, **how)
+        except (Unreachable, TimedOut):
+            _away_until = _clock() + ASK_AGAIN_SECONDS
+            raise
+
+
+class _Pool(ConnectionPool):
+    """Hands out no connection to a Valkey that did not answer a moment ago."""
+
+    def get_connection(self, *args: Any, **how: Any) -> Any:
+        """As it does."""
+        if _clock() < _away_until:
+            raise Unreachable("Valkey did not answer a moment ago.")
+        return super().get_connection(*args, **how)
+
+
+def make_client(url: str, *, timeout: float = _TIMEOUT_SECONDS) -> Redis:
+    """A pool of connections that gives up quickly; `timeout` in seconds, for each of two attempts."""
+    pool = _Pool.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
         health_check_interval=30,
         # By itself it would try for seconds, with a door's thread waiting.
-        retry=Retry(NoBackoff(), 1),
+        retry=_Once(),
     )
+    return Redis(connection_pool=pool)
+
+
+@cache
+def client() -> Redis:
+    """The one of this process."""
+    return make_client(settings.REDIS_URL)
 
 
 #: The channel that says whose right of access may have changed.
