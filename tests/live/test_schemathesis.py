@@ -11,14 +11,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.models import RateTier, Role, User
+from orders.models import KillEffect
+from risk.models import KillStage, KillSwitch
 from tests.factories import make_user, tokens_of
+from tests.orders.killing import step
 from tests.running import Platform
+from tests.tradeplatform.supervisor.waiting import wait_for
 from tradeplatform.config import BASE_DIR
 
 pytestmark = pytest.mark.live
@@ -42,6 +47,19 @@ def unlimited(platform: Platform) -> RateTier:
     return RateTier.objects.get_or_create(name="schemathesis", defaults=limits)[0]
 
 
+@pytest.fixture
+def reopened(platform: Platform) -> Iterator[None]:
+    """What an admin's calls have stopped is released again, as two people do it: others trade here too."""
+    yield
+    for switch in KillSwitch.objects.exclude(stage=KillStage.OPEN):
+        due = KillEffect.objects.filter(act__switch=switch, position__isnull=True)
+        wait_for(lambda due=due: not due.exists(), "the stop to be in effect")  # type: ignore[misc]
+        while not switch.is_open:
+            step(switch)
+            switch.refresh_from_db()
+
+
+@pytest.mark.usefixtures("reopened")
 @pytest.mark.timeout(_SECONDS + 60)
 @pytest.mark.parametrize("role", [None, Role.TRADER, Role.ADMIN])
 def test_every_operation_answers_as_the_document_says(
