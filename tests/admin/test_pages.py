@@ -129,7 +129,7 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
     navigation = boss.get(reverse("admin:index")).context["sidebar_navigation"]
 
     links = [item["link"] for group in navigation for item in group["items"]]
-    assert len(links) == 46
+    assert len(links) == 47
     assert {boss.get(link).status_code for link in links} == {200}
 
 
