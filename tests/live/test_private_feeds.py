@@ -52,8 +52,13 @@ class Reader:
     def run(self) -> None:
         """Connect, talk, and so on until told to stop."""
         while not self.stop.is_set():
-            with suppress(*GONE), connect(self.url, close_timeout=1, open_timeout=20) as connection:
-                self.converse(self, connection)
+            try:
+                with suppress(*GONE), connect(self.url, close_timeout=1, open_timeout=20) as connection:
+                    self.converse(self, connection)
+            except AssertionError as refused:
+                # "The database did not answer: try again": so does this client.
+                if "'unavailable'" not in str(refused):
+                    raise
             time.sleep(0.1)
 
 
