@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -39,4 +40,9 @@ async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
 _denied: Any = re_path("", WebsocketDenier.as_asgi())  # type: ignore[arg-type]
 _routes = [*feed.websocket_urlpatterns, *kraken.websocket_urlpatterns, *binance.websocket_urlpatterns]
 _sockets = OriginCheck(URLRouter([*_routes, _denied]))
+# A collection holds up every socket at once, for as long as there are objects to walk through: what is loaded
+# by now stays and is left out, and the rest, of which little is in circles, is looked through less often.
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
 application = ProtocolTypeRouter({"http": _health_only, "websocket": _sockets})
