@@ -24,6 +24,7 @@ from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.fields import choice_field, text_field
+from tradeplatform.common.admin.filters import ChoiceFilter
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.admin.show import Tone
@@ -36,6 +37,18 @@ _TAKEN = {
     KillStage.OPEN: "everything is taken",
 }
 _ACTS = 50
+
+
+class StageFilter(ChoiceFilter):
+    """How far it is open."""
+
+    title, parameters, options = "state", ("stage",), KillStage.choices
+
+
+class ScopeFilter(ChoiceFilter):
+    """What kind of scope."""
+
+    title, parameters, options = "scope", ("scope",), KillScope.choices
 
 
 class StopForm(ReasonForm):
@@ -179,7 +192,7 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
     ordering = ("-changed_at",)
     list_display = ("what", "state", "changed")
     list_display_links = ("what",)
-    list_filter = ("stage", "scope")
+    list_filter = (StageFilter, ScopeFilter)
     buttons: ClassVar[list[type[Button]]] = [StopAgain, Release]
     list_buttons: ClassVar[list[type[Button]]] = [Stop]
 

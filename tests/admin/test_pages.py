@@ -14,8 +14,9 @@ from django.urls import reverse
 from accounts.models import User
 from instruments.models import Instrument
 from tests.admin.conftest import Lived
-from tests.admin.registry import MODELS, address
+from tests.admin.registry import MODELS, PAGES, address
 from tests.factories import make_account, make_market
+from tradeplatform.common.admin.filters import BarFilter
 
 EIGHTEEN_DIGITS = re.compile(r"\d\.\d{15,}")
 
@@ -123,6 +124,17 @@ def test_market_hands_the_browser_what_the_feed_needs(boss: Client, lived: Lived
 
 def test_unknown_market_is_not_found(boss: Client) -> None:
     assert boss.get(reverse("admin:market", args=["NOPE"])).status_code == 404
+
+
+def test_every_filter_of_a_list_is_one_that_the_bar_can_show() -> None:
+    filters = [(page.model._meta.label, each) for page in PAGES for each in page.list_filter]
+
+    wrong = [
+        (label, each)
+        for label, each in filters
+        if not (isinstance(each, type) and issubclass(each, BarFilter))
+    ]
+    assert wrong == []
 
 
 def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
