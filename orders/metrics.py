@@ -48,12 +48,12 @@ RESYNCS = counter(
 
 def count_accepted(doors: Iterable[Source]) -> None:
     """Count orders once the surrounding transaction has committed."""
-    transaction.on_commit(partial(_add, ACCEPTED, Tally(door.value for door in doors)))
+    transaction.on_commit(partial(_add, ACCEPTED, Tally(door.value for door in doors)), robust=True)
 
 
 def count_commands(kinds: Iterable[CommandKind]) -> None:
     """Count commands once the surrounding transaction has committed."""
-    transaction.on_commit(partial(_add, COMMANDS, Tally(kind.name.lower() for kind in kinds)))
+    transaction.on_commit(partial(_add, COMMANDS, Tally(kind.name.lower() for kind in kinds)), robust=True)
 
 
 def count_intake(size: int, denied: Iterable[Code]) -> None:

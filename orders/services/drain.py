@@ -172,7 +172,7 @@ def _take(shard_id: int, owner: str, now: datetime) -> Shard:
     if shard.owner != owner:
         shard.owner, shard.epoch = owner, shard.epoch + 1
         Shard.objects.filter(id=shard_id).update(owner=shard.owner, epoch=shard.epoch, taken_at=now)
-        transaction.on_commit(metrics.TAKEOVERS.inc)
+        transaction.on_commit(metrics.TAKEOVERS.inc, robust=True)
         logger.info("shard_taken", shard=shard_id, owner=owner, epoch=shard.epoch)
     return shard
 

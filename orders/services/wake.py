@@ -23,9 +23,12 @@ def _key(shard_id: int) -> str:
 
 
 def wake_after_commit(shard_ids: Iterable[int]) -> None:
-    """Wake the shards once the surrounding transaction has committed."""
+    """Wake the shards once the surrounding transaction has committed.
+
+    Whatever goes wrong with it is logged: raised, it would say of what is committed that it failed.
+    """
     wanted = sorted(set(shard_ids))
-    transaction.on_commit(lambda: wake(wanted))
+    transaction.on_commit(lambda: wake(wanted), robust=True)
 
 
 def wake(shard_ids: Iterable[int]) -> None:

@@ -155,3 +155,25 @@ def test_a_lost_database_is_told_to_all_and_the_next_go_on(
         with pytest.raises(OperationalError):
             send(batcher, market, trader, "n0").result(20)
     assert isinstance(send(batcher, market, trader, "n0").result(20), Accepted)
+
+
+def test_what_fails_after_the_commit_sends_nothing_again(
+    market: Market, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise ZeroDivisionError("a fault of ours in the wake-up")
+
+    monkeypatch.setattr("orders.services.wake.client", broken)
+    batcher, trader = Batcher(submit_now), market.trader()
+    first = start_elsewhere(lambda: batcher(Sent(market.request(trader, Side.BUY, 1, 49000), origin("a"))))
+    gate.arrived.wait(20)
+    rest = [
+        start_elsewhere(lambda: batcher(Sent(market.request(trader, Side.BUY, 1, 49000), origin("b"))))
+        for _ in range(2)
+    ]
+    wait_for(lambda: batcher.waiting() == 2, "both to queue")
+    gate.open.set()
+
+    assert all(isinstance(one.result(20), Accepted) for one in (first, *rest))
+    assert gate.sizes == [1, 2]
+    assert Order.objects.count() == 3
