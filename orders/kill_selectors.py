@@ -19,13 +19,13 @@ from tradeplatform.common.times import rfc3339
 
 # The last column counts what came before the press and died behind it, as far as one page can wait for that.
 _REACH = """
-    SELECT e.shard_id, s.status, e.position, e.in_effect_at,
+    SELECT e.act_id, e.shard_id, s.status, e.position, e.in_effect_at,
            extract(epoch FROM e.in_effect_at - a.pressed_at)::float8 * 1000, e.commands, e.cancelled,
            (SELECT count(*) FROM orders_command c
             WHERE c.shard_id = e.shard_id AND c.position >= e.position AND c.position < e.position + %s
               AND c.kind = ANY(%s) AND c.reason_code = %s AND c.at <= e.in_effect_at)
     FROM orders_killeffect e JOIN risk_killact a ON a.id = e.act_id JOIN orders_shard s ON s.id = e.shard_id
-    WHERE e.act_id = %s ORDER BY e.shard_id
+    WHERE e.act_id = ANY(%s) ORDER BY e.shard_id
 """
 _MOST_LOOKED_AT = 100_000
 _REFUSABLE = [CommandKind.NEW.value, CommandKind.AMEND.value]
@@ -75,9 +75,15 @@ class Reach:
 
 def reach_of(act: KillAct) -> Reach:
     """Where the act has taken effect by now."""
-    return Reach(
-        [OnShard(*row) for row in fetch(_REACH, [_MOST_LOOKED_AT, _REFUSABLE, REASON["killed"], act.pk])]
-    )
+    return reaches_of([act])[act.pk]
+
+
+def reaches_of(acts: Sequence[KillAct]) -> dict[int, Reach]:
+    """Where each of these acts has taken effect by now, by its id."""
+    found: dict[int, list[OnShard]] = {act.pk: [] for act in acts}
+    for act_id, *row in fetch(_REACH, [_MOST_LOOKED_AT, _REFUSABLE, REASON["killed"], list(found)]):
+        found[act_id].append(OnShard(*row))
+    return {act_id: Reach(shards) for act_id, shards in found.items()}
 
 
 def not_open() -> list[KillAct]:

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.api.callers import actor_of, require_right
 from orders.approvals import RIGHT as RELEASE
-from orders.kill_selectors import act_json, not_open, reach_of
+from orders.kill_selectors import act_json, not_open, reach_of, reaches_of
 from orders.models import ShardStatus
 from orders.services import kill_switch
 from risk.models import KillScope, KillStage
@@ -91,7 +91,9 @@ class KillSwitchView(APIView):
     def get(self, request: Request) -> Response:
         """What is stopped, or open for limit orders only, the newest first. For staff."""
         require_right(request, _LOOK)
-        return Response({"results": [act_json(act, reach_of(act)) for act in not_open()]})
+        acts = not_open()
+        reaches = reaches_of(acts)
+        return Response({"results": [act_json(act, reaches[act.pk]) for act in acts]})
 
     @extend_schema(
         operation_id="kill_switch_stop",

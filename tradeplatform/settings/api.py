@@ -40,8 +40,8 @@ RATE_LIMITS = {
     "binance_weight": config.binance_weight_1m,
 }
 
-#: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 HALT_ON_QUARANTINE = config.halt_on_quarantine
+#: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)
 
 SIMPLE_JWT: dict[str, Any] = {

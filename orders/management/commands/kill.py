@@ -13,7 +13,7 @@ from rich.table import Table
 
 from audit.actor import Actor
 from audit.services.reasons import require_reason
-from orders.kill_selectors import Reach, act_json, not_open, reach_of, would_stop
+from orders.kill_selectors import Reach, act_json, not_open, reach_of, reaches_of, would_stop
 from orders.services import kill_switch
 from risk.models import KillAct, KillScope
 from risk.services.kill_switch import Target, find_target
@@ -88,13 +88,14 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> None:
         stopped = not_open()
+        reaches = reaches_of(stopped)
         if options["json"]:
-            found = [act_json(act, reach_of(act)) for act in stopped]
+            found = [act_json(act, reaches[act.pk]) for act in stopped]
             self.stdout.write(json.dumps(found, indent=2))
             return
         table = Table("Switch", "Scope", "Stage", "Since", "By", "Reason", "In effect", title="Kill switches")
         for act in stopped:
-            reach = reach_of(act)
+            reach = reaches[act.pk]
             table.add_row(
                 str(act.switch_id),
                 str(act.switch),
