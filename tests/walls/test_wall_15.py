@@ -85,12 +85,15 @@ def test_wall_15_a_connection_lost_before_the_commit_left_nothing(
 def test_wall_15_an_answer_lost_after_the_commit_is_found_by_asking(
     market: Market, trader: TradingAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(_shard_ids: Any) -> None:
-        raise TimeoutError("no answer")
+    commit = connection.commit
+
+    def commit_and_lose() -> None:
+        commit()
+        raise OperationalError("the connection was lost before the answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr("orders.services.wake.wake", lose)
-        with pytest.raises(TimeoutError, match="no answer"):
+        patched.setattr(connection, "commit", commit_and_lose)
+        with pytest.raises(OperationalError, match="before the answer"):
             send(market, trader)
 
     order_id = known(trader)

@@ -466,8 +466,11 @@ class TestWhoHears:
             ]
             market.sell(bob, 1, 50000)
             market.drain()
-            message = socket.next()
-            assert (message["subscriptionId"], message["event"]["e"]) == (1, "executionReport")
+            # What intake held may be told before what the drain did, or once, after both.
+            told = [socket.next()]
+            while told[-1]["event"]["e"] != "executionReport":
+                told.append(socket.next())
+            assert {message["subscriptionId"] for message in told} == {1}
 
     def test_unsubscribe_ends_it_and_says_so(
         self, feed: Feed, market: Market, alice: TradingAccount, client_a: Signed
