@@ -36,6 +36,8 @@ ROUNDS ?= 500
 CASES ?= 100
 # Minutes for which strangers' clients keep a book while workers are killed.
 MINUTES ?= 5
+# Minutes of trade in peace, while memory and invariants are watched.
+PEACE ?= 10
 
 .PHONY: help setup run ports test test-live test-python test-rust lint lint-python lint-rust format bench soak lock \
 	clean tools
@@ -105,6 +107,7 @@ bench: setup ## Measure engine, orders, feed and market data, as ratios in one r
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
 	$(BIN)/python -m tests.simulation.soak
+	$(BIN)/python -m tests.simulation.endurance --minutes $(PEACE)
 	$(BIN)/python -m tests.simulation.clients_soak --minutes $(MINUTES)
 	$(BIN)/python -m tests.simulation.double_spend --rounds $(ROUNDS)
 	$(BIN)/python -m tests.simulation.wire_sweep

@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import psycopg
 
-from tests.running import Platform, start_platform, stop_platform
-from tradeplatform.config import BASE_DIR
+from tests.running import Platform
+from tests.simulation.participants import (
+    Participants,
+    broken_invariants,
+    commands,
+    own_platform,
+    say,
+    settle,
+    trading,
+)
 from tradeplatform.supervisor.processes import Record, read_records
 
-_SETTLE_SECONDS = 120.0
 _FROZEN_SECONDS = 4.0
 
 
@@ -67,74 +71,22 @@ def main() -> int:
         folder = Path(made)
         folder.chmod(0o755)
         with (
-            _platform(folder) as platform,
-            _participants(platform, options.rate, options.seed) as participants,
+            own_platform(folder) as platform,
+            trading(platform, options.rate, options.seed) as participants,
         ):
             counts = _break_things(folder, platform, participants, options)
             participants.stop()
-            left = _settle(platform)
-            failed = _invariants(platform)
-        _say(f"faults: {json.dumps(counts)}; participants restarted {participants.restarts} times")
-        _say(f"commands applied: {left['done']}, still pending: {left['pending']}")
-    return 0 if left["pending"] == 0 and left["done"] > 0 and not failed else 1
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def _platform(folder: Path) -> Iterator[Platform]:
-    process, platform = start_platform(folder)
-    try:
-        _say("platform ready")
-        yield platform
-    finally:
-        stop_platform(process)
-
-
-class _Participants:
-    """`manage.py simulate`, started again whenever a fault ended it: its clients would come back too."""
-
-    def __init__(self, platform: Platform, rate: int, seed: int) -> None:
-        self._command = [
-            *(sys.executable, "manage.py", "simulate", "--forever"),
-            *(f"--rate={rate}", f"--seed={seed}"),
-        ]
-        self._env = os.environ | platform.environment | {"TRADEPLATFORM_VAR_DIR": str(platform.var_dir)}
-        self._log = platform.var_dir / "log" / "participants.log"
-        self.restarts = -1
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self.restarts += 1
-        with self._log.open("ab") as output:
-            return subprocess.Popen(
-                self._command, cwd=BASE_DIR, env=self._env, stdout=output, stderr=subprocess.STDOUT
-            )
-
-    def keep_running(self) -> None:
-        if self._process.poll() is not None:
-            self._process = self._start()
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._process.wait(30)
-
-
-@contextmanager
-def _participants(platform: Platform, rate: int, seed: int) -> Iterator[_Participants]:
-    running = _Participants(platform, rate, seed)
-    try:
-        yield running
-    finally:
-        running.stop()
+            left = settle(platform)
+            broken = broken_invariants(platform)
+        say(f"faults: {json.dumps(counts)}; participants restarted {participants.restarts} times")
+        say(
+            f"commands applied: {left['done']}, still pending: {left['pending']}; broken invariants: {broken}"
+        )
+    return 0 if left["pending"] == 0 and left["done"] > 0 and not broken else 1
 
 
 def _break_things(
-    folder: Path, platform: Platform, participants: _Participants, options: argparse.Namespace
+    folder: Path, platform: Platform, participants: Participants, options: argparse.Namespace
 ) -> dict[str, int]:
     """Faults at random times until the time is up; how often each happened."""
     chance = random.Random(options.seed)
@@ -151,7 +103,7 @@ def _break_things(
         victim = chance.choice(
             [record for record in read_records(folder) if record.name.startswith(fault.target)]
         )
-        _say(f"{fault.name} ({victim.name}, process {victim.pid}); {_progress(platform)}")
+        say(f"{fault.name} ({victim.name}, process {victim.pid}); {_progress(platform)}")
         _strike(victim, fault.signal)
         counts[fault.name] += 1
     return counts
@@ -171,39 +123,10 @@ def _strike(victim: Record, what: signal.Signals) -> None:
 
 def _progress(platform: Platform) -> str:
     try:
-        found = _commands(platform)
+        found = commands(platform)
     except psycopg.OperationalError:
         return "the database is on its way back"
     return f"{found['done']} commands applied, {found['pending']} waiting"
-
-
-def _commands(platform: Platform) -> dict[str, int]:
-    url = platform.environment["TRADEPLATFORM_READONLY_DATABASE_URL"]
-    with psycopg.connect(url, connect_timeout=5) as reader:
-        rows = reader.execute("SELECT status, count(*) FROM orders_command GROUP BY status").fetchall()
-    return {"pending": 0, "done": 0} | dict(rows)
-
-
-def _settle(platform: Platform) -> dict[str, int]:
-    """Wait until the platform, left in peace, has applied what was committed."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while True:
-        with suppress(psycopg.OperationalError):
-            found = _commands(platform)
-            if found["pending"] == 0 or time.monotonic() > deadline:
-                return found
-        time.sleep(0.5)
-
-
-def _invariants(platform: Platform) -> bool:
-    """Run the command an operator would; whether any invariant is broken."""
-    env = os.environ | platform.environment | {"TRADEPLATFORM_VAR_DIR": str(platform.var_dir)}
-    return (
-        subprocess.run(
-            [sys.executable, "manage.py", "invariants"], cwd=BASE_DIR, env=env, check=False
-        ).returncode
-        != 0
-    )
 
 
 if __name__ == "__main__":
