@@ -16,7 +16,7 @@ from tradeplatform.supervisor.program import Program, last_words, spawn
 from tradeplatform.supervisor.valkey import free_port
 
 #: Seconds for a platform to come up on a machine that is busy with other tests.
-_START_SECONDS = 180
+_START_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)

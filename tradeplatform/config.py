@@ -91,8 +91,10 @@ class Config(BaseSettings):
     #: How much weight of the Binance dialect an address may use in a minute; its clients read it there.
     binance_weight_1m: int = Field(default=6_000, ge=60)
 
-    #: False behind a pooler that hands connections on between transactions and knows no prepared statements,
-    #: such as PgBouncer before 1.21.
+    #: Behind a pooler that hands sessions on between transactions, as PgBouncer does: nothing is set for a
+    #: session, and no cursor outlives its transaction.
+    transaction_pooler: bool = False
+    #: False behind one that knows no prepared statements, such as PgBouncer before 1.21.
     prepared_statements: bool = True
 
     #: Whether a command that cannot be applied halts its instrument, or is refused and no more.

@@ -19,9 +19,9 @@ from redis.exceptions import RedisError
 
 logger = structlog.get_logger(__name__)
 
-_CONNECT_SECONDS = 5
-_PING_SECONDS = 5
-_SILENT_SECONDS = 15
+_CONNECT_SECONDS = 3
+_PING_SECONDS = 1
+_SILENT_SECONDS = 4
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 3.0
 

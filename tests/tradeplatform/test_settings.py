@@ -13,6 +13,9 @@ from celery import current_app
 from django.conf import settings
 from django.db import connection, connections
 
+from orders.feed import link
+from tradeplatform.common import valkey
+from tradeplatform.common.postgresql.patience import ANSWER_WITHIN, ASK_AFTER
 from tradeplatform.config import BASE_DIR
 
 _PRINT_DATABASES = (
@@ -37,8 +40,8 @@ def databases(role: str, **environment: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("role", "statement", "lock", "idle", "pooled"),
     [
-        ("web", 15_000, 5_000, 15_000, True),
-        ("sockets", 10_000, 5_000, 10_000, True),
+        ("web", 8_000, 5_000, 15_000, True),
+        ("sockets", 8_000, 5_000, 10_000, True),
         ("shard", 60_000, 10_000, 15_000, False),
         ("worker", 600_000, 30_000, 60_000, False),
         ("command", 0, 60_000, 0, False),
@@ -55,6 +58,43 @@ def test_each_role_gives_up_when_it_must(
     assert options["application_name"] == f"tradeplatform-{role}"
     assert ("pool" in options) is pooled
     assert default["CONN_MAX_AGE"] == (0 if pooled else None)
+
+
+@pytest.mark.parametrize("role", ["web", "sockets", "shard", "worker", "beat", "ingest", "command"])
+def test_no_link_to_postgresql_is_silent_for_longer_than_five_seconds(role: str) -> None:
+    for found in databases(role).values():
+        options = found["OPTIONS"]
+        assert options["connect_timeout"] <= 3
+        assert options["keepalives"] == 1
+        silent = options["keepalives_idle"] + options["keepalives_interval"] * options["keepalives_count"]
+        assert silent <= 5
+        assert options["tcp_user_timeout"] <= 5_000
+    assert ASK_AFTER + ANSWER_WITHIN <= 5
+
+
+@pytest.mark.parametrize("role", ["web", "sockets"])
+def test_no_door_waits_for_postgresql_for_longer_than_ten_seconds(role: str) -> None:
+    """The server ends a statement, and says so, before its client would go without a word."""
+    options = databases(role)["default"]["OPTIONS"]
+    assert "statement_timeout=8000 " in options["options"]
+    assert options["answer_within"] == 9.0
+    assert options["pool"]["timeout"] == 3
+
+
+def test_no_link_to_valkey_is_silent_for_longer_than_five_seconds() -> None:
+    broker = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    assert 1 < broker["socket_timeout"] <= 5
+    assert broker["socket_connect_timeout"] <= 3
+    # kombu looks at each interval whether an answer is owed for longer than it waits for a message (1 s) and
+    # an interval.
+    assert 1 + 2 * broker["health_check_interval"] <= 5
+    cache = settings.CACHES["default"]["OPTIONS"]
+    assert max(cache["socket_timeout"], cache["socket_connect_timeout"]) <= 5
+    pool = valkey.client().connection_pool.connection_kwargs
+    attempts = 2
+    assert attempts * max(pool["socket_timeout"], pool["socket_connect_timeout"]) <= 5
+    assert link._SILENT_SECONDS + link._PING_SECONDS <= 5
+    assert link._CONNECT_SECONDS <= 5
 
 
 def test_an_address_may_have_quoted_characters_and_options() -> None:

@@ -88,6 +88,16 @@ def _cursor(using: str, *, prepared: bool) -> CursorWrapper:
 @contextmanager
 def patient_for(milliseconds: int) -> Iterator[None]:
     """Let this session give up sooner than it is used to, where somebody else holds a row."""
+    connection.ensure_connection()
+    session = connection.connection
+    if usual := session.in_each_transaction:
+        # The session is ours for a transaction only, which is told so as it begins.
+        session.in_each_transaction = {**usual, "lock_timeout": milliseconds}
+        try:
+            yield
+        finally:
+            session.in_each_transaction = usual
+        return
     (before,) = fetch("SELECT current_setting('lock_timeout')")[0]
     execute("SELECT set_config('lock_timeout', %s, false)", [f"{milliseconds}ms"])
     try:

@@ -13,8 +13,8 @@ from tradeplatform.settings.values import config
 #: Milliseconds: (one statement, waiting for one lock, sitting idle inside a transaction); 0 = no limit.
 #: A door must answer; a shard worker that freezes must lose its lock soon; a command may take all night.
 _TIMEOUTS: dict[Role, tuple[int, int, int]] = {
-    "web": (15_000, 5_000, 15_000),
-    "sockets": (10_000, 5_000, 10_000),
+    "web": (8_000, 5_000, 15_000),
+    "sockets": (8_000, 5_000, 10_000),
     "shard": (60_000, 10_000, 15_000),
     "worker": (600_000, 30_000, 60_000),
     "beat": (10_000, 5_000, 10_000),
@@ -29,6 +29,12 @@ _POOLS: dict[Role, dict[str, Any]] = {
 }
 
 
+#: Seconds that a door waits for any answer: the server ends what takes too long, and says so, before that.
+_LATE: dict[Role, float] = {"web": 9.0, "sockets": 9.0}
+
+#: Seconds without a word after which a link to Valkey is lost.
+VALKEY_SILENCE = 4
+
 #: So often a statement that may be prepared is sent before it is.
 PREPARE_AFTER = 3
 
@@ -36,7 +42,7 @@ PREPARE_AFTER = 3
 def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     parts = urlsplit(url.get_secret_value() if url else "postgresql:")
     statement, lock, idle = _TIMEOUTS[config.role]
-    server_settings = {
+    server_settings: dict[str, str | int] = {
         "statement_timeout": statement,
         "lock_timeout": lock,
         "idle_in_transaction_session_timeout": idle,
@@ -44,21 +50,31 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     }
     options: dict[str, Any] = dict(parse_qsl(parts.query)) | {
         "application_name": f"tradeplatform-{config.role}",
-        "connect_timeout": 5,
+        "connect_timeout": 3,
         "prepare_threshold": PREPARE_AFTER if config.prepared_statements else None,
-        "options": " ".join(f"-c {name}={value}" for name, value in server_settings.items()),
-        # A peer that vanished without a word is noticed in half a minute, not in two hours.
+        # A host that vanished without a word is noticed in five seconds, not in two hours.
         "keepalives": 1,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
+        "keepalives_idle": 2,
+        "keepalives_interval": 1,
         "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
+        "tcp_user_timeout": 4_500,
     }
+    if config.transaction_pooler:
+        # It knows no options, and what one sets for a session it would hand on to others.
+        del server_settings["default_transaction_read_only"]
+        if read_only:
+            server_settings["transaction_read_only"] = "on"
+        options["in_each_transaction"] = server_settings
+    else:
+        options["options"] = " ".join(f"-c {name}={value}" for name, value in server_settings.items())
+    if not read_only and config.role in _LATE:
+        # Not of the reader: where a page reads a whole table for one snapshot it takes its time-out away.
+        options["answer_within"] = _LATE[config.role]
     pool = _POOLS.get(config.role)
     if pool:
         options["pool"] = pool | {"min_size": 0, "max_size": 2} if read_only else pool
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "tradeplatform.common.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -82,5 +98,6 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": config.redis_url.get_secret_value() if config.redis_url else "redis://127.0.0.1:6379/0",
         "KEY_PREFIX": "tradeplatform",
+        "OPTIONS": {"socket_timeout": VALKEY_SILENCE, "socket_connect_timeout": 3},
     }
 }

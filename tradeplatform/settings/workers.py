@@ -6,6 +6,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
+from tradeplatform.settings.database import VALKEY_SILENCE
 from tradeplatform.settings.values import config
 
 REDIS_URL = config.redis_url.get_secret_value() if config.redis_url else ""
@@ -17,10 +18,12 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "global_keyprefix": "tradeplatform:",
-    "socket_timeout": 10,
-    "socket_connect_timeout": 5,
+    # Longer than a worker waits for a message at a time, which is a second.
+    "socket_timeout": VALKEY_SILENCE,
+    "socket_connect_timeout": 3,
     "socket_keepalive": True,
-    "health_check_interval": 15,
+    # An answer that is owed for a second and this long is looked for this often: at most five seconds.
+    "health_check_interval": 2,
 }
 
 CELERY_TASK_SERIALIZER = "json"

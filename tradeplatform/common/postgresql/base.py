@@ -1,0 +1,90 @@
+"""As Django's, but its connections do not wait for ever and its pool does not hold on to dead ones."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from psycopg import OperationalError
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from tradeplatform.common.postgresql.patience import PatientConnection
+
+#: Seconds for which nobody asks again a database that let a caller wait for a connection in vain: with more
+#: callers than threads each would wait for those before it.
+ASK_AGAIN_SECONDS = 1.0
+#: A database that is away is asked when somebody wants it, and not after pauses that grow to minutes.
+_RECONNECT_SECONDS = 1.0
+
+_clock = time.monotonic
+_Pool = ConnectionPool[PatientConnection]
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Found by the settings' ENGINE."""
+
+    #: Until when nobody asks, by alias.
+    _away_until: ClassVar[dict[str, float]] = {}
+    # Django's, one dictionary for all wrappers of a process.
+    _connection_pools: dict[str, _Pool]
+
+    @property
+    def pool(self) -> _Pool | None:
+        """As Django's; None where there is none."""
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if self.alias == NO_DB_ALIAS or not options:
+            return None
+        if self.alias not in self._connection_pools:
+            pool = ConnectionPool(
+                kwargs=self.get_connection_params() | {"autocommit": True},
+                connection_class=PatientConnection,
+                open=False,
+                configure=self._configure_connection,  # type: ignore[attr-defined]
+                check=self._check,
+                reconnect_timeout=_RECONNECT_SECONDS,
+                **options,
+            )
+            self._connection_pools.setdefault(self.alias, pool)
+        return self._connection_pools[self.alias]
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> PatientConnection:
+        """As Django's. Of a database that was away a moment ago it raises OperationalError at once."""
+        if not self.pool:
+            self.isolation_level = IsolationLevel.READ_COMMITTED
+            return PatientConnection.connect(**conn_params)
+        if _clock() < self._away_until.get(self.alias, 0.0):
+            raise OperationalError("the database was away a moment ago")
+        try:
+            found: PatientConnection = super().get_new_connection(conn_params)
+        except PoolTimeout:
+            # Else all are in use, and the next may well get one.
+            if (conn_params.get("host", ""), conn_params.get("port", "")) in PatientConnection.out_of_reach:
+                self._away_until[self.alias] = _clock() + ASK_AGAIN_SECONDS
+            raise
+        return found
+
+    def chunked_cursor(self) -> Any:
+        """As Django's; a cursor that outlives its transaction would be left on a session of others'."""
+        if self.settings_dict["OPTIONS"].get("in_each_transaction") and not self.in_atomic_block:
+            return self.cursor()
+        return super().chunked_cursor()
+
+    def _check(self, connection: PatientConnection) -> None:
+        """Raise OperationalError of an idle connection that the server has left, and trust no other."""
+        if connection.is_left:
+            connection.close()
+            self._forget_others()
+            raise OperationalError("the server has hung up")
+
+    def _close(self) -> None:
+        """As Django's; where one connection broke, no other that was open then is trusted."""
+        if self.connection is not None and self.connection.closed:
+            self._forget_others()
+        super()._close()  # type: ignore[misc]
+
+    def _forget_others(self) -> None:
+        if self.pool:
+            self.pool.drain()
