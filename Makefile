@@ -34,6 +34,8 @@ COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 500
 CASES ?= 100
+# How often PostgreSQL is stopped at once.
+STOPS ?= 20
 # Minutes for which strangers' clients keep a book while workers are killed.
 MINUTES ?= 5
 # Minutes of trade in peace, while memory and invariants are watched.
@@ -111,6 +113,8 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.clients_soak --minutes $(MINUTES)
 	$(BIN)/python -m tests.simulation.double_spend --rounds $(ROUNDS)
 	$(BIN)/python -m tests.simulation.wire_sweep
+	$(BIN)/python -m tests.simulation.faults.database_stops --times $(STOPS)
+	$(BIN)/python -m tests.simulation.faults.pooled
 	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	cd engine && DIFFERENTIAL_COMMANDS=$(COMMANDS) cargo test --locked --release --test long_run -- --nocapture
