@@ -14,6 +14,13 @@ from django_partition import PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
 from tradeplatform.common.fields import AccruedField, AmountField, PriceField, QuantityField, RateField
+from tradeplatform.common.references import Reference, references
+
+# They are looked up when the order comes, and never again.
+_OWNER_IS_FIXED = """
+    RAISE EXCEPTION 'order % keeps its account and its instrument', OLD.id
+        USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'order_owner_is_fixed';
+"""
 
 
 class Side(models.TextChoices):
@@ -180,9 +187,15 @@ class Order(PartitionedModel):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     account = models.ForeignKey(
-        TradingAccount, on_delete=models.PROTECT, related_name="orders", db_index=False
+        TradingAccount,
+        on_delete=models.PROTECT,
+        related_name="orders",
+        db_constraint=False,
+        db_index=False,
     )
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+", db_index=False)
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     client_order_id = models.CharField(max_length=36)
     side = models.CharField(max_length=4, choices=Side)
     type = models.CharField(max_length=20, choices=OrderType)
@@ -406,6 +419,19 @@ class Order(PartitionedModel):
                 name="order_expiring",
             ),
         ]
+        triggers = [
+            references(
+                Reference("order_of_account", "accounts_tradingaccount", {"account_id": "id"}),
+                Reference("order_of_instrument", "instruments_instrument", {"instrument_id": "id"}),
+            ),
+            pgtrigger.Trigger(
+                name="owner_is_fixed",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("account", "instrument"),
+                func=_OWNER_IS_FIXED,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"order {self.pk}"
@@ -437,7 +463,9 @@ class OrderIdentity(models.Model):
     """
 
     order_id = models.BigIntegerField(primary_key=True)
-    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
+    account = models.ForeignKey(
+        TradingAccount, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     client_order_id = models.CharField(max_length=36)
     order_created_at = models.DateTimeField()
     fingerprint = models.CharField(max_length=64)
@@ -446,7 +474,10 @@ class OrderIdentity(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "client_order_id"], name="order_identity_forever")
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            references(Reference("identity_of_account", "accounts_tradingaccount", {"account_id": "id"})),
+        ]
 
     def __str__(self) -> str:
         return self.client_order_id

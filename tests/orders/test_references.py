@@ -1,4 +1,4 @@
-"""References of trades and fills: a row that names nothing is refused, and nothing that is named goes."""
+"""What hot rows name: a row that names nothing is refused, and nothing that is named goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, models, transaction
 
 from accounts.models import TradingAccount
 from instruments.models import Asset, Instrument
-from orders.models import Fill, Trade
+from orders.models import Fill, Order, OrderIdentity, Trade
 from tests.factories import Market, everything_stored, make_market
 from tradeplatform.common.db import copy_rows, execute, fetch
 
@@ -28,17 +28,22 @@ def market() -> Market:
 
 
 def copied(model: type[models.Model], changes: dict[str, Any]) -> None:
-    """Bring the one stored row twice more, under new ids; the second time with these changes."""
-    table = model._meta.db_table
+    """Bring the last stored row twice more, under new ids; the second time with these changes."""
+    table, key = model._meta.db_table, str(model._meta.pk.column)
     names = [str(field.column) for field in model._meta.concrete_fields]
-    ((*values,),) = fetch(f"SELECT {', '.join(names)} FROM {table} ORDER BY id DESC LIMIT 1")  # noqa: S608
+    ((*values,),) = fetch(f"SELECT {', '.join(names)} FROM {table} ORDER BY {key} DESC LIMIT 1")  # noqa: S608
     row = dict(zip(names, values, strict=True))
-    honest, broken = row | {"id": row["id"] + 1}, row | {"id": row["id"] + 2} | changes
+
+    def another(number: int) -> dict[str, Any]:
+        names = {"client_order_id": f"copy-{number}"} if "client_order_id" in row else {}
+        return row | names | {key: row[key] + number}
+
+    honest, broken = another(1), another(2) | changes
     with transaction.atomic():
         copy_rows(table, names, [list(each.values()) for each in (honest, broken)])
 
 
-@pytest.mark.parametrize("model", [Trade, Fill])
+@pytest.mark.parametrize("model", [Order, OrderIdentity, Trade, Fill])
 def test_the_rows_as_such_could_be_written(market: Market, model: type[models.Model]) -> None:
     before = model._default_manager.count()
 
@@ -50,6 +55,9 @@ def test_the_rows_as_such_could_be_written(market: Market, model: type[models.Mo
 @pytest.mark.parametrize(
     ("model", "column", "reference"),
     [
+        (Order, "account_id", "order_of_account"),
+        (Order, "instrument_id", "order_of_instrument"),
+        (OrderIdentity, "account_id", "identity_of_account"),
         (Trade, "instrument_id", "trade_of_instrument"),
         (Trade, "buyer_id", "trade_of_buyer"),
         (Trade, "seller_id", "trade_of_seller"),
@@ -89,5 +97,16 @@ def test_what_a_trade_names_cannot_be_deleted(market: Market) -> None:
     for model, number in named:
         with pytest.raises(DatabaseError), transaction.atomic():
             deleted(model, number)
+
+    assert everything_stored() == before
+
+
+@pytest.mark.parametrize("column", ["account_id", "instrument_id"])
+def test_an_order_keeps_its_account_and_its_instrument(market: Market, column: str) -> None:
+    other = {"account_id": market.trader().pk, "instrument_id": make_market().instrument.pk}[column]
+    before = everything_stored()
+
+    with pytest.raises(IntegrityError, match="keeps its account and its instrument"), transaction.atomic():
+        Order.objects.update(**{column: other})
 
     assert everything_stored() == before
