@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
@@ -13,8 +13,9 @@ from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from orders.selectors import waiting_shards
+from orders.services import standby
 from orders.services.cancel_timers import fire_due
-from orders.services.drain import drain_all
+from orders.services.drain import Elsewhere, drain_all
 from orders.services.expiring import expire_due
 from orders.services.phases import end_due_auctions
 from orders.services.private_events import number
@@ -22,48 +23,94 @@ from orders.services.quoting import quote_books
 from orders.services.wake import wake
 
 logger = structlog.get_logger(__name__)
+T = TypeVar("T")
 
-_WAITED_TOO_LONG = timedelta(seconds=1)
 _POLL_SECONDS = 1.0
 # A process has one engine for each shard: whoever was woken and whoever polls take turns.
 _turn = threading.Lock()
+_ending = threading.Event()
+# The shard whose wake-up came is another's: there is no use in listening for another second.
+_look_now = threading.Event()
+
+#: Told, of a shard, whether to listen to its queue.
+Listen = Callable[[int, bool], None]
+
+
+def _ignore(_shard_id: int, _wanted: bool) -> None:  # noqa: FBT001 - a Listen
+    """Of whoever has no queue."""
 
 
 @shared_task(name="orders.drain_shard")
 def drain_shard(*, shard_id: int, **_extra: Any) -> None:
-    """Apply what is pending on a shard."""
+    """Apply what is pending on a shard, unless it is another worker's by now."""
     with _turn:
-        drain_all(shard_id=shard_id, clock=timezone.now)
+        try:
+            drain_all(shard_id=shard_id, clock=timezone.now, yielding=True)
+        except Elsewhere:
+            _look_now.set()
 
 
-def poll(shard_ids: Collection[int]) -> None:
-    """Drain those of the shards on which a command has waited too long, unless this process is at it."""
-    for shard_id in waiting_shards(now=timezone.now(), longer_than=_WAITED_TOO_LONG):
-        if shard_id in shard_ids and _turn.acquire(blocking=False):
+def poll(shard_ids: Collection[int], listen: Listen = _ignore) -> list[int]:
+    """Drain those of the shards that wait for this process, unless it is at it; listen to those it has.
+
+    Returns those that other workers have.
+    """
+    elsewhere = []
+    for seen in standby.look(shard_ids, now=timezone.now()):
+        mine = not seen.elsewhere
+        if seen.due and _turn.acquire(blocking=False):
             try:
-                drain_all(shard_id=shard_id, clock=timezone.now)
+                drain_all(shard_id=seen.shard_id, clock=timezone.now)
             finally:
                 _turn.release()
+            mine = True
+        listen(seen.shard_id, mine)
+        if not mine:
+            elsewhere.append(seen.shard_id)
+    return elsewhere
 
 
-def keep_polling(shard_ids: Collection[int]) -> None:
-    """Poll until the process ends: with the broker gone, the sweep's wake-ups do not arrive either."""
-    pause = threading.Event()
-    while not pause.wait(_POLL_SECONDS):
-        try:
-            poll(shard_ids)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("database_away", task="poll", error=str(error))
-            connections.close_all()
-        except Exception:
-            logger.exception("poll_failed", shards=sorted(shard_ids))
-            connections.close_all()
+def keep_polling(shard_ids: Collection[int], listen: Listen) -> None:
+    """Take the shards, then poll until the process ends: with the broker gone no wake-ups arrive."""
+    _surviving(lambda: _take(shard_ids))
+    while not _ending.is_set():
+        woken_in_vain = _look_now.wait(_POLL_SECONDS)
+        _look_now.clear()
+        elsewhere = _surviving(lambda: poll(shard_ids, listen))
+        if woken_in_vain and elsewhere:
+            # For the one that has them, now that this one does not listen any more.
+            wake(elsewhere)
+
+
+def leave() -> None:
+    """Give up the shards that this process has, because it ends; it polls no more."""
+    _ending.set()
+    _look_now.set()
+    with _turn:
+        _surviving(standby.leave)
+
+
+def _take(shard_ids: Collection[int]) -> None:
+    with _turn:
+        standby.take(shard_ids)
+
+
+def _surviving(act: Callable[[], T]) -> T | None:
+    try:
+        return act()
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("database_away", task="poll", error=str(error))
+        connections.close_all()
+    except Exception:
+        logger.exception("poll_failed")
+        connections.close_all()
+    return None
 
 
 @shared_task(name="orders.sweep_waiting_shards")
 def sweep_waiting_shards(**_extra: Any) -> None:
     """Wake the shards whose wake-up was lost."""
-    wake_shards_waiting(longer_than=_WAITED_TOO_LONG)
+    wake_shards_waiting(longer_than=standby.WAITED_TOO_LONG)
 
 
 def wake_shards_waiting(*, longer_than: timedelta) -> None:

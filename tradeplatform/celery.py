@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery import Task as CeleryTask
-from celery.signals import celeryd_after_setup, setup_logging, worker_ready
+from celery.signals import celeryd_after_setup, celeryd_init, setup_logging, worker_ready, worker_shutdown
 from django.db import InterfaceError, OperationalError
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
@@ -33,6 +33,8 @@ class Task(CeleryTask):  # type: ignore[type-arg]
             logger.warning("database_away", task=self.name, error=str(exc))
 
 
+_DELAYS = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
+
 app = Celery("tradeplatform", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -43,6 +45,15 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 @setup_logging.connect
 def _leave_logs_alone(**_: Any) -> None:
     """Keep Celery from raising the root level over the settings': while anybody listens here, it does not."""
+
+
+@celeryd_init.connect
+def _delay_nothing(**_: Any) -> None:
+    """Keep Celery from making 28 queues on RabbitMQ for tasks with a delay, of which there are none."""
+    from celery.worker.consumer import Consumer  # noqa: PLC0415 - only workers load it
+
+    steps = Consumer.Blueprint.default_steps
+    Consumer.Blueprint.default_steps = type(steps)(step for step in steps if step != _DELAYS)
 
 
 @worker_ready.connect
@@ -58,10 +69,27 @@ def _poll_too(instance: Any, **_: Any) -> None:
     """A shard's worker finds what waits by itself as well, and does so before it has a broker."""
     from orders.tasks import keep_polling  # noqa: PLC0415 - the apps are not loaded when this module is
 
+    def listen(shard_id: int, wanted: bool) -> None:  # noqa: FBT001 - a Listen
+        """Begin or cease to take messages; not while the worker has no broker, and none twice."""
+        consumer: Any = getattr(instance, "consumer", None)
+        queue = f"shard-{shard_id}"
+        tasks = getattr(consumer, "task_consumer", None)
+        if tasks is not None and tasks.consuming_from(queue) != wanted:
+            logger.info("shard_listening" if wanted else "shard_standing_by", shard=shard_id)
+            consumer.call_soon(consumer.add_task_queue if wanted else consumer.cancel_task_queue, queue)
+
     queues = instance.app.amqp.queues.consume_from
     shards = {int(name.removeprefix("shard-")) for name in queues if name.startswith("shard-")}
     if shards:
-        threading.Thread(target=keep_polling, args=[shards], name="polling", daemon=True).start()
+        threading.Thread(target=keep_polling, args=[shards, listen], name="polling", daemon=True).start()
+
+
+@worker_shutdown.connect
+def _leave_shards(**_: Any) -> None:
+    """Those who stand by for its shards need not wait until they find them abandoned."""
+    from orders.tasks import leave  # noqa: PLC0415 - the apps are not loaded when this module is
+
+    leave()
 
 
 @worker_ready.connect

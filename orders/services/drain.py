@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import IdleInTransactionSessionTimeout
 from tradeengine import codec
 
 from accounts.models import LedgerKind
@@ -29,17 +30,29 @@ from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
 from orders.services.projecting import Projection, writing_events
 from tradeplatform.common.db import execute
+from tradeplatform.config import load_config
 
 logger = structlog.get_logger(__name__)
 
 BATCH = 1_000
 _LOGGED_IDS = 50
-# This process, as the owner of the shards it drains.
-OWNER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+# Whoever is there to drain a shard, unlike one who only passes by, such as who presses the kill switch.
+WORKER = "shard@"
+# This process, as the owner of the shards it drains: its role, its host, and itself.
+OWNER = f"{load_config().role}@{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def is_elsewhere(has_it: str, owner: str) -> bool:
+    """Whether the owner of a shard is another worker than `owner`."""
+    return has_it != owner and has_it.startswith(WORKER)
 
 
 class Fenced(Exception):  # noqa: N818 - a state of affairs
     """Another worker has taken the shard over: what this one computed must not be written."""
+
+
+class Elsewhere(Fenced):
+    """A worker on another host has the shard, and this one was only woken: it has nothing to do with it."""
 
 
 class ShardStopped(Exception):  # noqa: N818 - a state of affairs
@@ -56,10 +69,20 @@ class Drained:
 
 
 def drain_all(
-    *, shard_id: int, clock: Callable[[], datetime], owner: str = OWNER, batch: int = BATCH
+    *,
+    shard_id: int,
+    clock: Callable[[], datetime],
+    owner: str = OWNER,
+    batch: int = BATCH,
+    yielding: bool = False,
 ) -> Drained:
-    """Drain until nothing is pending; what cannot be applied is set aside. Raises ShardStopped."""
+    """Drain until nothing is pending; what cannot be applied is set aside. Raises ShardStopped.
+
+    One that is `yielding` takes the shard from no other worker, and raises Elsewhere.
+    """
     wake.woken(shard_id)
+    if yielding and is_elsewhere(Shard.objects.values_list("owner", flat=True).get(id=shard_id), owner):
+        raise Elsewhere(f"shard {shard_id} is another worker's")
     total = Drained()
     while True:
         done = _tried(shard_id, clock(), owner, batch)
@@ -80,6 +103,9 @@ def _tried(shard_id: int, now: datetime, owner: str, batch: int) -> Drained | Ex
     except (*quarantining.OF_THE_SURROUNDINGS, Fenced, ShardStopped, Shard.DoesNotExist):
         raise
     except Exception as error:
+        if isinstance(error.__cause__, IdleInTransactionSessionTimeout):
+            # This process was frozen for longer than the database waits for one that holds a shard.
+            raise OperationalError(str(error)) from error
         logger.exception("drain_failed", shard=shard_id, batch=batch)
         return error
 
