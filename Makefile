@@ -41,8 +41,8 @@ MINUTES ?= 5
 # Minutes of trade in peace, while memory and invariants are watched.
 PEACE ?= 10
 
-.PHONY: help setup run ports test test-live test-python test-rust lint lint-python lint-rust format bench soak lock \
-	clean tools
+.PHONY: help setup run ports test test-live test-python test-rust lint lint-python lint-rust format bench soak faults \
+	lock clean tools
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,13 @@ bench: setup ## Measure engine, orders, feed and market data, as ratios in one r
 	$(BIN)/python -m tests.bench.bench_http
 	$(BIN)/python -m tests.bench.bench_engine
 
+# Root on Linux, iproute2, iptables and rabbitmq-server of Debian; each says what is missing.
+faults: setup ## Five machines in network namespaces, and RabbitMQ, taken away in every way (root, Debian packages).
+	$(BIN)/python -m tests.simulation.rabbitmq
+	$(BIN)/python -m tests.simulation.machines
+	$(BIN)/python -m tests.simulation.machines --rabbitmq
+	$(BIN)/python -m tests.simulation.machines --control
+
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
 	$(BIN)/python -m tests.simulation.soak
 	$(BIN)/python -m tests.simulation.endurance --minutes $(PEACE)
@@ -117,6 +124,7 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.faults.pooled
 	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
+	@$(MAKE) --no-print-directory faults
 	cd engine && DIFFERENTIAL_COMMANDS=$(COMMANDS) cargo test --locked --release --test long_run -- --nocapture
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	cd engine && for target in decode restore stream; do mkdir -p fuzz/corpus/$$target && \

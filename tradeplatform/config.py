@@ -77,6 +77,9 @@ class Config(BaseSettings):
         default=None, validation_alias=AliasChoices("TRADEPLATFORM_REDIS_URL", "REDIS_URL", "redis_url")
     )
 
+    #: RabbitMQ, where wake-ups go by it: "amqp://user:password@host:5672/vhost", or amqps; else by Valkey.
+    broker_url: SecretStr | None = None
+
     http_port: int = Field(default=8000, ge=1, le=65535)
     ws_port: int = Field(default=8001, ge=1, le=65535)
     bind_host: str = "127.0.0.1"
@@ -148,6 +151,15 @@ class Config(BaseSettings):
     def _networks(cls, value: list[str]) -> list[str]:
         for network in value:
             ip_network(network)
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _rabbitmq(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and urlsplit(value.get_secret_value()).scheme not in {"amqp", "amqps"}:
+            raise ValueError(
+                "TRADEPLATFORM_BROKER_URL is not RabbitMQ's: set it to amqp://user:password@host/vhost."
+            )
         return value
 
     @model_validator(mode="after")

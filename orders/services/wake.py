@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from tradeplatform.common import broker
 from tradeplatform.common.valkey import client
 
 logger = structlog.get_logger(__name__)
@@ -36,15 +38,18 @@ def wake(shard_ids: Iterable[int]) -> None:
     for shard_id in shard_ids:
         try:
             if client().set(_key(shard_id), 1, nx=True, px=_PENDING_MS):
-                current_app.send_task(
-                    "orders.drain_shard",
-                    kwargs={"shard_id": shard_id},
-                    queue=f"shard-{shard_id}",
-                    retry=False,
-                )
+                _send(shard_id)
         except (RedisError, OperationalError, OSError) as error:
             # The commands are safe in their table; the sweep finds them.
             logger.warning("wake_failed", shard=shard_id, error=str(error))
+
+
+def _send(shard_id: int) -> None:
+    task, what = "orders.drain_shard", {"shard_id": shard_id}
+    if settings.BROKER_IS_RABBITMQ:
+        broker.send(task, kwargs=what, queue=f"shard-{shard_id}")
+    else:
+        current_app.send_task(task, kwargs=what, queue=f"shard-{shard_id}", retry=False)
 
 
 def woken(shard_id: int) -> None:

@@ -75,6 +75,11 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
         ("TRADEPLATFORM_WEBAUTHN_ORIGINS", "https://desk.evilexample.com", "not https or not below"),
         ("DATABASE_URL", "", "DATABASE_URL is missing: set it to postgresql://"),
         ("REDIS_URL", "", "REDIS_URL is missing: set it to redis://"),
+        (
+            "TRADEPLATFORM_BROKER_URL",
+            "redis://:p@cache/0",
+            "TRADEPLATFORM_BROKER_URL is not RabbitMQ's: set it",
+        ),
     ],
 )
 def test_production_refuses_what_is_missing_or_dangerous(

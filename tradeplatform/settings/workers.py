@@ -1,7 +1,8 @@
-"""Celery: small JSON wake-ups over Valkey, no results, and what beat sends when."""
+"""Celery: small JSON wake-ups over Valkey or RabbitMQ, no results, and what beat sends when."""
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from celery.schedules import crontab
@@ -11,12 +12,17 @@ from tradeplatform.settings.values import config
 
 REDIS_URL = config.redis_url.get_secret_value() if config.redis_url else ""
 
-CELERY_BROKER_URL = REDIS_URL or "redis://127.0.0.1:6379/0"
+CELERY_BROKER_URL = (
+    config.broker_url.get_secret_value() if config.broker_url else REDIS_URL or "redis://127.0.0.1:6379/0"
+)
+#: Valkey is there in any case: for what is published, counted and kept for a while.
+BROKER_IS_RABBITMQ = CELERY_BROKER_URL.startswith("amqp")
+
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # For ever: a worker that gave up would have to be started again by hand where nobody supervises it.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+_VALKEY: dict[str, Any] = {
     "global_keyprefix": "tradeplatform:",
     # Longer than a worker waits for a message at a time, which is a second.
     "socket_timeout": VALKEY_SILENCE,
@@ -25,6 +31,31 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     # An answer that is owed for a second and this long is looked for this often: at most five seconds.
     "health_check_interval": 2,
 }
+_RABBITMQ: dict[str, Any] = {
+    # Without it a message that was never stored is as good as sent.
+    "confirm_publish": True,
+    # Who only sends connects once and says that it failed; workers go on trying, see above.
+    "max_retries": 0,
+    "socket_settings": {
+        getattr(socket, name): value
+        for name, value in (
+            ("TCP_USER_TIMEOUT", 10_000),
+            ("TCP_KEEPIDLE", 10),
+            ("TCP_KEEPINTVL", 5),
+            ("TCP_KEEPCNT", 3),
+        )
+        if hasattr(socket, name)
+    },
+}
+CELERY_BROKER_TRANSPORT_OPTIONS = _RABBITMQ if BROKER_IS_RABBITMQ else _VALKEY
+# With amqps the certificate must be the host's; the authorities are the system's.
+CELERY_BROKER_USE_SSL = {"server_hostname": None} if CELERY_BROKER_URL.startswith("amqps") else False
+# Kept by a majority of RabbitMQ's nodes.
+CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = (
+    "quorum" if BROKER_IS_RABBITMQ else "classic"
+)
+# Of RabbitMQ: a peer that vanished is noticed in 20 seconds.
+CELERY_BROKER_HEARTBEAT = 10
 
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
@@ -135,3 +166,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="41", hour="3"),
     },
 }
+
+if BROKER_IS_RABBITMQ:
+    # Short of memory or disk it confirms nothing: beat must not stand still for as long.
+    for _entry in CELERY_BEAT_SCHEDULE.values():
+        _entry["options"] = _entry.get("options", {}) | {"confirm_timeout": 2.0}
