@@ -1,0 +1,53 @@
+"""A shard's worker without what keeps a second one from writing: the control of the run.
+
+It takes no lock, no epoch is compared, and no session ends for being idle. It dawdles between reading and
+writing, so that whoever freezes it catches it there.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from celery.__main__ import main
+from celery.signals import worker_init
+from django.db.backends.signals import connection_created
+
+_DAWDLES_SECONDS = 0.2
+
+
+@worker_init.connect
+def _take_the_fence_down(**_: Any) -> None:
+    from orders.models import Shard  # noqa: PLC0415 - the apps are not loaded when this module is
+    from orders.services import drain, pending  # noqa: PLC0415
+
+    def take(shard_id: int, owner: str, now: datetime) -> Shard:
+        shard = Shard.objects.get(id=shard_id)
+        if shard.owner != owner:
+            Shard.objects.filter(id=shard_id).update(owner=owner, epoch=shard.epoch + 1, taken_at=now)
+            shard.refresh_from_db()
+        return shard
+
+    def move(shard: Shard, applied: int, now: datetime) -> None:
+        Shard.objects.filter(id=shard.id).update(position=shard.position + applied, drained_at=now)
+
+    read = pending.read_pending
+
+    def dawdle(shard_id: int, most: int) -> Any:
+        found = read(shard_id, most)
+        time.sleep(_DAWDLES_SECONDS)
+        return found
+
+    for name, replacement in (("_take", take), ("_move_shard", move), ("read_pending", dawdle)):
+        setattr(drain, name, replacement)
+
+
+@connection_created.connect
+def _idle_for_ever(connection: Any, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = 0")
+
+
+if __name__ == "__main__":
+    main()
