@@ -47,12 +47,6 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
         "lock_timeout": lock,
         "idle_in_transaction_session_timeout": idle,
         "default_transaction_read_only": "on" if read_only else "off",
-        # A host that was lost in a transaction without a word holds its locks for five seconds, as PostgreSQL
-        # then finds. One that is frozen still answers to these, and is waited for as above.
-        "tcp_keepalives_idle": 2,
-        "tcp_keepalives_interval": 1,
-        "tcp_keepalives_count": 3,
-        "tcp_user_timeout": 4_500,
     }
     options: dict[str, Any] = dict(parse_qsl(parts.query)) | {
         "application_name": f"tradeplatform-{config.role}",
@@ -72,6 +66,14 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
             server_settings["transaction_read_only"] = "on"
         options["in_each_transaction"] = server_settings
     else:
+        # One of ours that was lost in a transaction without a word holds its locks for five seconds, as
+        # PostgreSQL then finds. One that is frozen still answers to these, and is waited for as above.
+        server_settings |= {
+            "tcp_keepalives_idle": 2,
+            "tcp_keepalives_interval": 1,
+            "tcp_keepalives_count": 3,
+            "tcp_user_timeout": 4_500,
+        }
         options["options"] = " ".join(f"-c {name}={value}" for name, value in server_settings.items())
     if not read_only and config.role in _LATE:
         # Not of the reader: where a page reads a whole table for one snapshot it takes its time-out away.
