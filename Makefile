@@ -96,7 +96,7 @@ format: setup ## Let the formatters rewrite Python and Rust.
 	$(BIN)/ruff format
 	cd engine && cargo fmt
 
-bench: setup ## Measure engine, orders, feed and market data, as ratios in one run each.
+bench: setup ## Measure engine, orders, feed, market data and the whole under load, as ratios in one run each.
 	cd engine/bench && cargo run --release --locked --quiet --features peers
 	$(BIN)/python -m tests.bench.bench_engine
 	$(BIN)/python -m tests.bench.bench_orders
@@ -105,6 +105,9 @@ bench: setup ## Measure engine, orders, feed and market data, as ratios in one r
 	$(BIN)/python -m tests.bench.bench_ledger
 	$(BIN)/python -m tests.bench.bench_market
 	$(BIN)/python -m tests.bench.bench_http
+	$(BIN)/python -m tests.bench.bench_load
+	$(BIN)/python -m tests.bench.bench_cold_start
+	$(BIN)/python -m tests.bench.bench_growth
 	$(BIN)/python -m tests.bench.bench_engine
 
 # Root on Linux, iproute2, iptables and rabbitmq-server of Debian; each says what is missing.

@@ -29,6 +29,15 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class World:
+    """Three instruments, in two shards unless told otherwise, and the accounts that trade them."""
+
+    tag: str
+    tickers: tuple[Ticker, ...]
+    holders: tuple[Holder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A new order. `kind` is "limit" or "market"; `worst` is how far a market order may go."""
 

@@ -28,6 +28,19 @@ class Door(Protocol):
         """Do these and return when all are committed or refused, with their answers in order."""
 
 
+class AsyncDoor(Protocol):
+    """A way in over the network, one action to a call, many calls at once."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def do(self, action: Action) -> Answer:
+        """Do this one and return when it is committed or refused; never raises for what it was answered."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
 def service_door() -> Door:
     """In a producer's process: Django, then the door."""
     import django  # noqa: PLC0415 - a process of its own

@@ -71,7 +71,7 @@ def produce(
     door = opened()
     stock = flow.stock(*job.stock)
     for at in range(0, len(stock), job.most):
-        _heard(flow, stock[at : at + job.most], door.send(stock[at : at + job.most]))
+        heard(flow, stock[at : at + job.most], door.send(stock[at : at + job.most]))
     pipe.send("ready")
     start: float = pipe.recv()
     # What a long run remembers is no garbage, and looking through it would be read as a platform's lateness.
@@ -90,9 +90,8 @@ class _Producer:
         start: float,
     ) -> None:
         self._job, self._flow, self._door, self._start = job, flow, door, start
-        self._counters, self._row = counters, job.number * COUNTERS
         self._backlog = backlog
-        self._sent = Sent()
+        self._tally = Tally(job, counters)
 
     def run(self, pipe: Connection) -> None:
         """Until all is sent, or twice the time is over."""
@@ -100,8 +99,8 @@ class _Producer:
             self._open_loop()
         else:
             self._closed_loop()
-        self._sent.ended = time.monotonic()
-        pipe.send(self._sent)
+        self._tally.sent.ended = time.monotonic()
+        pipe.send(self._tally.sent)
 
     def _open_loop(self) -> None:
         job = self._job
@@ -109,7 +108,7 @@ class _Producer:
         while due.next is not None:
             now = time.monotonic() - self._start
             if now > 2 * job.seconds + 10:
-                self._sent.unsent = due.rest()
+                self._tally.sent.unsent = due.rest()
                 return
             times = due.until(now, job.most)
             if times:
@@ -127,17 +126,28 @@ class _Producer:
 
     def _send(self, due: Sequence[float]) -> None:
         actions = [self._flow.next() for _ in due]
-        self._count(DUE, len(actions))
+        self._tally.count(DUE, len(actions))
         answers = self._door.send(actions)
         now = time.monotonic()
-        self._sent.calls += 1
-        _heard(self._flow, actions, answers)
-        self._remember(actions, answers, due, now)
+        heard(self._flow, actions, answers)
+        self._tally.remember(actions, answers, due, now)
 
-    def _remember(
+
+class Tally:
+    """Counts what was answered: for the run at once, for the report at the end."""
+
+    def __init__(self, job: Job, counters: SynchronizedArray[Any]) -> None:
+        self.sent = Sent()
+        self._accepted = 0
+        self._every = job.trace_every
+        self._counters, self._row = counters, job.number * COUNTERS
+
+    def remember(
         self, actions: Sequence[Action], answers: Sequence[Answer], due: Sequence[float], now: float
     ) -> None:
-        sent, taken, commands, transfers = self._sent, 0, 0, 0
+        """What one call was answered, at `now`."""
+        sent, taken, commands, transfers = self.sent, 0, 0, 0
+        sent.calls += 1
         for action, answer, at in zip(actions, answers, due, strict=True):
             sent.kinds[type(action).__name__.lower()] += 1
             sent.acknowledged.append(now - at)
@@ -149,18 +159,21 @@ class _Producer:
                 transfers += 1
                 continue
             commands += 1
-            if answer.key and commands % self._job.trace_every == 0:
+            self._accepted += 1
+            if answer.key and self._accepted % self._every == 0:
                 sent.traced.append((isinstance(action, Place), answer.key, at))
-        self._count(ACCEPTED, taken)
-        self._count(REFUSED, len(actions) - taken)
-        self._count(COMMANDS, commands)
-        self._count(TRANSFERS, transfers)
+        self.count(ACCEPTED, taken)
+        self.count(REFUSED, len(actions) - taken)
+        self.count(COMMANDS, commands)
+        self.count(TRANSFERS, transfers)
 
-    def _count(self, what: int, more: int) -> None:
+    def count(self, what: int, more: int) -> None:
+        """So many more of it."""
         self._counters[self._row + what] += more
 
 
-def _heard(flow: Flow, actions: Sequence[Action], answers: Sequence[Answer]) -> None:
+def heard(flow: Flow, actions: Sequence[Action], answers: Sequence[Answer]) -> None:
+    """Let a flow know which of its orders were taken."""
     for action, answer in zip(actions, answers, strict=True):
         if isinstance(action, Place) and not answer.refused:
             flow.took(action, answer.key)

@@ -38,6 +38,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "calls": result.calls,
         "actions_per_call": (result.due - result.unsent) / max(1, result.calls),
         "committed_per_second": result.committed_rate,
+        "throughput_per_second": result.throughput,
         "lag_commands": result.lag_commands,
         "lag_seconds": result.lag_seconds,
         "acknowledged_ms": percentiles(result.acknowledged),
@@ -62,6 +63,7 @@ def as_table(mix: Mix, door: str, result: Result) -> str:
         f"{'offered':28} {facts['offered_per_second']:10,.0f} /s for {result.seconds:.0f} s",
         f"{'accepted':28} {facts['accepted_per_second']:10,.0f} /s, the last after {result.took:.1f} s",
         f"{'committed with outcome':28} {facts['committed_per_second']:10,.0f} /s within the time",
+        f"{'until all was applied':28} {facts['throughput_per_second']:10,.0f} /s",
         f"{'lag at the end':28} {result.lag_commands:10,} commands, {result.lag_seconds:.2f} s",
     ]
     if result.unsent:

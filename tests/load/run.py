@@ -12,8 +12,7 @@ from typing import Any
 
 import psycopg
 
-from tests.load.doors import Door
-from tests.load.producing import ACCEPTED, COMMANDS, COUNTERS, DUE, TRANSFERS, Job, Sent, produce
+from tests.load.producing import ACCEPTED, COMMANDS, COUNTERS, DUE, TRANSFERS, Job, Sent
 from tests.load.watching import Cpu, Watch, rows_written
 
 _AHEAD, _STATISTICS_SECONDS = 0.3, 1.1
@@ -23,7 +22,7 @@ _SETTLE_SECONDS = 600.0
 Progress = Callable[[float, int, int, int, int], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Result:
     """What a load was answered, and what became of it."""
 
@@ -35,13 +34,15 @@ class Result:
     refused: dict[str, int]
     kinds: dict[str, int]
     calls: int
-    committed_in_time: int
-    lag_commands: int
-    lag_seconds: float
     acknowledged: list[float]
-    outcomes: list[float]
-    cpu: dict[str, float]
-    rows: dict[str, tuple[int, int, int]]
+    #: What each part has seen, in the order given.
+    parts: list[Sent]
+    committed_in_time: int = 0
+    lag_commands: int = 0
+    lag_seconds: float = 0.0
+    outcomes: list[float] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     orders: int = 0
     traded: int = 0
     rejected: int = 0
@@ -53,98 +54,81 @@ class Result:
         """Actions a second that were accepted, applied and committed within the time of the run."""
         return self.committed_in_time / self.seconds
 
+    @property
+    def throughput(self) -> float:
+        """Actions accepted, a second, from the start until the last of them had been applied."""
+        return self.accepted / (self.took + self.lag_seconds)
+
+
+#: What a producer's process runs, its job, and what opens its door there.
+Part = tuple[Callable[..., None], Job, Callable[[], Any]]
+
 
 def run(
-    jobs: Sequence[Job],
-    opened: Callable[[], Door],
+    parts: Sequence[Part],
     *,
-    database_url: str,
-    processes: dict[str, int],
+    database_url: str = "",
+    processes: dict[str, int] | None = None,
     progress: Progress = lambda *_: None,
     during: Callable[[float], None] = lambda _start: None,
 ) -> Result:
-    """Run the jobs, each in a process of its own, until everything they sent has been applied.
+    """Run the parts, each in a process of its own, until everything they sent has been applied.
 
-    `during` is called in this thread once the clock has started, with its start.
+    `during` is called in this thread once the clock has started, with its start. Without `database_url`, of a
+    role that may read all, only what clients see is told: no outcomes, no rows, no CPU.
     """
     context = multiprocessing.get_context("spawn")
-    counters = context.Array("q", COUNTERS * len(jobs), lock=False)
+    counters = context.Array("q", COUNTERS * len(parts), lock=False)
     backlog = context.Value("q", 0, lock=False)
     pipes: list[Connection] = []
     producers = []
-    for job in jobs:
+    jobs = [job for _, job, _ in parts]
+    for produce, job, opened in parts:
         mine, theirs = context.Pipe()
         producer = context.Process(target=produce, args=(job, opened, counters, backlog, theirs), daemon=True)
         producer.start()
         theirs.close()
         producers.append(producer)
         pipes.append(mine)
-    watch = Watch(database_url)
+    watch = Watch(database_url) if database_url else None
     try:
         for pipe in pipes:
             pipe.recv()
+        if watch is None:
+            return _Unseen(jobs, pipes, counters, backlog).run(progress, during)
         _settled(database_url)
         # So long a connection may keep what it has counted to itself.
         time.sleep(_STATISTICS_SECONDS)
-        return _Running(jobs, pipes, counters, backlog, watch, database_url).run(
-            processes | {f"producer {job.number}": _pid(p) for job, p in zip(jobs, producers, strict=True)},
-            progress,
-            during,
-        )
+        ours = {f"producer {job.number}": _pid(one) for job, one in zip(jobs, producers, strict=True)}
+        running = _Running(jobs, pipes, counters, backlog, watch, database_url, (processes or {}) | ours)
+        return running.run(progress, during)
     finally:
-        watch.stop()
+        if watch is not None:
+            watch.stop()
         for producer in producers:
             producer.join(10)
             producer.kill()
 
 
-class _Running:
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        pipes: Sequence[Connection],
-        counters: Any,
-        backlog: Any,
-        watch: Watch,
-        database_url: str,
-    ) -> None:
+class _Unseen:
+    """A run on a platform of which we see the doors alone."""
+
+    def __init__(self, jobs: Sequence[Job], pipes: Sequence[Connection], counters: Any, backlog: Any) -> None:
         self._seconds = max(job.seconds for job in jobs)
         self._pipes, self._counters, self._backlog = pipes, counters, backlog
-        self._watch, self._url = watch, database_url
-        self._applied_before = watch.applied()
-        self._transfers: list[tuple[float, int]] = []
+        self._start = 0.0
 
-    def run(self, processes: dict[str, int], progress: Progress, during: Callable[[float], None]) -> Result:
-        rows, cpu = rows_written(self._url), Cpu(processes, self._url)
-        since = _now_there(self._url)
-        self._watch.on_look = self._look
+    def run(self, progress: Progress, during: Callable[[float], None]) -> Result:
+        """From the start to the last answer."""
+        self._begin(during)
+        self._follow(progress)
+        return self._told([pipe.recv() for pipe in self._pipes])
+
+    def _begin(self, during: Callable[[float], None]) -> None:
         self._start = time.monotonic() + _AHEAD
         for pipe in self._pipes:
             pipe.send(self._start)
         during(self._start)
-        rates = self._follow(progress)
-        shares = cpu.shares()
-        sent = [pipe.recv() for pipe in self._pipes]
-        last_sent = max(one.ended for one in sent)
-        lag = self._backlog.value
-        _settled(self._url)
-        settled = time.monotonic()
-        time.sleep(_STATISTICS_SECONDS)
-        result = self._told(sent, last_sent, lag, settled)
-        result.cpu, result.rates = shares, rates
-        after = rows_written(self._url)
-        result.rows = {
-            name: (one[0] - before[0], one[1] - before[1], one[2] - before[2])
-            for name, one in sorted(after.items())
-            if one != (before := rows.get(name, (0, 0, 0)))
-        }
-        self._ask_what_traded(result, since)
-        return result
-
-    def _look(self) -> None:
-        applied = self._watch.applied() - self._applied_before
-        self._backlog.value = max(0, self._sum(COMMANDS) - applied)
-        self._transfers.append((time.monotonic(), self._sum(TRANSFERS)))
 
     def _follow(self, progress: Progress) -> list[int]:
         """Tell of each second until the producers have ended; what was applied in each."""
@@ -153,16 +137,16 @@ class _Running:
             time.sleep(0.02)
             if time.monotonic() >= self._start + second + 1:
                 second += 1
-                applied = self._watch.applied() - self._applied_before
+                applied = self._applied()
                 progress(second, self._sum(DUE), self._sum(ACCEPTED), applied, self._backlog.value)
                 rates.append(applied - before)
                 before = applied
         return rates
 
-    def _told(self, sent: Sequence[Sent], last_sent: float, lag: int, settled: float) -> Result:
-        end = self._start + self._seconds
-        in_time = sum(track.at(end) for track in self._watch.tracks.values()) - self._applied_before
-        in_time += max((count for at, count in self._transfers if at <= end), default=0)
+    def _applied(self) -> int:
+        return 0
+
+    def _told(self, sent: list[Sent]) -> Result:
         refused, kinds = Counter[str](), Counter[str]()
         acknowledged: list[float] = []
         for one in sent:
@@ -171,21 +155,71 @@ class _Running:
             acknowledged.extend(one.acknowledged)
         return Result(
             seconds=self._seconds,
-            took=last_sent - self._start,
+            took=max(one.ended for one in sent) - self._start,
             due=self._sum(DUE) + sum(one.unsent for one in sent),
             unsent=sum(one.unsent for one in sent),
             accepted=self._sum(ACCEPTED),
             refused=dict(refused.most_common()),
             kinds=dict(kinds.most_common()),
             calls=sum(one.calls for one in sent),
-            committed_in_time=in_time,
-            lag_commands=lag,
-            lag_seconds=settled - last_sent,
             acknowledged=acknowledged,
-            outcomes=self._outcomes([trace for one in sent for trace in one.traced]),
-            cpu={},
-            rows={},
+            parts=sent,
         )
+
+    def _sum(self, what: int) -> int:
+        return int(sum(self._counters[what::COUNTERS]))
+
+
+class _Running(_Unseen):
+    """A run on a platform whose database we see."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        pipes: Sequence[Connection],
+        counters: Any,
+        backlog: Any,
+        watch: Watch,
+        database_url: str,
+        processes: dict[str, int],
+    ) -> None:
+        super().__init__(jobs, pipes, counters, backlog)
+        self._watch, self._url, self._processes = watch, database_url, processes
+        self._applied_before = watch.applied()
+        self._transfers: list[tuple[float, int]] = []
+
+    def run(self, progress: Progress, during: Callable[[float], None]) -> Result:
+        """From the start until nothing waits any more."""
+        rows, cpu = rows_written(self._url), Cpu(self._processes, self._url)
+        since = _now_there(self._url)
+        self._watch.on_look = self._look
+        self._begin(during)
+        rates = self._follow(progress)
+        shares = cpu.shares()
+        sent = [pipe.recv() for pipe in self._pipes]
+        result = self._told(sent)
+        result.cpu, result.rates = shares, rates
+        result.lag_commands = self._backlog.value
+        _settled(self._url)
+        result.lag_seconds = time.monotonic() - max(one.ended for one in sent)
+        time.sleep(_STATISTICS_SECONDS)
+        result.committed_in_time = self._committed_by(self._start + self._seconds)
+        result.outcomes = self._outcomes([trace for one in sent for trace in one.traced])
+        result.rows = _differences(rows, rows_written(self._url))
+        self._ask_what_traded(result, since)
+        return result
+
+    def _look(self) -> None:
+        self._backlog.value = max(0, self._sum(COMMANDS) - self._applied())
+        self._transfers.append((time.monotonic(), self._sum(TRANSFERS)))
+
+    def _applied(self) -> int:
+        return self._watch.applied() - self._applied_before
+
+    def _committed_by(self, moment: float) -> int:
+        """Commands applied and transfers done by then."""
+        applied = sum(track.at(moment) for track in self._watch.tracks.values()) - self._applied_before
+        return applied + max((count for at, count in self._transfers if at <= moment), default=0)
 
     def _outcomes(self, traced: Sequence[tuple[bool, int, float]]) -> list[float]:
         """Seconds from when each was due to when its outcome could be seen by others."""
@@ -221,8 +255,16 @@ class _Running:
         result.orders, result.traded, result.rejected = row
         (result.trades,) = trades
 
-    def _sum(self, what: int) -> int:
-        return int(sum(self._counters[what::COUNTERS]))
+
+def _differences(
+    before: dict[str, tuple[int, int, int]], after: dict[str, tuple[int, int, int]]
+) -> dict[str, tuple[int, int, int]]:
+    found = {}
+    for name, counts in sorted(after.items()):
+        ins, up, dele = before.get(name, (0, 0, 0))
+        if counts != (ins, up, dele):
+            found[name] = (counts[0] - ins, counts[1] - up, counts[2] - dele)
+    return found
 
 
 def _settled(database_url: str) -> None:
