@@ -65,7 +65,7 @@ _TABLES = {
     "orders_orderidentity": _Copied(
         "order_id", {"order_id": f"order_id + {_FAR}", "client_order_id": "'~' || left(client_order_id, 35)"}
     ),
-    "orders_command": _Copied("id", {"id": f"id + {_FAR}", "status": "'done'", "held": "0"}),
+    "orders_command": _Copied("id", {"id": f"id + {_FAR}", "status": "'done'", "held": "0::numeric"}),
     "orders_event": _Copied("id", {"id": f"id + {_FAR}"}),
     "orders_trade": _Copied("id", {"id": f"id + {_FAR}"}),
     "orders_fill": _Copied("id", {"id": f"id + {_FAR}"}),
