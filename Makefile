@@ -41,8 +41,8 @@ MINUTES ?= 5
 # Minutes of trade in peace, while memory and invariants are watched.
 PEACE ?= 10
 
-.PHONY: help setup run ports test test-live test-python test-rust lint lint-python lint-rust format bench soak faults \
-	lock clean tools
+.PHONY: help setup run ports test test-live test-python test-rust lint lint-python lint-rust format bench flames \
+	soak faults lock clean tools
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ faults: setup ## Five machines in network namespaces, and RabbitMQ, taken away i
 	$(BIN)/python -m tests.simulation.machines
 	$(BIN)/python -m tests.simulation.machines --rabbitmq
 	$(BIN)/python -m tests.simulation.machines --control
+
+flames: setup ## Draw where intake and drain spend their time, into var/flames.
+	$(BIN)/python -m tests.bench.flames --statements
 
 soak: setup ## Trade for two minutes with faults, check all invariants; then random commands and bytes at the engine.
 	$(BIN)/python -m tests.simulation.soak
