@@ -83,6 +83,8 @@ class Machine:
         """What ran starts again."""
         self._supervisor.children.clear()
         programs, self._programs = self._programs, []
+        for program in programs:
+            self.ready(program.name).unlink(missing_ok=True)
         self.off = False
         self.run(*programs)
 

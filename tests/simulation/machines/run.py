@@ -97,12 +97,10 @@ class Run:
             machine = self._machines[name]
             programs = [machine.roles.shard(shard, machine.ready(f"shard-{shard}")) for shard in _SHARDS]
             machine.run(*(programs if self._fenced else map(without_fence, programs)))
-        for name in WORKERS:
-            machine = self._machines[name]
-            self._until(
-                lambda machine=machine: all(machine.ready(f"shard-{s}").exists() for s in _SHARDS),  # type: ignore[misc]
-                f"the workers of {name}",
-            )
+        self._until(self._all_ready, "the workers of both hosts")
+
+    def _all_ready(self) -> bool:
+        return all(self._machines[name].ready(f"shard-{s}").exists() for name in WORKERS for s in _SHARDS)
 
     def _open_markets(self) -> None:
         """A market on each shard, with one trader who has an account for each side."""
@@ -187,6 +185,8 @@ class Run:
     def _calm(self) -> None:
         """Trade in peace for a while."""
         self._until(self._trades, "trade after a fault")
+        # Otherwise the next takeover would be as long as the start of the worker that is to do it.
+        self._until(self._all_ready, "the workers of both hosts")
         self._for(_CALM)
         self._until(self._trades, "trade in peace")
 
