@@ -100,6 +100,11 @@ class Config(BaseSettings):
     #: False behind one that knows no prepared statements, such as PgBouncer before 1.21.
     prepared_statements: bool = True
 
+    #: A shard whose oldest waiting command waits longer takes no new orders, in seconds; 0: it always does.
+    shard_lag_limit_seconds: float = Field(default=5.0, ge=0)
+    #: How many requests may wait for a thread of one web process; beyond that they are refused at once.
+    http_queue: int = Field(default=256, ge=1, le=900)
+
     #: Whether a command that cannot be applied halts its instrument, or is refused and no more.
     halt_on_quarantine: bool = False
 

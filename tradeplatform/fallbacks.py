@@ -9,8 +9,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-from tradeplatform.common.api_errors import CONTENT_TYPE, problem
+from tradeplatform.common.api_errors import CONTENT_TYPE, headers_of, problem
+from tradeplatform.common.correlation import bind
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.gateways.binance.refusals import translated
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -36,6 +38,18 @@ def server_error(request: HttpRequest) -> HttpResponse:
     message = "Something failed on our side and the outcome is unknown: ask again by your own id."
     refusal = Refusal(Code.INTERNAL_ERROR, message)
     return _answer(request, refusal, HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
+
+
+def no_room(path: str, refusal: Refusal) -> HttpResponse:
+    """503: there was no room for the request, which nobody has looked at."""
+    headers = headers_of(refusal) | {"X-Correlation-ID": bind()}
+    if path.startswith(("/api/v3/", "/sapi/")):
+        response = JsonResponse(translated(refusal).body(), status=refusal.status, headers=headers)
+    else:
+        body = problem(refusal)
+        response = JsonResponse(body, status=refusal.status, headers=headers, content_type=CONTENT_TYPE)
+    response["Content-Length"] = str(len(response.content))
+    return response
 
 
 def _answer(

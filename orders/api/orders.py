@@ -159,6 +159,7 @@ class BatchView(APIView):
         """Place up to 1,000 orders in one transaction. Always 207: each outcome has a status of its own.
 
         An order that is refused does not stop the others; funds are reserved in the order of the list.
+        `Retry-After` says when to send again those that were refused with 503.
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         results = place_batch(
@@ -171,7 +172,10 @@ class BatchView(APIView):
         )
         accepted = sum("order" in result for result in results)
         body = {"accepted": accepted, "denied": len(results) - accepted, "results": results}
-        return Response(body, status=status.HTTP_207_MULTI_STATUS)
+        waits = [result["error"]["context"].get("retry_after") for result in results if "error" in result]
+        wait = max((wait for wait in waits if wait is not None), default=None)
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+        return Response(body, status=status.HTTP_207_MULTI_STATUS, headers=headers)
 
 
 class OrderView(APIView):

@@ -1,7 +1,7 @@
 """Order entry over the socket: the same inputs, rules, limits and refusals as over HTTP, without the wait.
 
 An answer says that a request is committed. What the book makes of it comes by the account's private channels.
-Each function runs in a thread of the entry lane; single orders go in with those of other sockets.
+Single orders go in with those of other sockets.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from orders.services.requests import Accepted, Requested
 from tradeplatform.common.api_input import StrictSerializer, TextField, WholeNumberField, parse
 from tradeplatform.common.errors import Code, Refusal
 
-# So many requests of all sockets may be under way in this process; each thread waits for its transaction.
+# So many requests of all sockets may wait in this process; each thread waits for its transaction.
 _ROOM = 500
-_THREADS = 16
+_THREADS, _CANCELLING_THREADS = 16, 4
 _MOST_IN_A_MESSAGE = 200
+_CANCELS = frozenset({OrderOp.CANCEL, OrderOp.CANCEL_ALL})
 
-#: Where `answer` is to run.
-lane = Lane("feed-entry", _THREADS, room=_ROOM)
+# Cancels wait behind no new order.
+_entering = Lane("feed-entry", _THREADS, room=_ROOM)
+_cancelling = Lane("feed-cancel", _CANCELLING_THREADS, room=_ROOM)
 
 Answer = dict[str, Any]
 
@@ -82,6 +84,12 @@ class _Cancel(StrictSerializer):
     order = WholeNumberField(min_value=1, required=False)
     account = WholeNumberField(min_value=1, required=False)
     client_order_id = TextField(required=False, max_length=36)
+
+
+async def perform(operation: OrderOp, body: dict[str, Any], caller: Caller) -> tuple[str, Answer]:
+    """As `answer`, in a thread, in turns with other people. Raises Refusal, overloaded among them."""
+    lane = _cancelling if operation in _CANCELS else _entering
+    return await lane.run_for(caller.reach.user_id, answer, operation, body, caller)
 
 
 def answer(operation: OrderOp, body: dict[str, Any], caller: Caller) -> tuple[str, Answer]:

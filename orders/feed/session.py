@@ -157,7 +157,7 @@ class Session:
             raise Refusal(Code.NOT_AUTHENTICATED, "Send an auth message first.")
         caller = self.identity.caller(self._ip)
         try:
-            kind, fields = await entry.lane.run(entry.answer, request.op, request.body, caller)
+            kind, fields = await entry.perform(request.op, request.body, caller)
         except Refusal as refusal:
             self.outlet.send(protocol.error(refusal, number))
         except DATABASE_AWAY:

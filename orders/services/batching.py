@@ -23,13 +23,14 @@ def submit_now(sent: Sequence[Sent]) -> list[Outcome]:
     return cast("list[Outcome]", submit_sent(sent, now=timezone.now()))
 
 
-_submit = Together(submit_now, most=MAX_BATCH)
+_submit = Together(submit_now, most=MAX_BATCH, room=MAX_BATCH, whose=lambda sent: sent.request.account_id)
 
 
 def submit_soon(*, order: NewOrder, actor: Actor, source: Source) -> Accepted:
     """Submit one order, in one transaction with those that other threads submit meanwhile.
 
-    As `intake.submit_order`; the moment it counts from is that of the commit. Raises Refusal.
+    As `intake.submit_order`; the moment it counts from is that of the commit. Raises Refusal, overloaded
+    among them.
     """
     outcome = _submit(Sent(order, Origin(actor, source, correlation_id())))
     if isinstance(outcome, Denied):

@@ -27,6 +27,7 @@ from orders.services.amending import Changes, amended
 from orders.services.book_refs import books_for
 from orders.services.journal import CommandRow, write_commands
 from orders.services.owners import check_may_trade, lock_owners
+from orders.services.pressure import PRESSURE
 from orders.services.requests import Requested
 from orders.services.reserving import reserve_extra
 from orders.services.wake import wake_after_commit
@@ -142,6 +143,7 @@ def amend_order(
 
     Less quantity at the same price keeps the place in the queue, a parked order always does; anything else
     loses it. What the amended order may need beyond its hold is reserved now; a Refusal reserves nothing.
+    While its shard is behind only quantity may be taken off (overloaded).
     """
     changes = Changes(price=price, quantity=quantity, trigger_price=trigger_price)
     if not changes:
@@ -155,6 +157,8 @@ def amend_order(
         )
         book = books_for([rules])[rules.id]
         pretrade.check_open(rules)
+        if not _takes_off(changes, order):
+            PRESSURE.check(book.shard_id)
         new = amended(order, changes, rules=rules, book=book, listed=listed)
         extra = reserve_extra(
             order,
@@ -183,6 +187,12 @@ def amend_order(
         )
         wake_after_commit([book.shard_id])
     return Requested(command_id, order.id)
+
+
+def _takes_off(changes: Changes, order: Order) -> bool:
+    """Whether an amend asks for less quantity and nothing else."""
+    quantity = changes.quantity
+    return changes == Changes(quantity=quantity) and quantity is not None and quantity < order.quantity
 
 
 def _amendable(order_id: int, account_id: int) -> tuple[Order, Sequence[Order]]:

@@ -26,6 +26,7 @@ from orders.services.cancelling import cancel_commands
 from orders.services.conditions import check_numbers, check_order
 from orders.services.journal import CommandRow, write_commands_of
 from orders.services.owners import Owner, check_may_trade, check_realm, lock_owners
+from orders.services.pressure import PRESSURE
 from orders.services.requests import (
     Accepted,
     CancelOrder,
@@ -255,8 +256,11 @@ def _checked(
 ) -> list[Draft]:
     """Every check of an order by itself."""
     passed: list[Draft] = []
+    behind = PRESSURE.behind() if drafts else {}
     for draft in drafts:
         try:
+            if late := behind.get(draft.book.shard_id):
+                raise late.refusal()
             check_may_trade(
                 accounts[draft.order.account_id],
                 draft.rules,

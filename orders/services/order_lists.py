@@ -23,6 +23,7 @@ from orders.services.conditions import STOPS, check_order, clash
 from orders.services.intake import client_id_conflict, draft_of, known_identities, live_orders
 from orders.services.journal import write_commands
 from orders.services.owners import check_may_trade, lock_owners
+from orders.services.pressure import PRESSURE
 from orders.services.requests import Accepted, ListKind, NewList, NewOrder, Origin, list_fingerprints
 from orders.services.reserving import reserve_list
 from orders.services.wake import wake_after_commit
@@ -60,6 +61,7 @@ def submit_list(*, asked: NewList, actor: Actor, source: Source, now: datetime) 
             draft.fingerprint = print_
         if known := known_identities(drafts):
             return _known_list(drafts, known)
+        PRESSURE.check(drafts[0].book.shard_id)
         owner = accounts[account_id]
         for draft in drafts:
             check_may_trade(owner, draft.rules, credential=actor.credential, order_type=draft.order.type)

@@ -49,7 +49,8 @@ def test_what_is_wrong_stands_out_and_leads_on(boss: Client, market: Market) -> 
         at=now, seconds=1, holds=False, actor_label="test", findings=[{"holds": False}], balances=[]
     )
     for minutes, below in ((2, 0), (1, 10)):
-        sums = {"accepted": below, "outcomes": {"0.5": 0, "1.0": below, "+Inf": below}, "lag": 1}
+        outcomes = {"0.5": 0, "1.0": below, "+Inf": below}
+        sums = {"accepted": below, "outcomes": outcomes, "lag": 1, "overloaded": below * 2}
         Minute.objects.create(at=now - timedelta(minutes=minutes), sums=sums)
 
     answer = boss.get(reverse("admin:system"))
@@ -60,6 +61,15 @@ def test_what_is_wrong_stands_out_and_leads_on(boss: Client, market: Market) -> 
     assert wrong["Shards stopped"]["note"] == "hash differs"
     assert wrong["Invariants broken"]["url"] == reverse("admin:proof")
     assert wrong["p95 until the outcome"]["value"] == "975 ms"
+    assert wrong["Refused for overload"]["value"] == "20"
+
+
+def test_a_shard_that_is_behind_is_shown_as_one_that_takes_cancels_only(boss: Client, market: Market) -> None:
+    assert "Takes cancels only" not in boss.get(reverse("admin:system")).content.decode()
+    # It waits since the time of the factories.
+    market.buy(market.trader(), 1, 49000)
+
+    assert "Takes cancels only: behind" in boss.get(reverse("admin:system")).content.decode()
 
 
 def test_the_charts_get_the_last_hour_in_columns(boss: Client) -> None:

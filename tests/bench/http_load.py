@@ -45,7 +45,7 @@ def web(application: str, environment: Mapping[str, str]) -> Iterator[int]:
     program = replace(program, argv=argv)
     process = spawn(program, Path(os.environ["TRADEPLATFORM_VAR_DIR"]) / "bench-web.log", follow_parent=True)
     try:
-        _wait_for(port)
+        wait_for_web(port)
         yield port
     finally:
         process.terminate()
@@ -112,7 +112,7 @@ class _Asking:
         self._free.append(connection)
 
 
-def _wait_for(port: int) -> None:
+def wait_for_web(port: int) -> None:
     """Until a worker has loaded the application: it listens long before."""
     deadline = time.monotonic() + _START_SECONDS
     while True:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
 from typing import Any
 
@@ -17,7 +19,7 @@ from orders.models import Command, Order
 from tests.accounts.keys import Key, make_key
 from tests.api.client import order_body
 from tests.factories import ACTOR, Market, everything_stored, stored
-from tests.feed.talk import Feed, Message, Socket, Talk, do, talk, token_for
+from tests.feed.talk import PATIENCE, Feed, Message, Socket, Talk, do, talk, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -167,15 +169,24 @@ class TestRefusals:
                 await socket.ask("error", op="place", order=body(market, alice, quantity="900"))
             await socket.ask("pong", op="ping")
 
-    async def test_a_full_server_says_so(
+    async def test_a_full_server_says_so_and_takes_cancels(
         self, market: Market, alice: TradingAccount, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        full = Lane("full", 1, room=0)
-        monkeypatch.setattr(entry, "lane", full)
+        full, gate = Lane("full", 1, room=0), threading.Event()
+        monkeypatch.setattr(entry, "_entering", full)
         async with talk() as socket:
             await log_in(socket, alice)
-            assert (await socket.ask("error", op="place", order=body(market, alice)))["code"] == "overloaded"
-        assert await do(Order.objects.count) == 0
+            await socket.ask("placed", op="place", order=body(market, alice))
+            before = await do(everything_stored)
+            busy = asyncio.create_task(full.run(gate.wait, PATIENCE))
+            await asyncio.sleep(0)
+            error = await socket.ask("error", op="place", order=body(market, alice))
+            assert (error["code"], error["context"]) == ("overloaded", {"retry_after": 1})
+            assert await do(everything_stored) == before
+            gone = await socket.ask("cancel_requested", op="cancel_all", account=alice.pk)
+            assert len(gone["orders"]) == 1
+            gate.set()
+            await busy
 
 
 class TestKeys:

@@ -23,13 +23,13 @@ def minute(number: int, **sums: Any) -> None:
 
 
 def test_what_happened_is_the_difference_of_two_samples() -> None:
-    minute(0, accepted=100, requests=50, errors=1, outcomes={"0.1": 10, "+Inf": 10}, lag=0)
-    minute(1, accepted=700, requests=150, errors=6, outcomes={"0.1": 20, "+Inf": 20}, lag=3.5)
+    minute(0, accepted=100, requests=50, errors=1, outcomes={"0.1": 10, "+Inf": 10}, lag=0, overloaded=7)
+    minute(1, accepted=700, requests=150, errors=6, outcomes={"0.1": 20, "+Inf": 20}, lag=3.5, overloaded=9)
 
     (moment,) = course(since=AT)
 
     assert (moment.at, moment.accepted, moment.lag_seconds) == (AT + timedelta(minutes=1), 10, 3.5)
-    assert moment.errors_percent == 5
+    assert (moment.errors_percent, moment.overloaded) == (5, 2)
     assert (moment.p50_ms, moment.p95_ms) == (50, 95)
 
 
@@ -84,7 +84,7 @@ def test_a_minute_is_sampled_once_and_old_ones_are_forgotten(monkeypatch: pytest
 
     assert taken.at == again.at == AT + KEPT
     assert taken.sums["accepted"] >= before
-    assert set(taken.sums) == {"accepted", "requests", "errors", "outcomes", "lag"}
+    assert set(taken.sums) == {"accepted", "requests", "errors", "outcomes", "lag", "overloaded"}
     assert list(Minute.objects.values_list("at", flat=True).order_by("at")) == [
         AT + timedelta(minutes=1),
         taken.at,

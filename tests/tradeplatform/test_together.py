@@ -10,6 +10,7 @@ from django.db import OperationalError, transaction
 
 from tests.threads import PATIENCE, start_elsewhere
 from tests.tradeplatform.supervisor.waiting import wait_for
+from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.together import Together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,6 +100,42 @@ def test_whoever_leaves_for_good_leaves_the_queue_to_the_next(asked: Asked) -> N
     with pytest.raises(SystemExit):
         gone.result(PATIENCE)
     assert next_one.result(PATIENCE) == 4
+
+
+def test_where_more_wait_than_go_at_once_they_go_in_turns(asked: Asked) -> None:
+    square = Together(asked, most=2, whose=lambda number: number // 10)
+    first = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    rest = []
+    for number in (2, 3, 4, 20):
+        rest.append(start_elsewhere(lambda number=number: square(number)))  # type: ignore[misc]
+        wait_for(lambda: square.waiting() == len(rest), "it to queue")
+    asked.open.set()
+
+    assert [each.result(PATIENCE) for each in (first, *rest)] == [1, 4, 9, 16, 400]
+    assert asked.batches == [[1], [2, 20], [3, 4]]
+
+
+def test_where_there_is_no_room_whoever_has_most_is_refused_at_once_and_not_asked(asked: Asked) -> None:
+    square = Together(asked, room=2, whose=lambda number: number // 10)
+    first = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    kept = start_elsewhere(lambda: square(2))
+    wait_for(lambda: square.waiting() == 1, "the first to queue")
+    gives_way = start_elsewhere(lambda: square(3))
+    wait_for(lambda: square.waiting() == 2, "both to queue")
+
+    with pytest.raises(Refusal) as refused:
+        square(4)
+    other = start_elsewhere(lambda: square(20))
+    with pytest.raises(Refusal) as too:
+        gives_way.result(PATIENCE)
+    asked.open.set()
+
+    assert [each.result(PATIENCE) for each in (first, kept, other)] == [1, 4, 400]
+    assert asked.batches == [[1], [2, 20]]
+    for refusal in (refused.value, too.value):
+        assert (refusal.code, refusal.status, refusal.context) == (Code.OVERLOADED, 503, {"retry_after": 1})
 
 
 def test_in_a_transaction_everyone_asks_alone(asked: Asked) -> None:

@@ -3,19 +3,23 @@
 A statement costs about the same for one row as for twenty. The first to come goes at once, so an idle process
 adds nothing; while it is being answered others queue, and the first of them takes all that wait along. What
 is asked for is looked up after it was asked, never before: nobody gets an older answer than alone.
+
+Where more wait than are taken along at once, they are taken in turns, one of each who asks; where there is
+no room for more, whoever has most waiting is refused.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar, cast
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from tradeplatform.common.db import release_connection
+from tradeplatform.common.overload import Full, queue_full
+from tradeplatform.common.turns import Turns
 
 logger = structlog.get_logger(__name__)
 
@@ -41,32 +45,46 @@ class Together(Generic[Ask, Answer]):
     """Calls `do` with what the threads of a process ask meanwhile, at most `most` at once.
 
     `do` answers each in order, and may be called again with less after it raised: it must have done nothing
-    then. The queue is as long as there are threads that wait: whoever starts threads without end bounds them.
+    then. At most `room` wait, as many as there are threads where it is not given; `whose` says who asks.
     """
 
-    def __init__(self, do: Callable[[Sequence[Ask]], Sequence[Answer]], *, most: int = 1_000) -> None:
+    def __init__(
+        self,
+        do: Callable[[Sequence[Ask]], Sequence[Answer]],
+        *,
+        most: int = 1_000,
+        room: int | None = None,
+        whose: Callable[[Ask], Hashable] = lambda _ask: None,
+    ) -> None:
         """Nothing is asked yet."""
-        self._do, self._most = do, most
+        self._do, self._most, self._whose = do, most, whose
         self._lock = threading.Lock()
-        self._queue: deque[_Waiting[Ask, Answer]] = deque()
+        self._queue: Turns[_Waiting[Ask, Answer]] = Turns(room)
         self._busy = False
 
     def __call__(self, ask: Ask) -> Answer:
-        """The answer of `do` to this. Raises what `do` raises of it, or of the database for all."""
+        """The answer of `do` to this.
+
+        Raises what `do` raises of it, or of the database for all, and Refusal overloaded: it was not asked.
+        """
         if connection.in_atomic_block:
             # Only this thread sees what its transaction has done so far.
             (answer,) = self._do([ask])
             return answer
         mine: _Waiting[Ask, Answer] = _Waiting(ask)
         with self._lock:
-            self._queue.append(mine)
             waits, self._busy = self._busy, True
+            # Who goes at once does not wait, and finds the queue empty.
+            gives_way = self._queue.put(mine, self._whose(ask)) if waits else None
+        if gives_way is not None:
+            _fail([gives_way], queue_full(Full.INTAKE))
+            gives_way.told.set()
         if waits:
             # Others may use the connection while this thread waits.
             release_connection()
             mine.told.wait()
         if not mine.done:
-            self._go_on()
+            self._go_on(mine)
         if mine.error is not None:
             raise mine.error
         return cast("Answer", mine.answer)
@@ -75,15 +93,18 @@ class Together(Generic[Ask, Answer]):
         """How many asked and are not yet being answered."""
         return len(self._queue)
 
-    def _go_on(self) -> None:
-        """Answer all that wait, oneself among them, then leave the rest to the next."""
+    def _go_on(self, mine: _Waiting[Ask, Answer]) -> None:
+        """Answer this and all that wait, then leave the rest to the next."""
+        batch = [mine]
         with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+            while len(batch) < self._most and (waiting := self._queue.take()) is not None:
+                batch.append(waiting)
         try:
             self._answer(batch)
         finally:
             with self._lock:
-                follower = self._queue[0] if self._queue else None
+                # Taken out: it can neither give way any more nor be answered by another.
+                follower = self._queue.take()
                 self._busy = follower is not None
             for waiting in (*batch, *([follower] if follower else [])):
                 waiting.told.set()

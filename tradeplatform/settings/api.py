@@ -40,6 +40,8 @@ RATE_LIMITS = {
     "binance_weight": config.binance_weight_1m,
 }
 
+#: Of the doors alone: the platform's own acts, such as closing a position, wait their turn.
+SHARD_LAG_LIMIT_SECONDS: float = config.shard_lag_limit_seconds if config.role in {"web", "sockets"} else 0
 HALT_ON_QUARANTINE = config.halt_on_quarantine
 #: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)

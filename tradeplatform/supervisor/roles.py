@@ -42,7 +42,7 @@ class Roles:
         arguments = [
             *("-m", "gunicorn", "tradeplatform.wsgi:application"),
             f"--bind={config.bind_host}:{config.http_port}",
-            "--worker-class=gthread",
+            "--worker-class=tradeplatform.web_worker.FairWorker",
             f"--workers={config.http_workers}",
             f"--threads={config.http_threads}",
             # Loaded before the workers are forked: one that dies is replaced by one that answers at once.

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from accounts.models import ProofRun
 from django_partition.headroom import headroom
@@ -25,6 +26,8 @@ from orders.models import Command, ShardStatus
 from orders.shard_selectors import CAP, ShardState, shard_states
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Table, columns
+from tradeplatform.common.admin.show import Tone
+from tradeplatform.settings.values import config
 from tradeplatform.system.sampling import Moment, course
 
 PERMISSION = "orders.view_shard"
@@ -37,12 +40,13 @@ def system_view(request: HttpRequest) -> HttpResponse:
     """The page; its charts ask for the minutes themselves."""
     _require(request)
     now = timezone.now()
-    states = shard_states()
+    states, hour = shard_states(), _last_hour(now)
     context: dict[str, Any] = admin.site.each_context(request) | {
         "title": "System",
         "now": show.when(now),
         "tiles": [
-            *_speed(_last_hour(now)),
+            *_speed(hour),
+            *_refused(hour),
             *_shards(states),
             *_proof(request, now),
             *_partitions(request, now),
@@ -79,6 +83,16 @@ def _speed(moments: Sequence[Moment]) -> list[dict[str, Any]]:
         _tile("Orders accepted a second", _number(accepted, 1), "In the last whole minute", orders),
         _tile("p95 until the outcome", _number(p95, 0, " ms"), "From acceptance to commit", orders,
               bad=p95 is not None and p95 > _SLOW_MS),
+    ]  # fmt: skip
+
+
+def _refused(moments: Sequence[Moment]) -> list[dict[str, Any]]:
+    """Leads to the shards: those that are behind say so."""
+    refused = moments[-1].overloaded if moments else None
+    shards = reverse("admin:orders_shard_changelist")
+    return [
+        _tile("Refused for overload", _number(refused, 0), "In the last whole minute", shards,
+              bad=bool(refused)),
     ]  # fmt: skip
 
 
@@ -119,7 +133,7 @@ def _shard_table(states: Sequence[ShardState], now: datetime) -> Table:
         [
             [
                 show.ref(shard, f"Shard {shard.pk}"),
-                trading.shard_status(shard),
+                _takes(state, now),
                 show.link(
                     show.list_of(Command, shard=shard.pk, status="pending"),
                     capped(state.backlog.waiting, CAP),
@@ -136,6 +150,14 @@ def _shard_table(states: Sequence[ShardState], now: datetime) -> Table:
         ],
         empty="No shard exists yet. Run `manage.py seed`.",
     )  # fmt: skip
+
+
+def _takes(state: ShardState, now: datetime) -> SafeString:
+    """Its status, or that it takes no new orders."""
+    limit = config.shard_lag_limit_seconds
+    if limit and state.backlog.lag_seconds(now) > limit:
+        return show.badge("Takes cancels only: behind", Tone.WARN)
+    return trading.shard_status(state.shard)
 
 
 def _books(state: ShardState) -> Table:

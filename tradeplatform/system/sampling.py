@@ -29,6 +29,8 @@ class Moment:
     p95_ms: float | None
     lag_seconds: float | None
     errors_percent: float | None
+    #: Requests refused for overload.
+    overloaded: float | None
 
 
 def take_sample(now: datetime) -> Minute:
@@ -71,6 +73,7 @@ def _sums(families: Iterable[Metric]) -> dict[str, Any]:
     }
     if by_name["valkey_up"][0].value:
         requests = by_name["http_requests"]
+        found["overloaded"] = sum(one.value for one in by_name["overload_refusals"])
         found["accepted"] = sum(one.value for one in by_name["orders_accepted"])
         found["requests"] = sum(one.value for one in requests)
         found["errors"] = sum(one.value for one in requests if one.labels["status"] == _SERVER_ERROR)
@@ -93,6 +96,7 @@ def _between(before: Minute, after: Minute) -> Moment:
         p95_ms=None if p95 is None else p95 * _MILLISECONDS,
         lag_seconds=new.get("lag"),
         errors_percent=errors / requests * 100 if requests and errors is not None else None,
+        overloaded=_risen(old, new, "overloaded"),
     )
 
 

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from orders import metrics as _orders  # noqa: F401 - who reads the sums must know every family of them
-from tradeplatform.common import limits, metrics  # noqa: F401 - as above
+from tradeplatform.common import limits, metrics, overload  # noqa: F401 - as above
 from tradeplatform.common.addresses import client_address
 from tradeplatform.system import requests  # noqa: F401 - as above
 from tradeplatform.system.figures import figures, up

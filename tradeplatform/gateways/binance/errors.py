@@ -72,12 +72,13 @@ def timed_out() -> BinanceError:
     )
 
 
-def overloaded() -> BinanceError:
-    """Nothing was begun."""
+def overloaded(*, wait: int = 0) -> BinanceError:
+    """Nothing was begun; in `wait` seconds, if that is known, there may be room."""
     return BinanceError(
         -1008,
         "Server is currently overloaded with other requests. Please try again in a few minutes.",
         HTTPStatus.SERVICE_UNAVAILABLE,
+        headers={"Retry-After": str(wait)} if wait else None,
     )
 
 

@@ -138,6 +138,7 @@ _ANY: dict[Code, Said] = {
     Code.TOO_MANY_OPEN_ORDERS: _filter("MAX_NUM_ORDERS"),
     # We cannot.
     Code.UNAVAILABLE: _simply(errors.overloaded),
+    Code.OVERLOADED: lambda refusal: errors.overloaded(wait=refusal.context["retry_after"]),
     Code.INTERNAL_ERROR: _simply(errors.unknown_error),
 }
 _WHERE: dict[Asked, dict[Code, Said]] = {

@@ -28,9 +28,12 @@ from tradeplatform.gateways.binance.wsapi.requests import Request
 _SIGNED = ("apiKey", "signature")
 _SHOWN = "returnRateLimits"
 _ANY_REQUEST = frozenset({"apiKey", _SHOWN})
-#: What reads and commits, and what then waits for the book.
-at_the_door = Lane("ws-api", 4).run
-while_waiting = Lane("ws-api-wait", settings.MAX_WAITING_REQUESTS).run
+_ROOM = 500
+#: What reads and commits, and what then waits for the book: that is committed, and has always room.
+_door = Lane("ws-api", 4, room=_ROOM)
+_cancelling = Lane("ws-api-cancel", 2, room=_ROOM)
+_waiting = Lane("ws-api-wait", settings.MAX_WAITING_REQUESTS)
+at_the_door = _door.run
 
 
 @dataclass(slots=True)
@@ -44,11 +47,27 @@ class Door:
     key_id: str = ""
     generation: int = 0
 
+    @property
+    def whose(self) -> str:
+        """Who takes turns with others: what an unsigned request says of itself proves nothing."""
+        return self.key_id or self.address or ""
+
     def require_same(self, caller: ApiKeyCaller) -> ApiKeyCaller:
         """The caller, if the key is as it was at the logon. Raises -2015."""
         if caller.generation != self.generation:
             raise errors.key_refused()
         return caller
+
+
+async def commit(request: Request, method: Method | None, door: Door, used: Used) -> Any:
+    """As `perform`, in a thread, in turns with others; cancels wait behind no new order."""
+    lane = _cancelling if method is not None and method.cancels else _door
+    return await lane.run_for(door.whose, perform, request, method, door, used)
+
+
+async def wait_for_book(later: Later, door: Door, used: Used) -> Any:
+    """As `finish`, in a thread, in turns with others."""
+    return await _waiting.run_for(door.whose, finish, later, used)
 
 
 def perform(request: Request, method: Method | None, door: Door, used: Used) -> Any:

@@ -84,7 +84,7 @@ class ApiSession(SocketSession):
             if own := self._own.get(request.method):
                 self._send(answers.result(request.id, await own(request, used), used))
                 return
-            done = await performing.at_the_door(performing.perform, request, found, self._door, used)
+            done = await performing.commit(request, found, self._door, used)
         except Exception as error:  # noqa: BLE001 - each has an answer
             self._send(answers.refusal(request.id, failure(error, asked), used))
             return
@@ -98,7 +98,7 @@ class ApiSession(SocketSession):
 
     async def _finish(self, number: RequestId, later: Later, asked: Asked, used: Used) -> None:
         try:
-            done = await performing.while_waiting(performing.finish, later, used)
+            done = await performing.wait_for_book(later, self._door, used)
             text = answers.result(number, done, used)
         except Exception as error:  # noqa: BLE001 - each has an answer
             text = answers.refusal(number, failure(error, asked), used)

@@ -1,0 +1,152 @@
+"""Gunicorn's threads with an end to their queue: cancels first, then everybody in turns.
+
+By itself a worker queues whatever comes on a thousand connections, and answers in that order: one caller's
+requests hold up everybody's, and the cancels among them. Here a connection waits for what it says first, then
+in a queue of so many at most, in turns with those of other logins. Whose has no room is answered 503 at once,
+by a thread that does nothing else, and nothing of it has begun. What takes orders off, and the kill switch,
+comes before the rest, and has threads of its own besides.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from tradeplatform.common.overload import Full, queue_full, watch
+from tradeplatform.common.turns import Turns
+from tradeplatform.config import load_config
+
+#: Beside the threads that serve everything.
+_CANCELLING_THREADS = 2
+_PEEKED = 4_096
+_FIRST = re.compile(rb"DELETE |POST /api/v1/kill-switch[ /?]")
+# Who asks, as far as that can be told without looking anything up; together with where from, so that nobody
+# stands in another's queue by naming him.
+_LOGIN = re.compile(rb"\r\n(?:authorization|x-api-key|x-mbx-apikey|cookie):[ \t]*([^\r]+)\r\n", re.IGNORECASE)
+_FORWARDED = re.compile(rb"\r\nx-forwarded-for:[ \t]*([^\r]+)\r\n", re.IGNORECASE)
+
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class FairWorker(ThreadWorker):  # type: ignore[misc]
+    """See above. One for each process; all but the threads' work is done by its main thread."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        room = load_config().http_queue
+        self._first: Turns[TConn] = Turns(room)
+        self._rest: Turns[TConn] = Turns(room)
+        self._lock = threading.Lock()
+        self._refusing = threading.local()
+
+    def init_process(self) -> None:
+        """As it does; then serve."""
+        self._cancelling = ThreadPoolExecutor(_CANCELLING_THREADS, thread_name_prefix="cancel")
+        self._refuser = ThreadPoolExecutor(1, thread_name_prefix="refuse")
+        watch("web", self._rest)
+        watch("web-cancel", self._first)
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """The application, for those who are let in to it."""
+        super().load_wsgi()
+        self.wsgi: WSGI = partial(_answer, self.wsgi, self._refusing)
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection in; until it says something it costs no thread."""
+        try:
+            client, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        self.nr_conns += 1
+        conn = TConn(self.cfg, client, address, listener.getsockname())
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Queue a connection that has something to say; answer whoever has no room."""
+        head = _said(conn)
+        if head == b"" and not _has_read(conn):
+            # It has hung up: that takes no place of anybody's.
+            self.nr_conns -= 1
+            conn.close()
+            return
+        head = head or b""
+        first = _FIRST.match(head) is not None
+        queue = self._first if first else self._rest
+        with self._lock:
+            gives_way = queue.put(conn, _whose(conn, head))
+        if gives_way is not None:
+            self._refuser.submit(self._do, partial(self._refuse, gives_way), gives_way)
+            # The other's place in the queue of the threads is this one's.
+            return
+        self.tpool.submit(self._serve)
+        if first:
+            self._cancelling.submit(self._serve, first_alone=True)
+
+    def _serve(self, *, first_alone: bool = False) -> None:
+        with self._lock:
+            conn = self._first.take()
+            if conn is None and not first_alone:
+                conn = self._rest.take()
+        if conn is not None:
+            self._do(partial(self.handle, conn), conn)
+
+    def _do(self, work: Callable[[], Any], conn: TConn) -> None:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - the main thread closes the connection
+            done.set_exception(error)
+        self.method_queue.defer(self.finish_request, conn, done)
+
+    def _refuse(self, conn: TConn) -> Any:
+        self._refusing.now = True
+        return self.handle(conn)
+
+
+def _said(conn: TConn) -> bytes | None:
+    """The beginning of a request, which stays to be read; empty at the end, None where nothing has come."""
+    try:
+        found: bytes = conn.sock.recv(_PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return None
+    return found
+
+
+def _has_read(conn: TConn) -> bool:
+    """Whether more than one request was read from it already."""
+    return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
+
+
+def _whose(conn: TConn, head: bytes) -> tuple[bytes, bytes]:
+    """A login at an address; whoever has none shares his address's turn."""
+    login, address = _LOGIN.search(head), str(conn.client[0]).encode()
+    if load_config().behind_tls_proxy and (forwarded := _FORWARDED.search(head)):
+        address = forwarded[1].rpartition(b",")[2].strip()
+    return (login[1] if login else b""), address
+
+
+def _answer(
+    application: WSGI,
+    refusing: threading.local,
+    environ: dict[str, Any],
+    start_response: Callable[..., Any],
+) -> Iterable[bytes]:
+    """The application's answer, or in the thread that refuses a refusal."""
+    if not getattr(refusing, "now", False):
+        return application(environ, start_response)
+    from tradeplatform.fallbacks import no_room  # noqa: PLC0415 - it needs Django, which is loaded by now
+
+    response = no_room(environ["PATH_INFO"], queue_full(Full.HTTP))
+    start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+    return [response.content]
