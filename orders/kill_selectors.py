@@ -13,6 +13,7 @@ from orders.models import CommandKind
 from orders.services.engine_codes import REASON
 from orders.services.kill_switch import live_orders
 from risk.models import KillAct, KillStage
+from risk.models.kill_switch import PRESSES
 from risk.services.kill_switch import Target
 from tradeplatform.common.db import fetch
 from tradeplatform.common.times import rfc3339
@@ -88,7 +89,7 @@ def reaches_of(acts: Sequence[KillAct]) -> dict[int, Reach]:
 
 def not_open() -> list[KillAct]:
     """The last press of each switch that is not open, the newest first."""
-    newest = KillAct.objects.filter(switch=OuterRef("switch"), stage=KillStage.STOPPED).order_by("-id")
+    newest = KillAct.objects.filter(switch=OuterRef("switch"), stage__in=PRESSES).order_by("-id")
     acts = KillAct.objects.filter(id=Subquery(newest.values("id")[:1])).exclude(switch__stage=KillStage.OPEN)
     return list(acts.select_related("switch").order_by("-id"))
 

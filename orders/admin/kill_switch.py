@@ -18,7 +18,7 @@ from orders.kill_selectors import OnShard, reach_of, would_stop
 from orders.models import Shard, ShardStatus
 from orders.services import kill_switch
 from risk.models import KillAct, KillScope, KillStage, KillSwitch
-from risk.models.kill_switch import NEXT_STAGE
+from risk.models.kill_switch import NEXT_STAGE, PRESSES
 from risk.services.kill_switch import Target, find_target
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -30,9 +30,15 @@ from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.admin.show import Tone
 from tradeplatform.common.errors import Code, Refusal
 
-_TONE = {KillStage.STOPPED: Tone.BAD, KillStage.LIMIT_ONLY: Tone.WARN, KillStage.OPEN: Tone.GOOD}
+_TONE = {
+    KillStage.STOPPED: Tone.BAD,
+    KillStage.NO_ORDERS: Tone.WARN,
+    KillStage.LIMIT_ONLY: Tone.WARN,
+    KillStage.OPEN: Tone.GOOD,
+}
 _TAKEN = {
     KillStage.STOPPED: "only cancels are taken",
+    KillStage.NO_ORDERS: "only cancels are taken, open orders stay",
     KillStage.LIMIT_ONLY: "limit orders and cancels are taken",
     KillStage.OPEN: "everything is taken",
 }
@@ -148,6 +154,39 @@ class StopAgain(Stop):
         return Target(KillScope(obj.scope), obj.key, obj.label)
 
 
+class StopIntake(Stop):
+    """Refuse new orders of a scope, and leave those there are."""
+
+    name, label, icon = "stop-intake", "Stop order intake", "front_hand"
+
+    def intro(self, obj: KillSwitch | None) -> str:
+        """What it does, and how it ends."""
+        return (
+            "New orders, amends and deals are refused at once; open orders stay, cancels are taken. It opens "
+            "again when two people agree. With this page away: manage.py kill --keep-orders."
+        )
+
+    def effects(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Sequence[Effect]:
+        """What is taken before and after."""
+        target = self.target(obj, data)
+        after = _TAKEN[KillStage.NO_ORDERS]
+        return [Effect(str(target).capitalize(), _TAKEN[_stage_of(target)], after)]
+
+    def act(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Done:
+        """Stop it: it is in effect with the commit."""
+        pressed = kill_switch.press(
+            target=self.target(obj, data),
+            actor=actor_of(self.request),
+            now=timezone.now(),
+            reason=data["reason"],
+            keep_orders=True,
+        )
+        page, switch = show.page_of(KillSwitch, pressed.act.switch_id), pressed.act.switch
+        if pressed.already:
+            return Done(f"{switch}: it takes no orders already.".capitalize(), page)
+        return Done(f"{switch}: no new orders are taken; cancels are.".capitalize(), page)
+
+
 class Release(Button):
     """Ask for the next step of its release."""
 
@@ -194,7 +233,7 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
     list_display_links = ("what",)
     list_filter = (StageFilter, ScopeFilter)
     buttons: ClassVar[list[type[Button]]] = [StopAgain, Release]
-    list_buttons: ClassVar[list[type[Button]]] = [Stop]
+    list_buttons: ClassVar[list[type[Button]]] = [Stop, StopIntake]
 
     @admin.display(description="Scope")
     def what(self, switch: KillSwitch) -> str:
@@ -222,7 +261,7 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
 
     def warning(self, switch: KillSwitch) -> str:
         """A press that is not in effect everywhere."""
-        last = None if switch.is_open else switch.acts.filter(stage=KillStage.STOPPED).last()
+        last = None if switch.is_open else switch.acts.filter(stage__in=PRESSES).last()
         waiting = [] if last is None else reach_of(last).waiting
         if not waiting:
             return ""

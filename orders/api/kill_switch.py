@@ -18,7 +18,7 @@ from orders.models import ShardStatus
 from orders.services import kill_switch
 from risk.models import KillScope, KillStage
 from risk.services.kill_switch import find_target
-from tradeplatform.common.api_input import StrictSerializer, TextField, parse
+from tradeplatform.common.api_input import FlagField, StrictSerializer, TextField, parse
 from tradeplatform.common.api_shapes import list_of
 
 _LOOK, _STOP = "risk.view_killswitch", "risk.stop_killswitch"
@@ -36,6 +36,7 @@ class StopInput(StrictSerializer):
         help_text="A symbol, an account number, a group's name, an API key's id; left out of global.",
     )
     reason = TextField(max_length=500, help_text="Recorded.")
+    keep_orders = FlagField(default=False, help_text="Refuse new orders and amends alone; what rests stays.")
 
 
 class ReleaseInput(StrictSerializer):
@@ -120,6 +121,7 @@ class KillSwitchView(APIView):
             actor=actor_of(request),
             now=timezone.now(),
             reason=given["reason"],
+            keep_orders=given["keep_orders"],
         )
         kill_switch.bring_into_effect(pressed.act, clock=timezone.now, patience=_PATIENCE)
         return Response(act_json(pressed.act, reach_of(pressed.act)))

@@ -55,14 +55,17 @@ class Pressed:
     already: bool
 
 
-def press(*, target: Target, actor: Actor, now: datetime, reason: str) -> Pressed:
+def press(*, target: Target, actor: Actor, now: datetime, reason: str, keep_orders: bool = False) -> Pressed:
     """Stop a scope. Nobody has to agree; pressed again it is the same press. It waits for nothing.
 
-    Raises Refusal reason_required.
+    `keep_orders`: only new orders and amends are refused; there is nothing for the shards to do.
+    Raises Refusal: reason_required, no_change.
     """
     with transaction.atomic():
-        act, already = kill_switch.press(target=target, actor=actor, now=now, reason=reason)
-        if not already:
+        act, already = kill_switch.press(
+            target=target, actor=actor, now=now, reason=reason, keep_orders=keep_orders
+        )
+        if not already and not keep_orders:
             _make_due(act)
     return Pressed(act, already)
 
@@ -164,7 +167,8 @@ def execute_release(approval: ApprovalRequest, actor: Actor, now: datetime) -> N
         now=now,
         reason=approval.reason,
     )
-    _make_due(act)
+    if act.before != KillStage.NO_ORDERS:
+        _make_due(act)
 
 
 def _make_due(act: KillAct) -> None:

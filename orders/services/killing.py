@@ -133,7 +133,9 @@ def read_standing(shard_id: int) -> Standing:
             due.append(Due(effect_id, acted, Actor(kind, label, actor_id), reason))
     if (KillScope.GLOBAL.value, 0) not in stops:
         stops[KillScope.GLOBAL.value, 0] = ALL_STOPPED
-    standing = [stop for stop in stops.values() if stop.stage != KillStage.OPEN]
+    # Where no new orders are taken, those that were accepted are matched as ever.
+    taken = {KillStage.OPEN, KillStage.NO_ORDERS}
+    standing = [stop for stop in stops.values() if stop.stage not in taken]
     return Standing(standing, due)
 
 

@@ -19,15 +19,25 @@ class KillScope(models.TextChoices):
 
 
 class KillStage(models.TextChoices):
-    """How far a scope is open. Pressed it takes cancels alone; it is released one step at a time."""
+    """How far a scope is open. Pressed it takes cancels alone; it is released one step at a time.
+
+    Stopped, its orders are cancelled; of no new orders, those that rest and those that wait stay.
+    """
 
     STOPPED = "stopped", "Stopped: only cancels are taken"
+    NO_ORDERS = "no_orders", "No new orders: resting ones stay"
     LIMIT_ONLY = "limit_only", "Limit orders only"
     OPEN = "open", "Open"
 
 
 #: Where one step of a release leads.
-NEXT_STAGE = {KillStage.STOPPED: KillStage.LIMIT_ONLY, KillStage.LIMIT_ONLY: KillStage.OPEN}
+NEXT_STAGE = {
+    KillStage.STOPPED: KillStage.LIMIT_ONLY,
+    KillStage.LIMIT_ONLY: KillStage.OPEN,
+    KillStage.NO_ORDERS: KillStage.OPEN,
+}
+#: What one person alone may do.
+PRESSES = (KillStage.STOPPED, KillStage.NO_ORDERS)
 
 
 class KillSwitch(models.Model):
@@ -73,7 +83,7 @@ class KillSwitch(models.Model):
 
 
 class KillAct(models.Model):
-    """A press (`stage` is stopped) or one step of a release, as it was done: a fact.
+    """A press (`stage` is one of PRESSES) or one step of a release, as it was done: a fact.
 
     `pressed_at` is by the database's clock at the moment of the press, what its effects are measured from.
     """
@@ -95,7 +105,7 @@ class KillAct(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(reason=""), name="kill_act_has_a_reason"),
             models.CheckConstraint(
-                condition=Q(stage=KillStage.STOPPED) | Q(approval_id__isnull=False),
+                condition=Q(stage__in=PRESSES) | Q(approval_id__isnull=False),
                 name="kill_act_release_was_agreed",
             ),
         ]
@@ -107,4 +117,4 @@ class KillAct(models.Model):
     @property
     def is_press(self) -> bool:
         """Whether it stopped something."""
-        return self.stage == KillStage.STOPPED
+        return self.stage in PRESSES

@@ -17,7 +17,7 @@ from audit.services.reasons import require_reason
 from audit.services.recording import agreed, record
 from instruments.models import Instrument
 from risk.models import KillAct, KillScope, KillStage, KillSwitch
-from risk.models.kill_switch import NEXT_STAGE
+from risk.models.kill_switch import NEXT_STAGE, PRESSES
 from tradeplatform.common.db import execute, fetch, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
@@ -65,10 +65,13 @@ _UNKNOWN = {
 }
 
 
-def press(*, target: Target, actor: Actor, now: datetime, reason: str) -> tuple[KillAct, bool]:
+def press(
+    *, target: Target, actor: Actor, now: datetime, reason: str, keep_orders: bool = False
+) -> tuple[KillAct, bool]:
     """Stop a scope; the act, and whether it was stopped already: then the act that did it, and nothing new.
 
-    Call it in a transaction. Raises Refusal reason_required.
+    `keep_orders`: only new ones are refused; where limit orders alone are taken that is refused (no_change).
+    Call it in a transaction. Raises Refusal: reason_required, no_change.
     """
     require_transaction()
     reason = require_reason(reason)
@@ -79,13 +82,20 @@ def press(*, target: Target, actor: Actor, now: datetime, reason: str) -> tuple[
         [target.scope.value, target.key, target.label],
     )
     switch = KillSwitch.objects.select_for_update(no_key=True).get(scope=target.scope, key=target.key)
-    if switch.stage == KillStage.STOPPED:
+    stage = KillStage.NO_ORDERS if keep_orders else KillStage.STOPPED
+    if switch.stage in {stage, KillStage.STOPPED}:
         return standing_press(switch), True
+    if keep_orders and switch.stage == KillStage.LIMIT_ONLY:
+        raise Refusal(
+            Code.NO_CHANGE,
+            f"{str(switch).capitalize()}: it is being released; stop it, or take the next step.",
+            stage=switch.stage,
+        )
     members = TradingAccount.objects.filter(group_id=target.key) if target.scope == KillScope.GROUP else None
     switch.members = [] if members is None else sorted(members.values_list("id", flat=True))
     act = _turn(
         switch,
-        KillStage.STOPPED,
+        stage,
         pressed_at=pressed_at,
         approval_id=None,
         actor=actor,
@@ -124,7 +134,7 @@ def locked(switch_id: int) -> KillSwitch:
 
 def standing_press(switch: KillSwitch) -> KillAct:
     """The press that the switch was last stopped by."""
-    return switch.acts.filter(stage=KillStage.STOPPED).latest("id")
+    return switch.acts.filter(stage__in=PRESSES).latest("id")
 
 
 def require_next(switch: KillSwitch, to: KillStage | None = None) -> KillStage:
@@ -162,7 +172,7 @@ def _turn(
         actor_label=actor.label,
         reason=reason,
         approval_id=approval_id,
-        members=switch.members if stage == KillStage.STOPPED else [],
+        members=switch.members if stage in PRESSES else [],
     )
     record(
         actor=actor,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from risk.models import KillScope, KillStage
+from risk.models.kill_switch import PRESSES
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
@@ -41,7 +42,7 @@ class Stop:
 
     def stands_against(self, *, market: bool) -> bool:
         """Whether it stops new orders of a kind: at any price, or at a limit."""
-        return self.stage == KillStage.STOPPED or (market and self.stage == KillStage.LIMIT_ONLY)
+        return self.stage in PRESSES or (market and self.stage == KillStage.LIMIT_ONLY)
 
 
 #: What counts where the global switch is missing.
@@ -89,7 +90,7 @@ NO_STOPS: Final = Stops(())
 
 
 def _refusal(stop: Stop) -> Refusal:
-    taken = "only cancels are" if stop.stage == KillStage.STOPPED else "only limit orders and cancels are"
+    taken = "only cancels are" if stop.stage in PRESSES else "only limit orders and cancels are"
     return Refusal(
         Code.KILLED,
         f"{_WORDS[stop.scope]} was stopped by the kill switch: {taken} taken until it is released.",

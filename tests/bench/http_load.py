@@ -31,15 +31,15 @@ def over_http(path: str, *, calls: int) -> float:
 
 
 @contextmanager
-def web(application: str, environment: Mapping[str, str]) -> Iterator[int]:
-    """Two web processes of `application` as they are in production; the port they answer on."""
+def web(application: str, environment: Mapping[str, str], *, processes: int = PROCESSES) -> Iterator[int]:
+    """So many web processes of `application` as they are in production; the port they answer on."""
     from tradeplatform.config import load_config  # noqa: PLC0415 - the environment is complete now
     from tradeplatform.supervisor.program import spawn  # noqa: PLC0415
     from tradeplatform.supervisor.roles import Roles  # noqa: PLC0415
     from tradeplatform.supervisor.valkey import free_port  # noqa: PLC0415
 
     port = free_port()
-    config = load_config().model_copy(update={"http_port": port, "http_workers": PROCESSES})
+    config = load_config().model_copy(update={"http_port": port, "http_workers": processes})
     program = Roles(config, environment).web()
     argv = [application if part == "tradeplatform.wsgi:application" else part for part in program.argv]
     program = replace(program, argv=argv)
@@ -103,7 +103,7 @@ class _Asking:
         if not received:
             raise RuntimeError("The web process closed its connection.")
         answer += received
-        if not _is_whole(answer):
+        if not is_whole(answer):
             return
         if not answer.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(bytes(answer[:1_000]).decode())
@@ -145,7 +145,8 @@ def post(path: str, body: bytes, token: str) -> bytes:
     return head.encode() + body
 
 
-def _is_whole(answer: bytearray) -> bool:
+def is_whole(answer: bytearray) -> bool:
+    """Whether all of an answer has come."""
     head = answer.find(b"\r\n\r\n")
     if head < 0:
         return False

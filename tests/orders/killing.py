@@ -13,9 +13,16 @@ from tests.audit.naming import by
 from tests.factories import ACTOR, NOW, make_user, tag
 
 
-def press(scope: KillScope = KillScope.GLOBAL, name: str = "", *, reason: str = "runaway robot") -> Pressed:
+def press(
+    scope: KillScope = KillScope.GLOBAL,
+    name: str = "",
+    *,
+    reason: str = "runaway robot",
+    keep_orders: bool = False,
+) -> Pressed:
     """Stop a scope by its name."""
-    return press_target(target=find_target(scope, name), actor=ACTOR, now=NOW, reason=reason)
+    target = find_target(scope, name)
+    return press_target(target=target, actor=ACTOR, now=NOW, reason=reason, keep_orders=keep_orders)
 
 
 def step(switch: KillSwitch) -> None:

@@ -15,7 +15,7 @@ from audit.actor import Actor
 from audit.services.reasons import require_reason
 from orders.kill_selectors import Reach, act_json, not_open, reach_of, reaches_of, would_stop
 from orders.services import kill_switch
-from risk.models import KillAct, KillScope
+from risk.models import KillAct, KillScope, KillStage
 from risk.services.kill_switch import Target, find_target
 from tradeplatform.common.console import output
 from tradeplatform.common.errors import Refusal
@@ -26,8 +26,8 @@ class Command(BaseCommand):
 
     help = (
         "Stop everything, an instrument, an account, a group or an API key: new orders and amends are "
-        "refused, open orders are cancelled, cancels are taken. Needs the database and no other process. "
-        "One person stops; `manage.py release` takes two."
+        "refused, open orders are cancelled (unless --keep-orders), cancels are taken. "
+        "Needs the database and no other process. One person stops; `manage.py release` takes two."
     )
 
     # Nothing that could be in the way is asked for first.
@@ -43,6 +43,9 @@ class Command(BaseCommand):
         scope.add_argument("--api-key", metavar="KEY_ID")
         scope.add_argument("--list", dest="listed", action="store_true", help="say what is stopped")
         parser.add_argument("--reason", default="", help="recorded")
+        parser.add_argument(
+            "--keep-orders", action="store_true", help="refuse new orders and amends; what rests stays"
+        )
         parser.add_argument("--dry-run", action="store_true", help="say what would be stopped, stop nothing")
         parser.add_argument("--json", action="store_true")
 
@@ -58,7 +61,11 @@ class Command(BaseCommand):
                 self._rehearse(target, options)
                 return
             pressed = kill_switch.press(
-                target=target, actor=shell(), now=timezone.now(), reason=options["reason"]
+                target=target,
+                actor=shell(),
+                now=timezone.now(),
+                reason=options["reason"],
+                keep_orders=options["keep_orders"],
             )
         except Refusal as refusal:
             raise CommandError(f"{refusal.message} ({refusal.code})") from refusal
@@ -122,7 +129,8 @@ def target_of(options: dict[str, Any]) -> Target:
 
 
 def _table(act: KillAct, reach: Reach, *, already: bool) -> Table:
-    title = f"{act.switch}: stopped" + (" already" if already else "")
+    stopped = "no new orders" if act.stage == KillStage.NO_ORDERS else "stopped"
+    title = f"{act.switch}: {stopped}" + (" already" if already else "")
     slowest = "" if reach.slowest_ms is None else f"; press to last effect {reach.slowest_ms:,.0f} ms"
     table = Table(
         "Shard", "Position", "In effect", "ms", "Cancelled", "Refused behind it", title=title + slowest
