@@ -41,6 +41,10 @@ def private_environment() -> dict[str, str]:
     }
 
 
+#: Commands may wait for workers that a test has stopped, and for those of a busy machine.
+PATIENT = {"TRADEPLATFORM_SHARD_LAG_LIMIT_SECONDS": "600"}
+
+
 def start_platform(
     folder: Path,
     *,
@@ -59,7 +63,7 @@ def start_platform(
             *(sys.executable, "manage.py", "up", "--no-demo", f"--var={folder}", f"--json-ready={ready}"),
             *(f"--http-port={http_port or free_port()}", f"--ws-port={ws_port or free_port()}"),
         ],
-        env=private_environment() | dict(settings or {}),
+        env=private_environment() | PATIENT | dict(settings or {}),
         cwd=BASE_DIR,
     )
     log = folder / "up.txt"

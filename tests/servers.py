@@ -26,8 +26,8 @@ __all__ = ["Platform", "platform_key", "wants_platform"]
 
 _cleanup = ExitStack()
 
-#: All clients of the live tests call from one address; some let commands wait for workers they have stopped.
-_ROOM_FOR_ALL = {"TRADEPLATFORM_BINANCE_WEIGHT_1M": "1000000", "TRADEPLATFORM_SHARD_LAG_LIMIT_SECONDS": "600"}
+#: All clients of the live tests call from one address.
+_ROOM_FOR_ALL = {"TRADEPLATFORM_BINANCE_WEIGHT_1M": "1000000"}
 
 
 platform_key = pytest.StashKey[Platform]()

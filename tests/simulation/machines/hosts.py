@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.rabbitmq import RabbitMQ
-from tests.running import private_environment
+from tests.running import PATIENT, private_environment
 from tests.simulation.machines.network import Host
 from tradeplatform.config import Config, new_vault_key
 from tradeplatform.supervisor.processes import Supervisor
@@ -39,7 +39,7 @@ class Machine:
             ws_port=_WS,
             http_threads=16,
         )
-        self.roles = Roles(config, environment)
+        self.roles = Roles(config, PATIENT | dict(environment))
         self.off = False
 
     def ready(self, name: str) -> Path:
