@@ -157,6 +157,19 @@ def test_of_a_database_that_was_away_nobody_asks_again_at_once(
     over.close()
 
 
+def test_once_nobody_answers_nobody_else_waits(link: Link) -> None:
+    """Who queued for a thread, or behind the one that was given up, hears of it at once."""
+    over = wrapper(link, connect_timeout=1, pool={"min_size": 0, "max_size": 2, "timeout": 30})
+    over.settings_dict["CONN_MAX_AGE"] = 0
+    with over.cursor() as cursor:
+        link.hold(Way.BOTH)
+        with pytest.raises(OperationalError, match="nobody answers there"):
+            cursor.execute("SELECT 1")
+    over.close()
+    with pytest.raises(OperationalError, match="away a moment ago"):
+        over.ensure_connection()
+
+
 def test_every_process_connects_so() -> None:
     assert {found["ENGINE"] for found in settings.DATABASES.values()} == {"tradeplatform.common.postgresql"}
     with connection.cursor():

@@ -29,9 +29,6 @@ _POOLS: dict[Role, dict[str, Any]] = {
 }
 
 
-#: Seconds that a door waits for any answer: the server ends what takes too long, and says so, before that.
-_LATE: dict[Role, float] = {"web": 9.0, "sockets": 9.0}
-
 #: Seconds without a word after which a link to Valkey is lost.
 VALKEY_SILENCE = 4
 
@@ -75,9 +72,10 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
             "tcp_user_timeout": 4_500,
         }
         options["options"] = " ".join(f"-c {name}={value}" for name, value in server_settings.items())
-    if not read_only and config.role in _LATE:
-        # Not of the reader: where a page reads a whole table for one snapshot it takes its time-out away.
-        options["answer_within"] = _LATE[config.role]
+    if statement and not read_only:
+        # The server ends what takes too long, and says so, before that. Not of the reader: where a page reads
+        # whole tables for one snapshot it takes its time-out away.
+        options["answer_within"] = statement / 1_000 + 1
     pool = _POOLS.get(config.role)
     if pool:
         options["pool"] = pool | {"min_size": 0, "max_size": 2} if read_only else pool

@@ -84,6 +84,14 @@ class Link:
                 connection.torn = True
             self._lock.wait_for(lambda: not any(each in self._open for each in doomed), _PATIENCE)
 
+    def noticed_by(self, owner: str) -> list[float]:
+        """Seconds for which this one's connections waited in vain, those too that are not given up yet."""
+        with self._lock:
+            still = [found.waiting_since for found in self._of(owner) if found.held]
+        now = time.monotonic()
+        given_up = [seconds for whose, seconds in self.noticed if whose == owner]
+        return given_up + [now - since for since in still if since is not None]
+
     def mend(self) -> None:
         """Forward all again, what was held back first."""
         with self._lock:

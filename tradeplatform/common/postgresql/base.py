@@ -61,10 +61,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             found: PatientConnection = super().get_new_connection(conn_params)
         except PoolTimeout:
             # Else all are in use, and the next may well get one.
-            if (conn_params.get("host", ""), conn_params.get("port", "")) in PatientConnection.out_of_reach:
-                self._away_until[self.alias] = _clock() + ASK_AGAIN_SECONDS
+            self._stay_away_from((conn_params.get("host", ""), conn_params.get("port", "")))
             raise
         return found
+
+    def _stay_away_from(self, server: tuple[str, str]) -> None:
+        """For a moment, where it was asked in vain."""
+        if server in PatientConnection.out_of_reach:
+            self._away_until[self.alias] = _clock() + ASK_AGAIN_SECONDS
 
     def chunked_cursor(self) -> Any:
         """As Django's; a cursor that outlives its transaction would be left on a session of others'."""
@@ -83,6 +87,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """As Django's; where one connection broke, no other that was open then is trusted."""
         if self.connection is not None and self.connection.closed:
             self._forget_others()
+            self._stay_away_from(self.connection.server)
         super()._close()  # type: ignore[misc]
 
     def _forget_others(self) -> None:

@@ -36,9 +36,10 @@ _clock = time.monotonic
 class PatientConnection(psycopg.Connection[Any]):
     """Gives up where the other end does not live, or where an answer takes longer than one may."""
 
-    #: The servers, as host and port, to which the last attempt of this process to connect failed.
+    #: The servers, as host and port, that this process last asked in vain.
     out_of_reach: ClassVar[set[tuple[str, str]]] = set()
 
+    server: tuple[str, str] = ("", "")
     #: Seconds that any answer may take, of a server that ends statements by itself before that.
     answer_within: float | None = None
     #: What is set anew with each transaction, for its length: where a session is somebody else's in the next.
@@ -61,6 +62,7 @@ class PatientConnection(psycopg.Connection[Any]):
             cls.out_of_reach.add(server)
             raise
         cls.out_of_reach.discard(server)
+        found.server = server
         found.answer_within = answer_within
         found.in_each_transaction = in_each_transaction or {}
         return found
@@ -105,6 +107,8 @@ class PatientConnection(psycopg.Connection[Any]):
         limit = self.answer_within
         late = limit is not None and waited > limit
         if late or not self.is_somebody_there():
+            if not late:
+                self.out_of_reach.add(self.server)
             self.pgconn.finish()
             why = "it took too long" if late else "nobody answers there"
             raise psycopg.OperationalError(f"no answer for {waited:.1f} s: {why}")
