@@ -34,8 +34,9 @@ COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 500
 CASES ?= 100
-# How often PostgreSQL is stopped at once.
+# How often PostgreSQL is stopped at once, and a link between two parts goes dead.
 STOPS ?= 20
+LINKS ?= 40
 # Minutes for which strangers' clients keep a book while workers are killed.
 MINUTES ?= 5
 # Minutes of trade in peace, while memory and invariants are watched.
@@ -128,6 +129,7 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.wire_sweep
 	$(BIN)/python -m tests.simulation.faults.database_stops --times $(STOPS)
 	$(BIN)/python -m tests.simulation.faults.pooled
+	$(BIN)/python -m tests.simulation.faults.standby
 	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	@$(MAKE) --no-print-directory faults
