@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
@@ -33,6 +33,16 @@ from orders.services.reserving import reserve_extra
 from orders.services.wake import wake_after_commit
 from risk.services import pretrade
 from tradeplatform.common.errors import Code, Refusal
+
+# A host whose clock is behind gives what came later an earlier time; a time here only finds partitions.
+_CLOCKS_APART = timedelta(hours=1)
+
+
+def is_asked_for(order_ids: Collection[int], kind: CommandKind, *, since: datetime) -> bool:
+    """Whether a command of the kind waits for one of these orders, which were placed at `since` or later."""
+    return Command.objects.filter(
+        order_id__in=order_ids, kind=kind, status=CommandStatus.PENDING, at__gte=since - _CLOCKS_APART
+    ).exists()
 
 
 def cancel_order(
@@ -204,9 +214,7 @@ def _amendable(order_id: int, account_id: int) -> tuple[Order, Sequence[Order]]:
     together = Order.objects.live().filter(list_id=order.list_id, created_at=order.created_at)
     links = dict(together.values_list("id", "link")) if order.list_id else {}
     bounding = {order.id, *(links if Link.ATTACHED in links.values() else ())}
-    if Command.objects.filter(
-        order_id__in=bounding, kind=CommandKind.AMEND, status=CommandStatus.PENDING, at__gte=order.created_at
-    ).exists():
+    if is_asked_for(bounding, CommandKind.AMEND, since=order.created_at):
         raise Refusal(
             Code.AMEND_PENDING, "An earlier amend of this order or bracket is not yet applied: wait for it."
         )

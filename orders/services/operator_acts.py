@@ -14,7 +14,7 @@ from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Instrument
 from instruments.scaling import short_text
-from orders.models import LIVE, Command, CommandKind, CommandStatus, Order, Shard, ShardStatus, Side
+from orders.models import LIVE, CommandKind, Order, Shard, ShardStatus, Side
 from orders.models.order import OrderQuerySet
 from orders.selectors import find_order
 from orders.services import changing, engine_codes
@@ -36,10 +36,7 @@ def cancel_order(*, order_id: int, actor: Actor, now: datetime, reason: str) -> 
     with transaction.atomic():
         order = find_order(order_id=order_id, account_id=None)
         _lock_account(order.account_id)
-        waiting = Command.objects.filter(
-            order_id=order.id, kind=CommandKind.CANCEL, status=CommandStatus.PENDING, at__gte=order.created_at
-        ).exists()
-        if waiting:
+        if changing.is_asked_for([order.id], CommandKind.CANCEL, since=order.created_at):
             raise Refusal(Code.NO_CHANGE, "A cancel of this order is already on its way.", order=order.id)
         requested = changing.cancel_order(
             order_id=order.id, account_id=None, actor=actor, now=now, reason=reason
