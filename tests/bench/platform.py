@@ -10,8 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def throwaway_platform() -> Iterator[None]:
-    """Servers with fsync on (a bench of promises kept), Django set up, tables made; all gone afterwards."""
+def throwaway_platform(*, durable: bool = True) -> Iterator[None]:
+    """Servers with fsync on (a bench of promises kept), Django set up, tables made; all gone afterwards.
+
+    Not `durable`: nothing is synced to disk, for who asks how much is done and not what survives.
+    """
     with tempfile.TemporaryDirectory(prefix="tradeplatform-bench-") as folder:
         Path(folder).chmod(0o755)
         os.environ |= {
@@ -25,7 +28,7 @@ def throwaway_platform() -> Iterator[None]:
         from tradeplatform.supervisor.servers import borrowed_servers  # noqa: PLC0415
 
         load_config.cache_clear()
-        with borrowed_servers(load_config()) as environment:
+        with borrowed_servers(load_config(), durable=durable) as environment:
             os.environ.update(environment)
             load_config.cache_clear()
             django.setup()

@@ -1,33 +1,25 @@
 """The auditor keeps its own idea of the right answer, and compares it with the database.
 
-A dictionary of balances, a naive book for each instrument, and the rules of holding, fees and refusals
-written down a second time, in fractions. It is told what was asked, predicts what must be answered, and after
-each drain everything it believes must be what is stored.
+A dictionary of balances, a book for each instrument, and the rules of holding, fees and refusals written
+down a second time. It is told what was asked, predicts what must be answered, and after each drain what it
+believes must be what is stored (comparing.py).
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
-from typing import Any
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
 
-from django.db.models import Sum
-from tradeengine import codec
-
-from accounts.models import LedgerAccount, LedgerKind
-from instruments.models import Instrument
-from instruments.selectors import rules_by_id
-from orders import models
-from orders.selectors import depth
-from orders.services import books
 from tests.simulation.book import Book, Fill, Order
 
-STOPPED = {"halted", "maintenance", "cancel_only", "closed"}
-COLLECTING = {"pre_open", "auction"}
+STOPPED = frozenset({"halted", "maintenance", "cancel_only", "closed"})
+COLLECTING = frozenset({"pre_open", "auction"})
+_ZERO = Decimal(0)
+_EXACT = Context(prec=80, traps=[Inexact, InvalidOperation])
+_ROUNDING = Context(prec=80)
+_UNIT = [Decimal(1).scaleb(-decimals) for decimals in range(19)]
 #: What cannot be asked for where; anything else can.
 NEVER = {
     "active": {"pre_open"},
@@ -36,20 +28,29 @@ NEVER = {
 }
 #: The book's phase in each status.
 PHASE = {"active": "open", "maintenance": "halted"}
-ENGINE_PHASE = {"open": 1, "halted": 2, "pre_open": 3, "auction": 4, "cancel_only": 5, "closed": 6}
 
 
-def up(amount: Fraction, decimals: int) -> Decimal:
+class Difference(AssertionError):  # noqa: N818 - what was looked for, not an error
+    """What was found is not what is believed."""
+
+
+def expect(found: object, believed: object, what: object) -> None:
+    """Raise Difference, saying what it is about, unless both are the same."""
+    if found != believed:
+        raise Difference(f"{what}: {found!r}, not {believed!r}")
+
+
+def up(amount: Decimal, decimals: int) -> Decimal:
     """Rounded up to the asset's unit."""
-    return Decimal(math.ceil(amount * 10**decimals)).scaleb(-decimals)
+    return amount.quantize(_UNIT[decimals], ROUND_CEILING, _ROUNDING)
 
 
-def down(amount: Fraction, decimals: int) -> Decimal:
+def down(amount: Decimal, decimals: int) -> Decimal:
     """Rounded down to the asset's unit."""
-    return Decimal(math.floor(amount * 10**decimals)).scaleb(-decimals)
+    return amount.quantize(_UNIT[decimals], ROUND_FLOOR, _ROUNDING)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Terms:
     """An instrument, as far as money is concerned."""
 
@@ -67,7 +68,7 @@ class Terms:
     auction_seconds: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Asked:
     """A command that waits to be applied."""
 
@@ -77,7 +78,7 @@ class Asked:
     order: Order | None = None
     price: Decimal | None = None
     quantity: Decimal | None = None
-    reserved: Decimal = Decimal(0)
+    reserved: Decimal = _ZERO
     reason: str = ""
     cancel_resting: bool = False
     to: str = ""  # the status a change of phase asks for
@@ -101,26 +102,31 @@ class Auditor:
         self.books = {number: Book() for number in self.terms}
         self.status = dict.fromkeys(self.terms, "active")
         self.auction_ends: dict[int, datetime | None] = dict.fromkeys(self.terms)
-        self._settled = dict.fromkeys(self.terms, 0)
+        self.live: dict[int, Order] = {}
+        self.stops: set[tuple[str, int]] = set()
+        self._due: dict[int, list[tuple[str, int]]] = defaultdict(list)  # what shards have yet to see
+        self._poisoned: set[int] = set()
+        self._held: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
+        self._phases: dict[int, list[str]] = {number: [] for number in self.terms}
+        self._ticking: dict[int, int] = dict.fromkeys(self.terms, 0)
+        self._amending: set[int] = set()
+        self._settled = dict.fromkeys(self.terms, 0)  # how far fills are paid
+        #: Orders that have changed since somebody compared them; how many have ended, by status.
+        self.changed: dict[int, Order] = {}
+        self.ended: defaultdict[str, int] = defaultdict(int)
 
     # --- Money
 
     def held(self, account: int, asset: int) -> Decimal:
         """What the account's live orders and waiting amends reserve of an asset."""
-        live = sum(
-            (order.held for order in self.orders.values() if self._holds(order, account, asset)), Decimal(0)
-        )
-        amends = (asked for queue in self.waiting.values() for asked in queue if asked.reserved)
-        return live + sum(
-            (a.reserved for a in amends if a.order and self._holds(a.order, account, asset)), Decimal(0)
-        )
+        return self._held[account, asset]
 
     def available(self, account: int, asset: int) -> Decimal:
         """What it may spend."""
-        return self.balances[account, asset] - self.held(account, asset)
+        return self.balances[account, asset] - self._held[account, asset]
 
-    def _holds(self, order: Order, account: int, asset: int) -> bool:
-        return order.account == account and self._asset(order) == asset
+    def _hold(self, order: Order, amount: Decimal) -> None:
+        self._held[order.account, self._asset(order)] += amount
 
     def _asset(self, order: Order) -> int:
         terms = self.terms[self.instruments[order.id]]
@@ -136,10 +142,11 @@ class Auditor:
         if not order.buy:
             return leaves
         if not leaves:
-            return Decimal(0)
-        worst = Fraction(leaves) * Fraction(price) * (1 + Fraction(max(order.maker_rate, order.taker_rate)))
-        decimals = terms.quote_decimals
-        return up(worst + order.fee, decimals) - up(order.fee, decimals)
+            return _ZERO
+        notional = _EXACT.multiply(leaves, price)
+        fee = _EXACT.multiply(notional, max(order.maker_rate, order.taker_rate))
+        worst = _EXACT.add(_EXACT.add(notional, fee), order.fee)
+        return up(worst, terms.quote_decimals) - up(order.fee, terms.quote_decimals)
 
     # --- What must be answered
 
@@ -149,6 +156,8 @@ class Auditor:
 
     def denial_of(self, order: Order, terms: Terms) -> str:
         """The code with which an order must be denied; "" when it must be taken."""
+        if self.is_killed(order, terms.id):
+            return "killed"
         status = self.status[terms.id]
         if status in STOPPED:
             return f"instrument_{status}"
@@ -170,8 +179,13 @@ class Auditor:
         """It was taken."""
         order.leaves = order.quantity
         order.held = self.need(terms, order, order.quantity, order.limit)
-        self.orders[order.id] = order
+        self.orders[order.id] = self.live[order.id] = self.changed[order.id] = order
         self.instruments[order.id] = terms.id
+        self._hold(order, order.held)
+
+    def asked_new(self, order: Order) -> None:
+        """Its command comes next."""
+        terms = self.terms[self.instruments[order.id]]
         self.waiting[terms.shard].append(Asked("new", terms.id, self.now, order))
 
     def asked_cancel(self, order: Order, reason: str) -> None:
@@ -181,7 +195,7 @@ class Auditor:
 
     def asked_cancel_all(self, account: int) -> list[Order]:
         """All orders of an account were asked to be cancelled, by one command for each book of theirs."""
-        live = [o for _, o in sorted(self.orders.items()) if o.is_live and o.account == account]
+        live = [order for _, order in sorted(self.live.items()) if order.account == account]
         for instrument in sorted({self.instruments[order.id] for order in live}):
             self.asked_mass_cancel(instrument, "mass_cancel", account=account)
         return live
@@ -189,16 +203,16 @@ class Auditor:
     def amend_denial_of(self, order: Order, price: Decimal | None, quantity: Decimal | None) -> str:
         """The code with which an amend must be refused; "" when it must be taken."""
         terms = self.terms[self.instruments[order.id]]
-        if any(a.kind == "amend" and a.order is order for a in self.waiting[terms.shard]):
+        if order.id in self._amending:
             return "amend_pending"
         if not order.is_live:
             return "order_not_open"
+        if self.is_killed(order, terms.id):
+            return "killed"
         if self.status[terms.id] in STOPPED:
             return f"instrument_{self.status[terms.id]}"
-        if order.market and order.trigger is None:
-            return "invalid_combination"
-        if order.market and price is not None:
-            return "price_not_allowed"
+        if order.market and (order.trigger is None or price is not None):
+            return "invalid_combination" if order.trigger is None else "price_not_allowed"
         anchor = order.trigger if order.is_parked and order.trigger is not None else self.reference(terms)
         if price is not None and abs(price - anchor) > anchor * terms.band:
             return "price_out_of_band"
@@ -227,11 +241,12 @@ class Auditor:
         terms = self.terms[self.instruments[order.id]]
         reserved = self.extra_hold(order, terms, price, quantity)
         self.waiting[terms.shard].append(Asked("amend", terms.id, self.now, order, price, quantity, reserved))
+        self._amending.add(order.id)
+        self._hold(order, reserved)
 
     def asked_for(self, instrument: int) -> str:
         """What the instrument will be once all that was asked for has been done."""
-        queue = self.waiting[self.terms[instrument].shard]
-        asked = [a.to for a in queue if a.instrument == instrument and a.kind == "phase"]
+        asked = self._phases[instrument]
         return asked[-1] if asked else self.status[instrument]
 
     def phase_denial_of(self, instrument: int, to: str) -> str:
@@ -258,6 +273,7 @@ class Auditor:
         """A change of phase was committed; where less is taken than before, that counts at once."""
         queue = self.waiting[self.terms[instrument].shard]
         queue.append(Asked("phase", instrument, self.now, to=to, cancel_resting=cancel_resting))
+        self._phases[instrument].append(to)
         if _takes(to) <= _takes(self.status[instrument]):
             self.status[instrument], self.auction_ends[instrument] = to, None
 
@@ -271,17 +287,17 @@ class Auditor:
 
     def due_books(self) -> list[int]:
         """The instruments with an order whose time is over, and no TIME waiting."""
-        ticking = {a.instrument for queue in self.waiting.values() for a in queue if a.kind == "time"}
         due = {
             self.instruments[order.id]
-            for order in self.orders.values()
-            if order.is_live and order.expires is not None and order.expires <= self.now
+            for order in self.live.values()
+            if order.expires is not None and order.expires <= self.now
         }
-        return sorted(due - ticking)
+        return sorted(number for number in due if not self._ticking[number])
 
     def asked_time(self, instrument: int) -> None:
         """A TIME was committed."""
         self.waiting[self.terms[instrument].shard].append(Asked("time", instrument, self.now))
+        self._ticking[instrument] += 1
 
     def asked_mass_cancel(self, instrument: int, reason: str, *, account: int = 0, side: str = "") -> None:
         """A mass cancel was committed."""
@@ -290,63 +306,124 @@ class Auditor:
 
     def uncovered(self, *, account: int = 0, instrument: int = 0, side: str = "") -> list[int]:
         """The instruments with a live order meant that no waiting mass cancel will end."""
+        places = {
+            asked.order.id: number
+            for queue in self.waiting.values()
+            for number, asked in enumerate(queue)
+            if asked.kind == "new" and asked.order is not None
+        }
+        masses = [
+            (number, asked)
+            for queue in self.waiting.values()
+            for number, asked in enumerate(queue)
+            if asked.kind == "mass"
+        ]
+
+        def is_covered(order: Order) -> bool:
+            """Whether a waiting mass cancel comes behind the order and means it."""
+            place, book = places.get(order.id, -1), self.instruments[order.id]
+            return any(
+                number > place
+                and asked.instrument == book
+                and asked.account in {0, order.account}
+                and asked.side in {"", _side(order)}
+                for number, asked in masses
+            )
+
         return sorted(
             {
                 self.instruments[order.id]
-                for order in self.orders.values()
-                if order.is_live
-                and account in {0, order.account}
+                for order in self.live.values()
+                if account in {0, order.account}
                 and instrument in {0, self.instruments[order.id]}
                 and side in {"", _side(order)}
-                and not self._is_covered(order)
+                and not is_covered(order)
             }
         )
 
-    def _is_covered(self, order: Order) -> bool:
-        """Whether a waiting mass cancel comes behind the order and means it."""
-        number = self.instruments[order.id]
-        queue = self.waiting[self.terms[number].shard]
-        places = [n for n, asked in enumerate(queue) if asked.kind == "new" and asked.order is order]
-        return any(
-            asked.kind == "mass"
-            and asked.instrument == number
-            and asked.account in {0, order.account}
-            and asked.side in {"", _side(order)}
-            for asked in queue[places[0] if places else 0 :]
+    # --- The kill switch, and commands that cannot be applied
+
+    def pressed(self, scope: str, key: int) -> None:
+        """A scope was stopped: "global", "instrument" or "account"."""
+        self.stops.add((scope, key))
+        shards = {terms.shard for terms in self.terms.values() if scope != "instrument" or terms.id == key}
+        for shard in sorted(shards):
+            self._due[shard].append((scope, key))
+
+    def released(self, scope: str, key: int) -> None:
+        """It was opened again, all the way."""
+        self.stops.discard((scope, key))
+
+    def poisoned(self, order: Order) -> None:
+        """What waits of it will not be applied but set aside."""
+        self._poisoned.add(order.id)
+
+    def is_killed(self, order: Order, instrument: int = 0) -> bool:
+        """Whether a stop stands against it."""
+        account, instrument = order.account, instrument or self.instruments[order.id]
+        return bool(self.stops) and any(
+            scope == "global" or (scope, key) in {("account", account), ("instrument", instrument)}
+            for scope, key in self.stops
         )
+
+    def _kills(self, shard: int) -> list[Asked]:
+        """What the shard does first: for each press a mass cancel in each of its books concerned."""
+        due, self._due[shard] = self._due[shard], []
+        return [
+            Asked("mass", number, self.now, reason="killed", account=key if scope == "account" else 0)
+            for scope, key in due
+            for number in sorted(self.terms)
+            if self.terms[number].shard == shard and (scope != "instrument" or number == key)
+        ]
+
+    def _refused(self, asked: Asked) -> str:
+        """Why a command must not come in, whatever the book thinks of it."""
+        order = asked.order
+        if order is None or asked.kind not in {"new", "amend"}:
+            return ""
+        if self.is_killed(order, asked.instrument):
+            return "killed"
+        return "quarantined" if asked.kind == "new" and order.id in self._poisoned else ""
 
     # --- What must have happened
 
     def drained(self, shard: int, commands: int) -> None:
-        """So many of the shard's commands were applied now, in one batch."""
-        batch, self.waiting[shard] = self.waiting[shard][:commands], self.waiting[shard][commands:]
-        assert len(batch) == commands, f"{commands} commands were applied, {len(batch)} were waiting"
+        """So many commands were applied now: what the kill switch had to do, then what waited."""
+        kills = self._kills(shard)
+        queue, waiting = self.waiting[shard], commands - len(kills)
+        if not 0 <= waiting <= len(queue):
+            raise Difference(f"{commands} commands were applied, {len(kills)} and {len(queue)} were waiting")
+        batch, self.waiting[shard] = [*kills, *queue[:waiting]], queue[waiting:]
         for asked in batch:
             self._apply(asked)
-            self._settle(asked.instrument)
+        for number in {asked.instrument for asked in batch}:
+            self._settle(number)
         for asked in batch:
-            self._announce(asked, shard)
+            self._announce(asked)
 
     def _apply(self, asked: Asked) -> None:
         book, order = self.books[asked.instrument], asked.order
         book.pass_time(asked.at)
         if asked.kind == "phase":
             book.change_phase(PHASE.get(asked.to, asked.to), cancel_resting=asked.cancel_resting)
+            self._phases[asked.instrument].pop(0)
         elif asked.kind == "mass":
             book.cancel_many(asked.reason, account=asked.account, side=asked.side)
         elif order is None:
             book.tick()
+            self._ticking[asked.instrument] -= 1
         elif asked.kind == "new":
-            book.new(order)
+            book.new(order, self._refused(asked))
         elif asked.kind == "cancel":
             book.cancel(order, asked.reason)
         else:
-            book.amend(order, asked.price, asked.quantity)
+            book.amend(order, asked.price, asked.quantity, self._refused(asked))
+            self._amending.discard(order.id)
+            self._hold(order, -asked.reserved)
 
-    def _announce(self, asked: Asked, shard: int) -> None:
+    def _announce(self, asked: Asked) -> None:
         """The instrument's status follows its book, unless a later request has the last word."""
-        later = [a for a in self.waiting[shard] if a.kind == "phase" and a.instrument == asked.instrument]
-        if asked.kind == "phase" and not later:
+        if asked.kind == "phase" and not self._phases[asked.instrument]:
             self.status[asked.instrument] = asked.to
             seconds = self.terms[asked.instrument].auction_seconds
             timed = asked.to == "auction" and seconds
@@ -357,17 +434,23 @@ class Auditor:
         for fill in book.fills[self._settled[instrument] :]:
             self._pay(fill, terms)
         self._settled[instrument] = len(book.fills)
-        for number, order in self.orders.items():
-            if self.instruments[number] == instrument and order.held and order.status != "pending":
-                order.held = self.need(terms, order, order.leaves, order.limit)
+        touched, book.touched = book.touched, {}
+        for order in touched.values():
+            needed = self.need(terms, order, order.leaves, order.limit)
+            self._hold(order, needed - order.held)
+            order.held = needed
+            if not order.is_live and order.id in self.live:
+                del self.live[order.id]
+                self.ended[order.status] += 1
+        self.changed |= touched
 
     def _pay(self, fill: Fill, terms: Terms) -> None:
         buyer, seller = (fill.taker, fill.maker) if fill.taker.buy else (fill.maker, fill.taker)
-        notional = fill.price * fill.quantity
+        notional = _EXACT.multiply(fill.price, fill.quantity)
         self._move(seller.account, buyer.account, terms.base, fill.quantity)
         self._move(buyer.account, seller.account, terms.quote, notional)
         for order, rate in ((fill.taker, fill.taker.taker_rate), (fill.maker, fill.maker.maker_rate)):
-            before, order.fee = order.fee, order.fee + Fraction(notional) * Fraction(rate)
+            before, order.fee = order.fee, _EXACT.add(order.fee, _EXACT.multiply(notional, rate))
             order.spent += notional
             decimals = terms.quote_decimals
             paid = up(order.fee, decimals) - up(before, decimals)
@@ -378,126 +461,6 @@ class Auditor:
     def _move(self, payer: int | str, payee: int | str, asset: int, amount: Decimal) -> None:
         self.balances[payer, asset] -= amount
         self.balances[payee, asset] += amount
-
-    # --- The comparison
-
-    def compare(self) -> None:
-        """Everything believed is what is stored; raises AssertionError naming the first that is not."""
-        self._compare_ledger()
-        self._compare_orders()
-        for number, book in self.books.items():
-            self._compare_book(self.terms[number], book)
-
-    def _compare_ledger(self) -> None:
-        assets = {asset for terms in self.terms.values() for asset in (terms.base, terms.quote)}
-        for row in LedgerAccount.objects.filter(asset__in=assets):
-            who: int | str = row.account_id if row.account_id is not None else row.kind
-            believed = self.balances[who, row.asset_id]
-            assert row.balance == believed, (
-                f"balance of {who} in {row.asset_id}: {row.balance}, not {believed}"
-            )
-            held = self.held(who, row.asset_id) if isinstance(who, int) else Decimal(0)
-            assert row.held == held, f"hold of {who} in {row.asset_id}: {row.held}, not {held}"
-            assert row.kind != LedgerKind.CLIENT or 0 <= row.held <= row.balance
-        sums = LedgerAccount.objects.filter(asset__in=assets).values("asset").annotate(sum=Sum("balance"))
-        assert {row["sum"] for row in sums} <= {Decimal(0)}
-
-    def _compare_orders(self) -> None:
-        rows = models.Order.objects.filter(instrument__in=list(self.terms)).in_bulk()
-        assert rows.keys() == self.orders.keys()
-        for number, order in self.orders.items():
-            assert facts_of(rows[number]) == believed_of(order), f"order {number}"
-
-    def _compare_book(self, terms: Terms, book: Book) -> None:
-        row = models.Book.objects.get(instrument=terms.id)
-        assert (row.seq, row.phase) == (book.seq, ENGINE_PHASE[book.phase]), terms.symbol
-        assert row.last_price_ticks * terms.tick == book.last_price
-        instrument = Instrument.objects.get(id=terms.id)
-        assert (instrument.status, instrument.auction_ends_at) == (
-            self.status[terms.id],
-            self.auction_ends[terms.id],
-        )
-        seqs = (
-            models.Event.objects.filter(instrument_id=terms.id).order_by("seq").values_list("seq", flat=True)
-        )
-        assert list(seqs) == list(range(1, book.seq + 1))
-        trades = models.Trade.objects.filter(instrument=terms.id).order_by("seq")
-        assert [
-            (trade.seq, trade.price, trade.quantity, {trade.buy_order_id, trade.sell_order_id})
-            for trade in trades
-        ] == [(fill.seq, fill.price, fill.quantity, {fill.taker.id, fill.maker.id}) for fill in book.fills]
-        bids = [order.limit for order in book.resting if order.buy]
-        asks = [order.limit for order in book.resting if not order.buy]
-        if book.is_open:
-            assert not bids or not asks or max(bids) < min(asks), f"{terms.symbol} is crossed"
-        self._compare_depth(terms, book)
-        engine = books.rebuild([row])  # raises when the stored hash is not that of the open orders
-        engine.check()
-        queue = [order.order_id for order in codec.iter_open(engine.open_orders(terms.id))]
-        everything = [*book.resting, *book.parked]
-        assert queue == [order.id for order in sorted(everything, key=lambda order: order.place)]
-        price, lots, _surplus = engine.indicative(terms.id)
-        assert (price * terms.tick or None) == (None if book.is_open else book.auction_price())
-        assert not lots or not book.is_open
-        self._compare_cached_engine(terms, row)
-
-    def _compare_depth(self, terms: Terms, book: Book) -> None:
-        """Everybody sees slices, and nothing of what is hidden or parked."""
-        shown: dict[tuple[bool, Decimal], Decimal] = defaultdict(Decimal)
-        for order in book.resting:
-            if order.display != 0:
-                shown[order.buy, order.limit] += order.meets
-        stored = depth(rules_by_id([terms.id])[terms.id], limit=10_000)
-        assert dict(stored.bids) == {price: lots for (buy, price), lots in shown.items() if buy}
-        assert dict(stored.asks) == {price: lots for (buy, price), lots in shown.items() if not buy}
-
-    def _compare_cached_engine(self, terms: Terms, row: models.Book) -> None:
-        cached = books._engines.get(terms.shard)
-        if cached is not None and terms.id in cached.engine.books():
-            cached.engine.check()
-            assert row.state_hash in {"", cached.engine.state_hash(terms.id)}
-
-
-def facts_of(row: models.Order) -> dict[str, Any]:
-    """What is stored of an order."""
-    return {
-        "status": row.status,
-        "reason": row.reason,
-        "limit": row.price if row.price is not None else row.protection_price,
-        "quantity": row.quantity,
-        "filled": row.filled,
-        "prevented": row.prevented,
-        "leaves": row.leaves,
-        "spent": row.filled_notional,
-        "fee": Fraction(row.fee_accrued),
-        "held": row.held,
-        "place": row.priority,
-        "trigger": row.trigger_price,
-        "triggered": row.triggered_at is not None,
-        "shown": row.shown,
-        "expires": row.expires_at,
-    }
-
-
-def believed_of(order: Order) -> dict[str, Any]:
-    """What should be."""
-    return {
-        "status": order.status,
-        "reason": order.reason,
-        "limit": order.limit,
-        "quantity": order.quantity,
-        "filled": order.filled,
-        "prevented": order.prevented,
-        "leaves": order.leaves,
-        "spent": order.spent,
-        "fee": order.fee,
-        "held": order.held,
-        "place": order.place,
-        "trigger": order.trigger,
-        "triggered": order.trigger is not None and not order.armed,
-        "shown": order.shown,
-        "expires": order.expires,
-    }
 
 
 def _takes(status: str) -> int:

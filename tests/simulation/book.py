@@ -1,4 +1,4 @@
-"""A price-time book written from the rules, in decimals and plain lists: what should happen, slowly.
+"""A price-time book written from the rules, in decimals and sorted lists: what should happen.
 
 It knows no engine, no ticks, no lots and no table; the auditor settles what it says. Of the rules it knows
 limit and market orders, triggers by the last trade, icebergs, dates, phases and auctions.
@@ -7,17 +7,22 @@ limit and market orders, triggers by the last trade, icebergs, dates, phases and
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
+from typing import Any
 
-COLLECTING = {"pre_open", "auction"}
-RESTS = {"gtc", "gtd", "day"}
+COLLECTING = frozenset({"pre_open", "auction"})
+RESTS = frozenset({"gtc", "gtd", "day"})
+LIVE = frozenset({"pending", "pending_trigger", "open", "partially_filled"})
+
+_ZERO = Decimal(0)
 
 
-@dataclass
+@dataclass(eq=False, slots=True)
 class Order:
     """An order as a child would keep it on a card."""
 
@@ -37,14 +42,14 @@ class Order:
     rises: bool = False  # it goes live when the price comes from below
     display: Decimal | None = None  # 0 = hidden, None = all of it is shown
     expires: datetime | None = None
-    shown: Decimal = Decimal(0)  # of an iceberg's slice
+    shown: Decimal = _ZERO  # of an iceberg's slice
     armed: bool = True  # while it has a trigger: not yet triggered
-    filled: Decimal = Decimal(0)
-    prevented: Decimal = Decimal(0)
-    leaves: Decimal = Decimal(0)
-    spent: Decimal = Decimal(0)  # price x quantity of its fills
-    fee: Fraction = Fraction(0)  # exact, so far
-    held: Decimal = Decimal(0)
+    filled: Decimal = _ZERO
+    prevented: Decimal = _ZERO
+    leaves: Decimal = _ZERO
+    spent: Decimal = _ZERO  # price x quantity of its fills
+    fee: Decimal = _ZERO  # exact, so far
+    held: Decimal = _ZERO
     status: str = "pending"
     reason: str = ""
     place: int = 0  # the seq at which it got its place in the queue
@@ -52,7 +57,7 @@ class Order:
     @property
     def is_live(self) -> bool:
         """Whether anything can still happen to it."""
-        return self.status in {"pending", "pending_trigger", "open", "partially_filled"}
+        return self.status in LIVE
 
     @property
     def is_parked(self) -> bool:
@@ -66,7 +71,7 @@ class Order:
 
     def end(self, status: str, reason: str) -> None:
         """Nothing of it is open any more."""
-        self.status, self.reason, self.leaves, self.shown = status, reason, Decimal(0), Decimal(0)
+        self.status, self.reason, self.leaves, self.shown = status, reason, _ZERO, _ZERO
 
     def reached(self, price: Decimal) -> bool:
         """Whether a trade at this price triggers it."""
@@ -74,7 +79,7 @@ class Order:
         return price >= self.trigger if self.rises else price <= self.trigger
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fill:
     """Two orders met."""
 
@@ -85,17 +90,63 @@ class Fill:
     maker: Order
 
 
-@dataclass
-class Book:
-    """The orders that rest or are parked, in the order in which they got their places."""
+@dataclass(slots=True)
+class Line:
+    """Orders in the order of a key, which must not change while they stand in it."""
 
-    resting: list[Order] = field(default_factory=list)
-    parked: list[Order] = field(default_factory=list)
+    key: Callable[[Order], Any]
+    orders: list[Order] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self.orders)
+
+    def add(self, order: Order) -> None:
+        """Put it where it belongs."""
+        insort(self.orders, order, key=self.key)
+
+    def remove(self, order: Order) -> bool:
+        """Take it out; whether it was there."""
+        orders, place = self.orders, bisect_left(self.orders, self.key(order), key=self.key)
+        found = place < len(orders) and orders[place] is order
+        if found:
+            del orders[place]
+        return found
+
+    @property
+    def first(self) -> Order | None:
+        """Whose turn it is."""
+        return self.orders[0] if self.orders else None
+
+
+def _turn(order: Order) -> tuple[Decimal, bool, int]:
+    """Whose turn it is on a side: the best price, shown before hidden, the oldest place."""
+    return -order.limit if order.buy else order.limit, order.display == 0, order.place
+
+
+def _first_to_rise(order: Order) -> tuple[Decimal | None, int]:
+    return order.trigger, order.id
+
+
+def _first_to_fall(order: Order) -> tuple[Decimal, int]:
+    return -(order.trigger or _ZERO), order.id
+
+
+@dataclass(slots=True)
+class Book:
+    """The orders that rest, by whose turn it is, and those that are parked, by which is triggered first."""
+
+    bids: Line = field(default_factory=lambda: Line(_turn))
+    asks: Line = field(default_factory=lambda: Line(_turn))
+    rising: Line = field(default_factory=lambda: Line(_first_to_rise))
+    falling: Line = field(default_factory=lambda: Line(_first_to_fall))
     seq: int = 0
-    last_price: Decimal = Decimal(0)
+    last_price: Decimal = _ZERO
     phase: str = "open"
     time: datetime | None = None
     fills: list[Fill] = field(default_factory=list)
+    # What has changed since somebody looked; (when, id, order) of those that end by themselves.
+    touched: dict[int, Order] = field(default_factory=dict)
+    due: list[tuple[datetime, int, Order]] = field(default_factory=list)
     # Since the last look: trade prices, orders newly armed; and what is about to go live.
     prices: list[Decimal] = field(default_factory=list)
     fresh: list[Order] = field(default_factory=list)
@@ -106,31 +157,54 @@ class Book:
         """Whether it matches."""
         return self.phase == "open"
 
+    @property
+    def resting(self) -> list[Order]:
+        """All that stand in a queue."""
+        return [*self.bids, *self.asks]
+
+    @property
+    def parked(self) -> list[Order]:
+        """All that wait for their trigger."""
+        return [*self.rising, *self.falling]
+
+    def _side(self, order: Order) -> Line:
+        return self.bids if order.buy else self.asks
+
+    def _park(self, order: Order) -> Line:
+        return self.rising if order.rises else self.falling
+
     # --- What may be asked of it
 
     def pass_time(self, now: datetime) -> None:
         """What each command does first: the time moves on, and what is due ends."""
         self.time = max(self.time or now, now)
-        due = [o for o in (*self.resting, *self.parked) if o.expires is not None and o.expires <= self.time]
-        for order in sorted(due, key=lambda order: (order.expires, order.id)):
-            self._cancel(order, "expired")
+        while self.due and self.due[0][0] <= self.time:
+            _, _, order = heapq.heappop(self.due)
+            if order.is_live:
+                self._cancel(order, "expired")
 
     def tick(self) -> None:
         """Only the time passes."""
         self.seq += 1
 
-    def new(self, order: Order) -> None:
-        """Reject it whole, or accept it; then it waits for its trigger, or matches and rests or ends."""
+    def new(self, order: Order, refused: str = "") -> None:
+        """Reject it whole, or accept it; then it waits for its trigger, or matches and rests or ends.
+
+        `refused`: why it must not come in, whatever the book thinks of it.
+        """
         order.leaves = order.quantity
-        reason = self._why_not(order)
+        reason = refused or self._why_not(order)
         self.seq += 1
+        self.touched[order.id] = order
         if reason:
             order.end("rejected", reason)
             return
         order.place = self.seq
+        if order.expires is not None:
+            heapq.heappush(self.due, (order.expires, order.id, order))
         if order.is_parked:
             order.status = "pending_trigger"
-            self.parked.append(order)
+            self._park(order).add(order)
             self.fresh.append(order)
         else:
             order.status = "open"
@@ -139,10 +213,13 @@ class Book:
 
     def cancel(self, order: Order, reason: str) -> None:
         """Take it off, or say that it is not there."""
-        if order in self.resting or order in self.parked:
+        if self._is_here(order):
             self._cancel(order, reason)
         else:
             self.seq += 1
+
+    def _is_here(self, order: Order) -> bool:
+        return order.is_live and order.status != "pending"
 
     def cancel_many(self, reason: str, *, account: int = 0, side: str = "") -> None:
         """All orders, or an account's, or a side's."""
@@ -155,14 +232,14 @@ class Book:
         for order in meant:
             self._cancel(order, reason)
 
-    def amend(self, order: Order, price: Decimal | None, quantity: Decimal | None) -> None:
+    def amend(self, order: Order, price: Decimal | None, quantity: Decimal | None, refused: str = "") -> None:
         """Less at the same price keeps the place; anything else takes a new one, as a taker first.
 
         A parked order keeps its place whatever is changed.
         """
         self.seq += 1
-        parked = order in self.parked
-        if not (parked or order in self.resting) or not (self.is_open or self.phase in COLLECTING):
+        parked = order.status == "pending_trigger"
+        if refused or not self._is_here(order) or not (self.is_open or self.phase in COLLECTING):
             return
         used = order.filled + order.prevented
         limit, leaves = price or order.limit, (quantity or order.quantity) - used
@@ -173,12 +250,14 @@ class Book:
         if not parked and self.is_open and order.post_only and self._first_for(moved) is not None:
             return
         keeps = parked or (limit == order.limit and leaves < order.leaves)
+        self.touched[order.id] = order
+        if not keeps:
+            self._side(order).remove(order)
         order.limit, order.leaves, order.quantity = limit, leaves, used + leaves
         if keeps:
             order.shown = min(order.shown, leaves)
             return
-        self.resting.remove(order)
-        order.place, order.shown = self.seq, Decimal(0)
+        order.place, order.shown = self.seq, _ZERO
         self._go_live(order)
         self._settle()
 
@@ -212,12 +291,22 @@ class Book:
         if order.post_only and self._first_for(order) is not None:
             return "would_take"
         if order.tif == "fok":
-            trial = copy.deepcopy(Book(self.resting))
-            taker = copy.copy(order)
+            trial, taker = self._within_reach(order), copy.copy(order)
             trial._match(taker)
             if taker.filled < order.quantity:
                 return "fok_unfillable"
         return ""
+
+    def _within_reach(self, taker: Order) -> Book:
+        """Another book with copies of those it could meet."""
+        # Slices shown anew go behind those that stand there.
+        trial = Book(seq=self.seq)
+        side = self.asks if taker.buy else self.bids
+        for order in side:
+            if not _crosses(taker, order):
+                break
+            trial._side(order).orders.append(copy.copy(order))
+        return trial
 
     def _go_live(self, order: Order) -> None:
         if self.is_open:
@@ -225,10 +314,10 @@ class Book:
         if order.leaves == 0:
             return
         if order.market:
-            sided = [other for other in self.resting if other.buy != order.buy]
+            sided = self._first(buy=not order.buy)
             self._cancel(order, "price_protection" if sided else "no_liquidity")
         elif order.tif in RESTS:
-            self.resting.append(order)
+            self._side(order).add(order)
             if order.display:
                 self._show(order, new_place=False)
         else:
@@ -255,17 +344,27 @@ class Book:
         before = None
         for price in prices:
             if price != before:
-                self._trigger([o for o in self.parked if o not in self.fresh and o.reached(price)])
+                self._trigger([o for o in self._reached(price) if o not in self.fresh])
             before = price
+
+    def _reached(self, price: Decimal) -> Iterator[Order]:
+        """Those parked that a trade at this price triggers: the first of each line."""
+        for line in (self.rising, self.falling):
+            for order in line:
+                if not order.reached(price):
+                    break
+                yield order
 
     def _look_at_fresh(self) -> None:
         if self.last_price:
-            self._trigger([o for o in self.fresh if o in self.parked and o.reached(self.last_price)])
+            parked = [order for order in self.fresh if order.status == "pending_trigger"]
+            self._trigger([order for order in parked if order.armed and order.reached(self.last_price)])
 
     def _trigger(self, orders: Iterable[Order]) -> None:
         for order in sorted(orders, key=lambda order: order.place):
             order.armed = False
-            self.parked.remove(order)
+            self.touched[order.id] = order
+            self._park(order).remove(order)
             self.queue.append(order)
 
     # --- Matching
@@ -273,20 +372,13 @@ class Book:
     def _by_place(self) -> list[Order]:
         return sorted([*self.resting, *self.parked], key=lambda order: order.place)
 
-    def _turn(self, order: Order) -> tuple[Decimal, bool, int]:
-        """Whose turn it is on a side: the best price, shown before hidden, the oldest place."""
-        return -order.limit if order.buy else order.limit, order.display == 0, order.place
-
     def _first(self, *, buy: bool) -> Order | None:
-        return min((o for o in self.resting if o.buy == buy), key=self._turn, default=None)
+        return (self.bids if buy else self.asks).first
 
     def _first_for(self, taker: Order) -> Order | None:
         """The resting order it would meet first, if its price is within the taker's limit."""
         first = self._first(buy=not taker.buy)
-        if first is None:
-            return None
-        within = first.limit <= taker.limit if taker.buy else first.limit >= taker.limit
-        return first if within else None
+        return first if first is not None and _crosses(taker, first) else None
 
     def _match(self, taker: Order) -> None:
         while taker.leaves and (maker := self._first_for(taker)) is not None:
@@ -314,8 +406,8 @@ class Book:
             self._take(order, quantity)
             order.status = "partially_filled" if order.leaves else "filled"
         for order in (maker, taker):
-            if not order.leaves and order in self.resting:
-                self.resting.remove(order)
+            if not order.leaves:
+                self._side(order).remove(order)
         self._show_again(maker, taker)
 
     def _decrement(self, taker: Order, maker: Order, quantity: Decimal) -> None:
@@ -329,27 +421,30 @@ class Book:
         self._show_again(maker, taker)
 
     def _take(self, order: Order, quantity: Decimal) -> None:
+        self.touched[order.id] = order
         order.leaves -= quantity
-        order.shown = max(Decimal(0), order.shown - quantity)
+        order.shown = max(_ZERO, order.shown - quantity)
 
     def _show_again(self, *orders: Order) -> None:
         """A new slice for a resting iceberg whose slice is used up."""
         for order in orders:
-            if order.display and order in self.resting and order.leaves and not order.shown:
+            # A taker shows its first slice when it comes to rest, and has its place from there.
+            if order.display and order.leaves and not order.shown and self._side(order).remove(order):
                 self._show(order, new_place=True)
+                self._side(order).add(order)
 
     def _show(self, order: Order, *, new_place: bool) -> None:
         assert order.display
         self.seq += 1
+        self.touched[order.id] = order
         order.shown = min(order.display, order.leaves)
         if new_place:
             order.place = self.seq
 
     def _cancel(self, order: Order, reason: str) -> None:
         self.seq += 1
-        for place in (self.resting, self.parked):
-            if order in place:
-                place.remove(order)
+        self.touched[order.id] = order
+        (self._park(order) if order.is_parked else self._side(order)).remove(order)
         order.end("expired" if reason in {"expired", "session_end"} else "cancelled", reason)
 
     # --- Auctions
@@ -365,14 +460,21 @@ class Book:
 
     def auction_price(self) -> Decimal | None:
         """The price of an uncross now; None where bids and asks do not cross."""
-        bids = [order for order in self.resting if order.buy]
-        asks = [order for order in self.resting if not order.buy]
-        if not bids or not asks or max(o.limit for o in bids) < min(o.limit for o in asks):
+        bid, ask = self.bids.first, self.asks.first
+        if bid is None or ask is None or bid.limit < ask.limit:
             return None
+        # Nothing trades outside of the range in which both sides stand.
+        bids = [order for order in self.bids if order.limit >= ask.limit]
+        asks = [order for order in self.asks if order.limit <= bid.limit]
 
         def rank(price: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-            bid = sum((o.leaves for o in bids if o.limit >= price), Decimal(0))
-            ask = sum((o.leaves for o in asks if o.limit <= price), Decimal(0))
-            return -min(bid, ask), abs(bid - ask), abs(price - self.last_price), price
+            demand = sum((o.leaves for o in bids if o.limit >= price), _ZERO)
+            supply = sum((o.leaves for o in asks if o.limit <= price), _ZERO)
+            return -min(demand, supply), abs(demand - supply), abs(price - self.last_price), price
 
-        return min({order.limit for order in self.resting}, key=rank)
+        return min({order.limit for order in (*bids, *asks)}, key=rank)
+
+
+def _crosses(taker: Order, maker: Order) -> bool:
+    """Whether the maker's price is within the taker's limit."""
+    return maker.limit <= taker.limit if taker.buy else maker.limit >= taker.limit

@@ -112,7 +112,7 @@ def servers_for_command(argv: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def borrowed_servers(config: Config) -> Iterator[dict[str, str]]:
+def borrowed_servers(config: Config, *, durable: bool = True) -> Iterator[dict[str, str]]:
     """The environment of running servers; starts them if nobody has, stops them if nobody else is left.
 
     Who uses them holds a shared lock on var/servers.users, which the kernel drops however he ends.
@@ -125,7 +125,7 @@ def borrowed_servers(config: Config) -> Iterator[dict[str, str]]:
             fcntl.flock(users, fcntl.LOCK_SH)
             environment = running_servers(var_dir)
             if environment is None:
-                servers = EmbeddedServers(config)
+                servers = EmbeddedServers(config, durable=durable)
                 with launched(var_dir, follow_parent=False) as (launch, children):
                     servers.start(launch)
                 environment = servers.environment()
