@@ -37,6 +37,9 @@ CASES ?= 100
 # How often PostgreSQL is stopped at once, and a link between two parts goes dead.
 STOPS ?= 20
 LINKS ?= 40
+# Seconds of the deterministic simulation, and its seed.
+SIMULATION_SECONDS ?= 60
+SEED ?= 1
 # Minutes for which strangers' clients keep a book while workers are killed.
 MINUTES ?= 5
 # Minutes of trade in peace, while memory and invariants are watched.
@@ -126,10 +129,13 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.endurance --minutes $(PEACE)
 	$(BIN)/python -m tests.simulation.clients_soak --minutes $(MINUTES)
 	$(BIN)/python -m tests.simulation.double_spend --rounds $(ROUNDS)
+	$(BIN)/python -m tests.simulation.long_run --seconds $(SIMULATION_SECONDS) --seed $(SEED)
 	$(BIN)/python -m tests.simulation.wire_sweep
 	$(BIN)/python -m tests.simulation.faults.database_stops --times $(STOPS)
 	$(BIN)/python -m tests.simulation.faults.pooled
 	$(BIN)/python -m tests.simulation.faults.standby
+	$(BIN)/python -m tests.simulation.lost_replies --rounds $(ROUNDS)
+	$(BIN)/python -m tests.simulation.cut_doors
 	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	@$(MAKE) --no-print-directory faults

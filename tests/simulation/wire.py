@@ -38,7 +38,7 @@ class Cut:
 
 
 @dataclass(slots=True)
-class _Stream:
+class Stream:
     """The messages of one direction: a type and a length, but the first of a client is only a length."""
 
     typed: bool
@@ -118,7 +118,7 @@ class Wire:
 
     def _carry(self, client: socket.socket, server: socket.socket) -> None:
         """One connection at a time, as the processes here have; returns when it was cut or has ended."""
-        ways = {client: (server, _Stream(typed=False), ">"), server: (client, _Stream(typed=True), "<")}
+        ways = {client: (server, Stream(typed=False), ">"), server: (client, Stream(typed=True), "<")}
         while True:
             ready, _, _ = select.select(list(ways), [], [])
             for source in ready:
