@@ -131,7 +131,7 @@ def play(folder: Path, *, cuts: int, chance: random.Random) -> Result:
     from tests.factories import make_market, tokens_of  # noqa: PLC0415
     from tests.simulation.doors import Web, Worker, ending  # noqa: PLC0415
 
-    found, market = connection.settings_dict, make_market()
+    found, market = connection.settings_dict, make_market(max_open_orders=1_000_000)
     server = (found["HOST"], int(found["PORT"] or 5432))
     stop = threading.Event()
     with ExitStack() as stack:

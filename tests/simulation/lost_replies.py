@@ -189,7 +189,7 @@ def main() -> int:
         from tests.simulation.doors import Web, ending  # noqa: PLC0415
         from tradeplatform.common.invariants import check_all  # noqa: PLC0415
 
-        doors, market = (Web(Path(folder)), Web(Path(folder))), make_market()
+        doors, market = (Web(Path(folder)), Web(Path(folder))), make_market(max_open_orders=1_000_000)
         started = time.monotonic()
         with ending(*doors):
             result = play(market, doors, rounds=options.rounds, chance=random.Random(options.seed))
