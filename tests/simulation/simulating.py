@@ -14,7 +14,7 @@ import pytest
 from accounts.models import LedgerAccount
 from orders.models import Event, Order, event_id
 from tests.simulation.breaking import BREAKS
-from tests.simulation.faults import Faults
+from tests.simulation.mishaps import Faults
 from tests.simulation.workload import Workload
 from tradeplatform.common.db import fetch
 from tradeplatform.common.invariants import check_all

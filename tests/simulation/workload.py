@@ -1,7 +1,7 @@
 """One seed, random requests through the real services, and an auditor that is told of each.
 
 A turn takes in lists of orders and cancels of many clients, and asks for a few single things; then something
-goes wrong (faults.py), and what a wake-up was heard of is drained.
+goes wrong (mishaps.py), and what a wake-up was heard of is drained.
 """
 
 from __future__ import annotations
