@@ -17,8 +17,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +29,11 @@ import httpx
 from tests.bench.platform import throwaway_platform
 from tests.simulation.crossing import Crossing
 from tests.simulation.wire import Cut, Moment
+from tests.threads import elsewhere
 from tests.tradeplatform.supervisor.waiting import wait_for
 
 if TYPE_CHECKING:
-    from accounts.models import TradingAccount
+    from accounts.models import TradingAccount, User
     from tests.factories import Market
     from tests.simulation.doors import Door
 
@@ -70,11 +73,17 @@ class Client(threading.Thread):
     """Sends orders, and cancels some; what is not answered is sent again until it is."""
 
     def __init__(
-        self, url: str, market: Market, trader: TradingAccount, token: str, seed: int, stop: threading.Event
+        self,
+        url: str,
+        market: Market,
+        trader: TradingAccount,
+        token: Callable[[], str],
+        seed: int,
+        stop: threading.Event,
     ) -> None:
         super().__init__(daemon=True)
         self._http = httpx.Client(base_url=f"{url}/api/v1/", timeout=60)
-        self._http.headers["Authorization"] = f"Bearer {token}"
+        self._token = token
         self._chance, self._stop_event = random.Random(seed), stop
         self._symbol, self.account = market.symbol, trader.pk
         self.told: dict[str, str] = {}
@@ -84,6 +93,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         """Until it is told to stop; its last order is answered all the same."""
         number = 0
+        self._log_in()
         with self._http:
             while not self._stop_event.is_set():
                 number += 1
@@ -92,6 +102,10 @@ class Client(threading.Thread):
                 if self._chance.random() < 0.3:
                     # It may be filled by now, or cancelled by an attempt that was not answered.
                     self._send("DELETE", f"orders/{self.told[self._chance.choice(list(self.told))]}", None)
+
+    def _log_in(self) -> None:
+        """A token lives for five minutes."""
+        self._http.headers["Authorization"] = f"Bearer {elsewhere(self._token)}"
 
     def _body(self, name: str) -> dict[str, Any]:
         return {
@@ -109,6 +123,9 @@ class Client(threading.Thread):
             answer = self._send("POST", "orders", body)
             if answer is not None and answer.is_success:
                 return str(answer.json()["id"])
+            if answer is not None and answer.status_code == httpx.codes.UNAUTHORIZED:
+                self._log_in()
+                continue
             if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 self.refused.append(f"{name}: {answer.text}")
                 return ""
@@ -128,7 +145,7 @@ def play(folder: Path, *, cuts: int, chance: random.Random) -> Result:
     """Cut so many times under load; then look."""
     from django.db import connection  # noqa: PLC0415 - needs the settings
 
-    from tests.factories import make_market, tokens_of  # noqa: PLC0415
+    from tests.factories import make_market  # noqa: PLC0415
     from tests.simulation.doors import Web, Worker, ending  # noqa: PLC0415
 
     found, market = connection.settings_dict, make_market(max_open_orders=1_000_000)
@@ -143,7 +160,7 @@ def play(folder: Path, *, cuts: int, chance: random.Random) -> Result:
         stack.enter_context(ending(web, worker))
         traders = [market.trader(base=1_000_000, quote=10_000_000_000) for _ in range(CLIENTS)]
         clients = [
-            Client(web.url, market, trader, tokens_of(trader.user).access, chance.randrange(10**9), stop)
+            Client(web.url, market, trader, partial(_access, trader.user), chance.randrange(10**9), stop)
             for trader in traders
         ]
         for client in clients:
@@ -187,6 +204,12 @@ def _wait_for_answers(clients: list[Client]) -> None:
         return sum(len(client.told) for client in clients) >= before + 2 * CLIENTS
 
     wait_for(answered, "orders that are answered", seconds=_PATIENCE)
+
+
+def _access(user: User) -> str:
+    from tests.factories import tokens_of  # noqa: PLC0415 - needs the settings
+
+    return tokens_of(user).access
 
 
 def _leave() -> None:
