@@ -135,7 +135,6 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.faults.pooled
 	$(BIN)/python -m tests.simulation.faults.standby
 	$(BIN)/python -m tests.simulation.lost_replies --rounds $(ROUNDS)
-	$(BIN)/python -m tests.simulation.cut_doors
 	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	@$(MAKE) --no-print-directory faults
