@@ -34,9 +34,8 @@ COMMANDS ?= 10000000
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 500
 CASES ?= 100
-# How often PostgreSQL is stopped at once, and a link between two parts goes dead.
+# How often PostgreSQL is stopped at once.
 STOPS ?= 20
-LINKS ?= 40
 # Seconds of the deterministic simulation, and its seed.
 SIMULATION_SECONDS ?= 60
 SEED ?= 1
@@ -135,6 +134,7 @@ soak: setup ## Trade for two minutes with faults, check all invariants; then ran
 	$(BIN)/python -m tests.simulation.faults.pooled
 	$(BIN)/python -m tests.simulation.faults.standby
 	$(BIN)/python -m tests.simulation.lost_replies --rounds $(ROUNDS)
+	$(BIN)/python -m tests.simulation.faults.disk_full
 	SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -m live -s tests/live/test_schemathesis.py
 	$(if $(FILE),$(BIN)/python -m tests.simulation.kill_replay --file $(FILE))
 	@$(MAKE) --no-print-directory faults
