@@ -24,9 +24,9 @@ from psycopg.pq import ExecStatus, TransactionStatus
 RV = TypeVar("RV")
 
 #: Seconds without an answer until it is asked whether anybody is there, and again after as many.
-ASK_AFTER = 2.5
-#: Seconds that such a question may take.
-ANSWER_WITHIN = 1.5
+ASK_AFTER = 2.0
+#: Seconds that such a question may take: a busy machine is slow to begin an answer. Five with the one above.
+ANSWER_WITHIN = 2.75
 #: The shortest question there is: "would you speak TLS?". Any server says one letter, poolers too.
 _WOULD_YOU = (8).to_bytes(4) + (80877103).to_bytes(4)
 
