@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.running import Platform, start_platform, stop_platform
+from tests.running import PATIENT, Platform, start_platform, stop_platform
 from tradeplatform.config import load_config
 from tradeplatform.supervisor.servers import EmbeddedServers, launched, stop_children
 
@@ -37,6 +37,7 @@ platform_key = pytest.StashKey[Platform]()
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
     """Run before pytest-django looks at the settings."""
     os.environ.setdefault("TRADEPLATFORM_ENVIRONMENT", "test")
+    os.environ.update(PATIENT)
     if wants_platform(early_config):
         early_config.stash[platform_key] = _start_platform(_private_folder())
     elif not ("DATABASE_URL" in os.environ and "REDIS_URL" in os.environ):

@@ -118,18 +118,20 @@ def _rows(rules: Rules, using: str) -> Iterator[Any]:
     """The orders as arrays of _ROW, a few megabytes at a time."""
     values = {"instrument": rules.id, "tick": rules.tick_size, "lot": rules.lot_size}
     connection = connections[using]
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY, values) as copy:
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         buffer = bytearray()
         header = _HEADER
-        for block in copy:
-            buffer += block
-            if header:
-                del buffer[:header]
-                header = 0
-            if len(buffer) >= _BYTES:
-                whole = len(buffer) // _ROW.itemsize * _ROW.itemsize
-                yield np.frombuffer(bytes(buffer[:whole]), _ROW)
-                del buffer[:whole]
+        # Django's cursor that remembers its statements takes one without parameters.
+        with cursor.copy(cursor.mogrify(_COPY, values)) as copy:
+            for block in copy:
+                buffer += block
+                if header:
+                    del buffer[:header]
+                    header = 0
+                if len(buffer) >= _BYTES:
+                    whole = len(buffer) // _ROW.itemsize * _ROW.itemsize
+                    yield np.frombuffer(bytes(buffer[:whole]), _ROW)
+                    del buffer[:whole]
     yield np.frombuffer(bytes(buffer.removesuffix(_TRAILER)), _ROW)
 
 

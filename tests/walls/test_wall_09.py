@@ -84,6 +84,7 @@ def test_wall_09_no_float_where_money_is_computed() -> None:
         "orders/api/kill_switch.py",
         "orders/services/awaiting.py",
         "orders/services/kill_switch.py",
+        "orders/services/pressure.py",
         "orders/services/sending.py",
         "orders/models/order.py",
     }
