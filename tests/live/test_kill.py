@@ -232,6 +232,11 @@ class Scene:
         wait_for(lambda: self.applied() >= 0, "the database to answer", seconds=PATIENCE)
         goal = self.applied() + STEPS
         wait_for(lambda: self.applied() >= goal, "the shard to go on", seconds=PATIENCE)
+        wait_for(
+            lambda: all(len(one.journal.acknowledged) > 5 and one.journal.denied for one in self.clients),
+            "both clients to have orders taken and orders denied",
+            seconds=PATIENCE,
+        )
 
     def strike(self, name: str, what: signal.Signals) -> None:
         """Send a signal to a child of the supervisor; return when that process has ended."""

@@ -98,7 +98,7 @@ def forms(scene: Scene) -> dict[str, str]:
 
 
 # A slow machine may take its time: two pictures of each of many pages.
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("theme", ["dark"], indirect=True)
 @pytest.mark.parametrize("pages", [lists, details, forms])
 def test_every_page_opens_without_a_complaint(
