@@ -22,7 +22,9 @@ pytestmark = [
     pytest.mark.timeout(0),
 ]
 
-TURNS = int(os.environ.get("SIMULATION_TURNS", "25"))
+TURNS = int(os.environ.get("SIMULATION_TURNS", "12"))
+# A control ends where it is found.
+_CONTROL = 50
 SEEDS = [int(seed) for seed in os.environ.get("SIMULATION_SEEDS", "1,2").split(",")]
 
 
@@ -47,7 +49,7 @@ def test_what_is_stored_is_what_should_be(seed: int) -> None:
 
 
 def test_the_same_seed_does_the_same_to_the_byte() -> None:
-    first, second, other = (simulate(seed, turns=TURNS // 3) for seed in (3, 3, 4))
+    first, second, other = (simulate(seed, turns=TURNS // 2) for seed in (3, 3, 4))
 
     assert first.differences == second.differences == other.differences == []
     assert (first.fingerprint, first.steps) == (second.fingerprint, second.steps)
@@ -57,7 +59,7 @@ def test_the_same_seed_does_the_same_to_the_byte() -> None:
 @pytest.mark.parametrize("name", sorted(BREAKS))
 def test_it_finds_what_is_wrong(name: str) -> None:
     """The controls: each is one thing done wrong, of a kind that must not get past."""
-    report = simulate(5, turns=2 * TURNS, break_name=name)
+    report = simulate(5, turns=_CONTROL, break_name=name)
 
     sys.stdout.write(f"{name}: {report.differences or report.broken}\n")
     assert not report.holds
