@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from orders.models import (
     Book,
     Command,
     CommandKind,
+    CommandStatus,
     Event,
     Fill,
     Order,
@@ -32,6 +33,9 @@ from tradeplatform.common.together import Together
 
 # What everybody may see of a resting order: a slice of an iceberg, nothing of a hidden one.
 VISIBLE = "CASE WHEN display_quantity IS NULL THEN leaves ELSE shown END"
+
+# A host whose clock is behind gives what came later an earlier time; a time here only finds partitions.
+_CLOCKS_APART = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,32 @@ def find_order(*, order_id: int, account_id: int | None) -> Order:
         orders = orders.filter(account_id=account_id)
     order = orders.first() if 0 < order_id < 2**63 else None
     if order is None:
-        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", order=str(order_id))
+        raise order_not_found(order_id)
     return order
+
+
+def order_not_found(order_id: int) -> Refusal:
+    """The refusal of an id that no order has, or none that the caller may see."""
+    return Refusal(Code.ORDER_NOT_FOUND, "No such order.", order=str(order_id))
+
+
+def require_open(order: Order) -> None:
+    """Raise order_not_open where nothing of an order can change any more."""
+    if order.is_final:
+        raise Refusal(
+            Code.ORDER_NOT_OPEN,
+            f"This order is {order.get_status_display().lower()}: nothing of it is open.",
+            order=order.id,
+            status=order.status,
+        )
+
+
+def asked_for(order_ids: Collection[int], kind: CommandKind, *, since: datetime) -> set[int]:
+    """Those of these orders, placed at `since` or later, that a command of the kind waits for."""
+    pending = Command.objects.filter(
+        order_id__in=order_ids, kind=kind, status=CommandStatus.PENDING, at__gte=since - _CLOCKS_APART
+    )
+    return set(pending.values_list("order_id", flat=True))
 
 
 def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:

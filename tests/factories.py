@@ -53,7 +53,7 @@ from orders.services.drain import Drained, drain, drain_all
 from orders.services.intake import submit_order, submit_orders
 from orders.services.order_lists import submit_list
 from orders.services.phases import end_auction, request_phase, resume_instrument
-from orders.services.requests import Accepted, ListKind, NewList, NewOrder, Outcome
+from orders.services.requests import Accepted, Changes, ListKind, NewList, NewOrder, Outcome
 from tradeplatform.common.errors import Refusal
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -273,10 +273,9 @@ class Market:
         return changing.amend_order(
             order_id=order_id,
             account_id=account.id,
-            price=_number(price),
-            quantity=_number(quantity),
-            trigger_price=_number(trigger),
+            changes=Changes(price=_number(price), quantity=_number(quantity), trigger_price=_number(trigger)),
             actor=ACTOR,
+            source=Source.API,
             now=now,
         ).command_id
 

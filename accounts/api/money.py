@@ -27,6 +27,7 @@ from accounts.api.money_shapes import (
 from accounts.models import MoneyKind, MoneyState, Scope, Session
 from accounts.services.login import require_fresh
 from accounts.services.money_requests import Asked, Wish, cancel_money, request_money
+from accounts.services.own_transfers import transfer_soon
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import page_of
 from tradeplatform.common.pagination import newest_first
@@ -146,7 +147,11 @@ def _asked(request: Request, account: int, kind: MoneyKind, given: dict[str, Any
         to_account_id=given.get("to_account"),
         reference=given.get("reference", ""),
     )
-    asked = request_money(wish, actor=actor_of(request), now=timezone.now())
+    actor = actor_of(request)
+    if kind == MoneyKind.TRANSFER:
+        asked = transfer_soon(wish, actor=actor)
+    else:
+        asked = request_money(wish, actor=actor, now=timezone.now())
     return Response(money_request_json(asked.request), status=_status(asked))
 
 

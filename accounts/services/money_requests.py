@@ -7,8 +7,8 @@ limits), the trading accounts in id order, the ledger accounts in id order.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -31,13 +31,14 @@ from accounts.services.moving import TRANSFER_KIND, Movement, Posted, hold, lock
 from accounts.services.posting import Cause
 from accounts.services.request_ids import asked_before, conflict_named, fingerprint_of, require_request_id
 from audit.actor import Actor
-from audit.models import ApprovalRequest, ApprovalState
+from audit.models import ApprovalRequest, ApprovalState, AuditRecord
 from audit.services import approving
 from audit.services.approving import Target
 from audit.services.reasons import require_reason
-from audit.services.recording import record
+from audit.services.recording import new_record, record, record_all
 from instruments.models import Asset
 from instruments.scaling import short_text
+from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import next_ids
 from tradeplatform.common.errors import Code, Refusal
 
@@ -62,6 +63,13 @@ class Wish:
     reference: str = ""
     document_hash: str = ""
 
+    @property
+    def fingerprint(self) -> str:
+        """What was asked for, in a form that two equal wishes share."""
+        extras = [self.to_account_id or "", self.reference, self.document_hash]
+        amount = short_text(self.amount)
+        return fingerprint_of("wish", self.kind, self.account_id, self.asset, amount, self.reason, *extras)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -80,9 +88,9 @@ def request_money(wish: Wish, *, actor: Actor, now: datetime) -> Asked:
     """
     if actor.user_id is None:
         raise ValueError("only people ask for money; the platform's own acts are in funding.py")
-    wish, asset = _checked(wish)
+    wish, asset = checked(wish)
     movement = Movement(wish.kind, wish.account_id, asset, wish.amount, wish.to_account_id)
-    fingerprint = _fingerprint(wish)
+    fingerprint = wish.fingerprint
     with conflict_named(wish.request_id), transaction.atomic():
         _lock_owner(movement)
         accounts = lock_accounts(movement)
@@ -94,32 +102,16 @@ def request_money(wish: Wish, *, actor: Actor, now: datetime) -> Asked:
         if wish.kind == MoneyKind.WITHDRAWAL:
             worth = worth_of(wish.amount, asset.code, now=now)
             require_within(account.user, worth, now=now)
-        identity = FundingRequest.objects.create(
-            request_id=wish.request_id, fingerprint=fingerprint, transfer_id=None, at=now
-        )
         (number,) = next_ids("accounts_moneyrequest_id_seq", 1)
-        money = MoneyRequest(
-            id=number,
-            identity=identity,
-            kind=wish.kind,
-            account=account,
-            to_account_id=wish.to_account_id,
-            asset=asset,
-            amount=wish.amount,
-            worth=worth,
-            reference=wish.reference,
-            document_hash=wish.document_hash,
-            reason=wish.reason,
-            maker_id=actor.user_id,
-            maker_label=actor.label,
-            at=now,
-        )
+        money = new_request(number, wish, asset=asset, account=account, actor=actor, now=now)
+        money.worth = worth
+        money.identity.save(force_insert=True)
         money.approval = _ask(money, actor=actor, now=now)
         if money.approval is None:
             posted = _post(money, movement, now=now)
             money.state, money.transfer_id, money.closed_at = MoneyState.DONE, posted.transfer_id, posted.at
             money.save(force_insert=True)
-            _record_done(money, posted, actor=actor)
+            record_all([record_of(money, posted, actor=actor, correlation=correlation_id())])
         else:
             _wait(money, movement, actor=actor, now=now)
     return Asked(money, repeated=False)
@@ -154,7 +146,7 @@ def execute(approval: ApprovalRequest, actor: Actor, now: datetime) -> None:
         require_within(accounts[money.account_id].user, money.worth, now=now, besides=money.pk)
     posted = _post(money, movement, now=now)
     _close(money, MoneyState.DONE, at=posted.at, transfer_id=posted.transfer_id)
-    _record_done(money, posted, actor=actor)
+    record_all([record_of(money, posted, actor=actor, correlation=correlation_id())])
 
 
 def ended(approval: ApprovalRequest, state: ApprovalState, now: datetime) -> None:
@@ -182,7 +174,8 @@ def action_of(kind: MoneyKind) -> str:
     return f"accounts.money.{kind.value}"
 
 
-def _checked(wish: Wish) -> tuple[Wish, Asset]:
+def checked(wish: Wish, *, find: Callable[[str], Asset] = find_asset) -> tuple[Wish, Asset]:
+    """The wish with its texts trimmed, and its asset as `find` gives it; refuses what can be none."""
     reason, request_id = require_reason(wish.reason), require_request_id(wish.request_id)
     reference = wish.reference.strip()
     if len(reference) > _MAX_REFERENCE or "\0" in reference:
@@ -195,26 +188,34 @@ def _checked(wish: Wish) -> tuple[Wish, Asset]:
         raise Refusal(Code.INVALID_FIELD, "A transfer goes to another account.", field="to_account")
     if wish.kind not in SIGNED:
         check_positive(wish.amount)
-    asset = find_asset(wish.asset)
+    asset = find(wish.asset)
     check_amount(wish.amount, asset)
-    checked = Wish(
-        kind=wish.kind,
-        account_id=wish.account_id,
-        asset=asset.code,
-        amount=wish.amount,
-        reason=reason,
-        request_id=request_id,
-        to_account_id=wish.to_account_id,
-        reference=reference,
-        document_hash=wish.document_hash,
+    return replace(wish, asset=asset.code, reason=reason, request_id=request_id, reference=reference), asset
+
+
+def new_request(
+    number: int, wish: Wish, *, asset: Asset, account: TradingAccount, actor: Actor, now: datetime
+) -> MoneyRequest:
+    """The row of a checked wish of a person, not stored, with that of its identity."""
+    assert actor.user_id is not None  # noqa: S101 - for the type checker
+    identity = FundingRequest(
+        request_id=wish.request_id, fingerprint=wish.fingerprint, transfer_id=None, at=now
     )
-    return checked, asset
-
-
-def _fingerprint(wish: Wish) -> str:
-    extras = [wish.to_account_id or "", wish.reference, wish.document_hash]
-    amount = short_text(wish.amount)
-    return fingerprint_of("wish", wish.kind, wish.account_id, wish.asset, amount, wish.reason, *extras)
+    return MoneyRequest(
+        id=number,
+        identity=identity,
+        kind=wish.kind,
+        account=account,
+        to_account_id=wish.to_account_id,
+        asset=asset,
+        amount=wish.amount,
+        reference=wish.reference,
+        document_hash=wish.document_hash,
+        reason=wish.reason,
+        maker_id=actor.user_id,
+        maker_label=actor.label,
+        at=now,
+    )
 
 
 def _lock_owner(movement: Movement) -> None:
@@ -290,9 +291,10 @@ def _close(money: MoneyRequest, state: MoneyState, *, at: datetime, transfer_id:
     money.save(update_fields=["state", "held", "closed_at", "transfer_id"])
 
 
-def _record_done(money: MoneyRequest, posted: Posted, *, actor: Actor) -> None:
+def record_of(money: MoneyRequest, posted: Posted, *, actor: Actor, correlation: str) -> AuditRecord:
+    """What the audit trail says of a request that is done."""
     approved = {"approval": money.approval_id} if money.approval_id else {}
-    record(
+    return new_record(
         actor=actor,
         action=f"accounts.money.{TRANSFER_KIND[MoneyKind(money.kind)]}",
         target_type="accounts.tradingaccount",
@@ -307,6 +309,7 @@ def _record_done(money: MoneyRequest, posted: Posted, *, actor: Actor) -> None:
         }
         | approved,
         now=posted.at,
+        correlation=correlation,
     )
 
 

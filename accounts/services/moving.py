@@ -5,7 +5,7 @@ What a person asks for (money_requests.py) and what the platform does itself (fu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -136,13 +136,22 @@ def tell(account_ids: list[int]) -> None:
 
 def lock_accounts(movement: Movement) -> dict[int, TradingAccount]:
     """The trading accounts it touches, locked in id order. Raises Refusal account_not_found."""
-    ids = movement.account_ids
-    rows = TradingAccount.objects.select_for_update(no_key=True, of=("self",)).select_related("user")
-    found = {account.pk: account for account in rows.filter(id__in=ids).order_by("id")}
-    for account_id in ids:
-        if account_id not in found:
-            raise account_not_found(account_id)
+    found = lock_all(movement.account_ids)
+    require_found(movement, found)
     return found
+
+
+def lock_all(ids: Iterable[int]) -> dict[int, TradingAccount]:
+    """These trading accounts with their owners, locked in id order; unknown ones are simply absent."""
+    rows = TradingAccount.objects.select_for_update(no_key=True, of=("self",)).select_related("user")
+    return {account.pk: account for account in rows.filter(id__in=ids).order_by("id")}
+
+
+def require_found(movement: Movement, accounts: Mapping[int, TradingAccount]) -> None:
+    """Raise account_not_found unless all trading accounts that it touches are there."""
+    for account_id in movement.account_ids:
+        if account_id not in accounts:
+            raise account_not_found(account_id)
 
 
 def require_may(movement: Movement, accounts: Mapping[int, TradingAccount]) -> None:

@@ -42,6 +42,11 @@ def policy_for(action: str, *, amount: Decimal | None, asset: str, now: datetime
     return max(covering, key=lambda policy: (policy.approvers, policy.above or 0, policy.pk), default=None)
 
 
+def has_policy(action: str) -> bool:
+    """Whether any act of the kind may need approval."""
+    return act_of(action).always or ApprovalPolicy.objects.filter(action=action, active=True).exists()
+
+
 def new_policy(action: str, values: Mapping[str, Any]) -> ApprovalPolicy:
     """A policy that could be added, not stored. Raises Refusal: field_is_fixed, invalid_field."""
     only(values, POLICY_FIELDS)

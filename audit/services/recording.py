@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +28,43 @@ def record(
 
     Must be called inside the transaction that does the act; raises RuntimeError otherwise.
     """
+    made = new_record(
+        actor=actor,
+        action=action,
+        target_type=target_type,
+        target_id=target_id,
+        target_label=target_label,
+        now=now,
+        reason=reason,
+        before=before,
+        after=after,
+        correlation=correlation_id(),
+    )
+    record_all([made])
+    return made
+
+
+def record_all(records: Sequence[AuditRecord]) -> None:
+    """Write the records of what one transaction does. Raises RuntimeError outside of one."""
     require_transaction()
-    return AuditRecord.objects.create(
+    AuditRecord.objects.bulk_create(records)
+
+
+def new_record(
+    *,
+    actor: Actor,
+    action: str,
+    target_type: str,
+    target_id: int | str,
+    target_label: str,
+    now: datetime,
+    reason: str,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    correlation: str,
+) -> AuditRecord:
+    """As `record`, to be written by `record_all`; `correlation` is the id that the act can be followed by."""
+    return AuditRecord(
         at=now,
         actor_kind=actor.kind,
         actor_id=actor.user_id,
@@ -41,7 +77,7 @@ def record(
         reason=reason,
         before=before or {},
         after=after or {},
-        correlation_id=correlation_id(),
+        correlation_id=correlation,
     )
 
 

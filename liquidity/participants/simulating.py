@@ -18,7 +18,7 @@ from liquidity.participants.wishes import Bracket, Move, Place, Withdraw
 from orders.models import OrderType, Side
 from orders.services.changing import amend_order
 from orders.services.order_lists import submit_list
-from orders.services.requests import Accepted, CancelOrder, ListKind, NewList, NewOrder, Requested
+from orders.services.requests import Accepted, CancelOrder, Changes, ListKind, NewList, NewOrder, Requested
 from orders.services.sending import Sender
 from tradeplatform.common.errors import Refusal
 
@@ -214,9 +214,9 @@ class Simulation:
                 lambda: amend_order(
                     order_id=move.order_id,
                     account_id=participant.account_id,
-                    price=rules.price(move.ticks),
-                    quantity=None,
+                    changes=Changes(price=rules.price(move.ticks)),
                     actor=self.sender.actor,
+                    source=self.sender.source,
                     now=self.sender.clock(),
                 )
             )

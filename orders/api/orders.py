@@ -6,8 +6,6 @@ spoken; 202 answers with the order as it stands when the book has not spoken wit
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -26,9 +24,9 @@ from orders.models import Order, Source
 from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
 from orders.services import changing
 from orders.services.awaiting import await_commands, await_order, await_orders, require_done
-from orders.services.batching import submit_soon
+from orders.services.batching import amend_soon, submit_soon
 from orders.services.order_lists import submit_list
-from orders.services.requests import Requested
+from orders.services.requests import Changes, Requested
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import list_of, page_of
 from tradeplatform.common.pagination import newest_first
@@ -110,7 +108,7 @@ class OrdersView(APIView):
             actor=actor,
             now=now,
         )
-        done = await_commands(requested, at=now, wait_ms=query["wait"])
+        done = await_commands(requested, wait_ms=query["wait"])
         return cancelled_answer([item.order_id for item in requested], done=done)
 
 
@@ -203,18 +201,16 @@ class OrderView(APIView):
         its parent keeps its place whatever changes.
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
-        given, now = parse(inputs.AmendInput, request.data), timezone.now()
+        given = parse(inputs.AmendInput, request.data)
         ref = own_order(reach_of(request), order)
-        requested = changing.amend_order(
+        requested = amend_soon(
             order_id=ref.id,
             account_id=ref.account_id,
-            price=given.get("price"),
-            quantity=given.get("quantity"),
-            trigger_price=given.get("trigger_price"),
+            changes=Changes(**given),
             actor=actor_of(request),
-            now=now,
+            source=Source.API,
         )
-        return _changed(ref, requested, now=now, wait_ms=wait_ms)
+        return _changed(ref, requested, wait_ms=wait_ms)
 
     @extend_schema(
         operation_id="orders_cancel",
@@ -229,7 +225,7 @@ class OrderView(APIView):
         requested = changing.cancel_order(
             order_id=ref.id, account_id=ref.account_id, actor=actor_of(request), now=now
         )
-        return _changed(ref, requested, now=now, wait_ms=wait_ms)
+        return _changed(ref, requested, wait_ms=wait_ms)
 
 
 class OrderByClientIdView(APIView):
@@ -247,9 +243,9 @@ def _stored(ref: OrderRef) -> Order:
     return load_orders([(ref.id, ref.created_at)])[ref.id]
 
 
-def _changed(ref: OrderRef, requested: Requested, *, now: datetime, wait_ms: int) -> Response:
+def _changed(ref: OrderRef, requested: Requested, *, wait_ms: int) -> Response:
     """The order once the book has done what was asked; 202 if it has not yet; its refusal if it refused."""
-    done = await_commands([requested], at=now, wait_ms=wait_ms)
+    done = await_commands([requested], wait_ms=wait_ms)
     if done:
-        require_done(requested, at=now)
+        require_done(requested)
     return order_answer(_stored(ref), waiting=not done)

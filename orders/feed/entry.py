@@ -26,9 +26,9 @@ from orders.feed.protocol import OrderOp
 from orders.models import Source
 from orders.selectors import find_order_by_client_id, own_order
 from orders.services import changing
-from orders.services.batching import submit_soon
+from orders.services.batching import amend_soon, submit_soon
 from orders.services.order_lists import submit_list
-from orders.services.requests import Accepted, Requested
+from orders.services.requests import Accepted, Changes, Requested
 from tradeplatform.common.api_input import StrictSerializer, TextField, WholeNumberField, parse
 from tradeplatform.common.errors import Code, Refusal
 
@@ -135,14 +135,13 @@ def _place_list(body: dict[str, Any], caller: Caller) -> Answer:
 def _amend(body: dict[str, Any], caller: Caller) -> Answer:
     given = parse(_Amend, body)
     ref = own_order(caller.reach, given["order"])
-    requested = changing.amend_order(
+    del given["order"]
+    requested = amend_soon(
         order_id=ref.id,
         account_id=ref.account_id,
-        price=given.get("price"),
-        quantity=given.get("quantity"),
-        trigger_price=given.get("trigger_price"),
+        changes=Changes(**given),
         actor=caller.actor,
-        now=timezone.now(),
+        source=Source.SOCKET,
     )
     return {"account": ref.account_id, "orders": _requested([requested])}
 

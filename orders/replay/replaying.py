@@ -24,7 +24,7 @@ from orders.replay.report import PlatformCheck, ReplayReport, Tally
 from orders.replay.stage import Stage
 from orders.selectors import book_of, depth
 from orders.services.changing import amend_order, cancel_all_orders
-from orders.services.requests import Accepted, CancelOrder, NewOrder, Outcome, Requested
+from orders.services.requests import Accepted, CancelOrder, Changes, NewOrder, Outcome, Requested
 from orders.services.sending import Sender
 from tradeplatform.common.errors import Code, Refusal
 
@@ -176,9 +176,9 @@ class Replay:
             lambda: amend_order(
                 order_id=placed.order_id,
                 account_id=placed.account_id,
-                price=amend.price,
-                quantity=amend.quantity,
+                changes=Changes(price=amend.price, quantity=amend.quantity),
                 actor=self.sender.actor,
+                source=self.sender.source,
                 now=self.sender.clock(),
             )
         )

@@ -12,20 +12,9 @@ from instruments.selectors import Rules
 from orders.models import Link, Order, OrderStatus, OrderType, Side
 from orders.services.book_refs import BookRef
 from orders.services.conditions import STOPS, clash
+from orders.services.requests import Changes
 from risk.services import pretrade
 from tradeplatform.common.errors import Code, Refusal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What is to change; None stays as it is. `quantity` is the new total, what is filled included."""
-
-    price: Decimal | None = None
-    quantity: Decimal | None = None
-    trigger_price: Decimal | None = None
-
-    def __bool__(self) -> bool:
-        return any(value is not None for value in (self.price, self.quantity, self.trigger_price))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from threading import BoundedSemaphore
 
 from django.conf import settings
@@ -78,20 +77,22 @@ def await_order(accepted: Accepted, *, wait_ms: int) -> Order:
     return seen[0]
 
 
-def await_commands(requested: Collection[Requested], *, at: datetime, wait_ms: int) -> bool:
-    """Whether all these commands, committed at `at`, were applied within the time."""
+def await_commands(requested: Collection[Requested], *, wait_ms: int) -> bool:
+    """Whether all these commands were applied within the time."""
     pending = Command.objects.filter(
-        id__in=[item.command_id for item in requested], at=at, status=CommandStatus.PENDING
+        id__in=[item.command_id for item in requested],
+        at__in={item.at for item in requested},
+        status=CommandStatus.PENDING,
     )
     return not requested or _poll(lambda: not pending.exists(), wait_ms)
 
 
-def require_done(requested: Requested, *, at: datetime) -> None:
+def require_done(requested: Requested) -> None:
     """Raise Refusal when the book refused this applied cancel or amend: the order is as it was before it."""
     refused = Event.objects.filter(
         order_id=requested.order_id,
         command_id=requested.command_id,
-        at__gte=at,
+        at__gte=requested.at,
         kind__in=(EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED),
     ).first()
     if refused is not None:

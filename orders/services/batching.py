@@ -1,4 +1,4 @@
-"""Single orders of many threads go in together: whoever comes first commits, and those who came meanwhile.
+"""Single orders and amends of many threads go in together: who comes first commits, with who came meanwhile.
 
 Each keeps its own actor, correlation id and outcome.
 """
@@ -13,14 +13,25 @@ from django.utils import timezone
 from audit.actor import Actor
 from orders.models import Source
 from orders.services.intake import MAX_BATCH, submit_sent
-from orders.services.requests import Accepted, Denied, NewOrder, Origin, Outcome, Sent
+from orders.services.requests import (
+    Accepted,
+    AmendOrder,
+    Changes,
+    Denied,
+    NewOrder,
+    Origin,
+    Outcome,
+    Requested,
+    Sent,
+    requested,
+)
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.together import Together
 
 
-def submit_now(sent: Sequence[Sent]) -> list[Outcome]:
-    """New orders, each of its own origin, in one transaction; its moment is now."""
-    return cast("list[Outcome]", submit_sent(sent, now=timezone.now()))
+def submit_now(sent: Sequence[Sent]) -> list[Outcome | Requested]:
+    """Requests, each of its own origin, in one transaction; its moment is now."""
+    return submit_sent(sent, now=timezone.now())
 
 
 _submit = Together(submit_now, most=MAX_BATCH, room=MAX_BATCH, whose=lambda sent: sent.request.account_id)
@@ -35,4 +46,12 @@ def submit_soon(*, order: NewOrder, actor: Actor, source: Source) -> Accepted:
     outcome = _submit(Sent(order, Origin(actor, source, correlation_id())))
     if isinstance(outcome, Denied):
         raise outcome.refusal
-    return outcome
+    return cast("Accepted", outcome)
+
+
+def amend_soon(
+    *, order_id: int, account_id: int, changes: Changes, actor: Actor, source: Source
+) -> Requested:
+    """Ask for an amend in these transactions, as `changing.amend_order`. Raises Refusal, overloaded too."""
+    wanted = AmendOrder(account_id=account_id, order_id=order_id, changes=changes)
+    return requested(_submit(Sent(wanted, Origin(actor, source, correlation_id()))))

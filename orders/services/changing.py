@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
+from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import transaction
 
 from audit.actor import Actor
-from instruments.selectors import rules_by_id
-from orders.models import (
-    CLIENT_ORDER_ID,
-    Book,
-    Command,
-    CommandKind,
-    CommandStatus,
-    Link,
-    Order,
-    OrderType,
-    Side,
-)
-from orders.selectors import find_order
+from orders.models import CLIENT_ORDER_ID, Book, CommandKind, Order, Side, Source
+from orders.selectors import find_order, require_open
 from orders.services import engine_codes
-from orders.services.amending import Changes, amended
-from orders.services.book_refs import books_for
+from orders.services.intake import submit_sent
 from orders.services.journal import CommandRow, write_commands
-from orders.services.owners import check_may_trade, lock_owners
-from orders.services.pressure import PRESSURE
-from orders.services.requests import Requested
-from orders.services.reserving import reserve_extra
+from orders.services.owners import lock_owners
+from orders.services.requests import AmendOrder, Changes, Origin, Requested, Sent, requested
 from orders.services.wake import wake_after_commit
-from risk.services import pretrade
+from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.errors import Code, Refusal
-
-# A host whose clock is behind gives what came later an earlier time; a time here only finds partitions.
-_CLOCKS_APART = timedelta(hours=1)
-
-
-def is_asked_for(order_ids: Collection[int], kind: CommandKind, *, since: datetime) -> bool:
-    """Whether a command of the kind waits for one of these orders, which were placed at `since` or later."""
-    return Command.objects.filter(
-        order_id__in=order_ids, kind=kind, status=CommandStatus.PENDING, at__gte=since - _CLOCKS_APART
-    ).exists()
 
 
 def cancel_order(
@@ -61,7 +36,7 @@ def cancel_order(
     """
     with transaction.atomic():
         order = find_order(order_id=order_id, account_id=account_id)
-        _require_open(order)
+        require_open(order)
         (command,) = _write_cancels(
             [order],
             account_id=account_id,
@@ -142,10 +117,9 @@ def amend_order(
     *,
     order_id: int,
     account_id: int,
-    price: Decimal | None = None,
-    quantity: Decimal | None = None,
-    trigger_price: Decimal | None = None,
+    changes: Changes,
     actor: Actor,
+    source: Source,
     now: datetime,
     reason: str = "",
 ) -> Requested:
@@ -153,91 +127,13 @@ def amend_order(
 
     Less quantity at the same price keeps the place in the queue, a parked order always does; anything else
     loses it. What the amended order may need beyond its hold is reserved now; a Refusal reserves nothing.
-    While its shard is behind only quantity may be taken off (overloaded).
+    While its shard is behind only quantity may be taken off (overloaded). Not for a caller that holds its
+    account's row: intake locks it, and others' in id order.
     """
-    changes = Changes(price=price, quantity=quantity, trigger_price=trigger_price)
-    if not changes:
-        raise Refusal(Code.NO_CHANGE, "Give a new price, a new quantity, or a new trigger price.")
-    with transaction.atomic():
-        owners = lock_owners([account_id])
-        order, listed = _amendable(order_id, account_id)
-        rules = rules_by_id([order.instrument_id])[order.instrument_id]
-        check_may_trade(
-            owners[account_id], rules, credential=actor.credential, order_type=OrderType(order.type)
-        )
-        book = books_for([rules])[rules.id]
-        pretrade.check_open(rules)
-        if not _takes_off(changes, order):
-            PRESSURE.check(book.shard_id)
-        new = amended(order, changes, rules=rules, book=book, listed=listed)
-        extra = reserve_extra(
-            order,
-            rules,
-            listed=listed,
-            price=new.worst_price,
-            quantity=rules.quantity(new.lots) if new.lots else None,
-        )
-        (command_id,) = write_commands(
-            [
-                CommandRow(
-                    shard_id=book.shard_id,
-                    instrument_id=rules.id,
-                    kind=CommandKind.AMEND,
-                    order_id=order.id,
-                    account_id=account_id,
-                    stp_group=new.trigger_ticks,
-                    price_ticks=new.price_ticks,
-                    quantity_lots=new.lots,
-                    held=extra,
-                    reason=reason,
-                )
-            ],
-            actor=actor,
-            now=now,
-        )
-        wake_after_commit([book.shard_id])
-    return Requested(command_id, order.id)
-
-
-def _takes_off(changes: Changes, order: Order) -> bool:
-    """Whether an amend asks for less quantity and nothing else."""
-    quantity = changes.quantity
-    return changes == Changes(quantity=quantity) and quantity is not None and quantity < order.quantity
-
-
-def _amendable(order_id: int, account_id: int) -> tuple[Order, Sequence[Order]]:
-    """The order, and the live orders of its list, as of one moment when no amend of it was pending.
-
-    Nor of any other of a bracket: they bound each other. The account is locked, so no amend can follow.
-    """
-    order = find_order(order_id=order_id, account_id=account_id)
-    together = Order.objects.live().filter(list_id=order.list_id, created_at=order.created_at)
-    links = dict(together.values_list("id", "link")) if order.list_id else {}
-    bounding = {order.id, *(links if Link.ATTACHED in links.values() else ())}
-    if is_asked_for(bounding, CommandKind.AMEND, since=order.created_at):
-        raise Refusal(
-            Code.AMEND_PENDING, "An earlier amend of this order or bracket is not yet applied: wait for it."
-        )
-    # Read again: an amend may have been applied, and what it held given back, since the first look.
-    if not order.list_id:
-        order = find_order(order_id=order_id, account_id=account_id)
-        _require_open(order)
-        return order, ()
-    listed = list(together.all())
-    found = next((other for other in listed if other.id == order.id), None)
-    if found is None:
-        _require_open(find_order(order_id=order_id, account_id=account_id))
-    return found or order, listed
-
-
-def _require_open(order: Order) -> None:
-    if order.is_final:
-        raise Refusal(
-            Code.ORDER_NOT_OPEN,
-            f"This order is {order.get_status_display().lower()}: nothing of it is open.",
-            order=order.id,
-            status=order.status,
-        )
+    wanted = AmendOrder(account_id=account_id, order_id=order_id, changes=changes, reason=reason)
+    origin = Origin(actor, source, correlation_id())
+    (outcome,) = submit_sent([Sent(wanted, origin)], now=now)
+    return requested(outcome)
 
 
 def _require_list(list_id: int, account_id: int) -> None:
@@ -276,7 +172,7 @@ def _write_cancels(
         now=now,
     )
     wake_after_commit(shards.values())
-    return [Requested(number, order.id) for number, order in zip(ids, orders, strict=True)]
+    return [Requested(number, order.id, now) for number, order in zip(ids, orders, strict=True)]
 
 
 def _write_mass_cancels(
@@ -313,7 +209,7 @@ def _write_mass_cancels(
     if books:
         wake_after_commit(shards.values())
     command_of = dict(zip(books, ids, strict=True))
-    return [Requested(command_of[order.instrument_id], order.id) for order in orders]
+    return [Requested(command_of[order.instrument_id], order.id, now) for order in orders]
 
 
 def _shards_of(orders: Sequence[Order]) -> dict[int, int]:

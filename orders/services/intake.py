@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import cast
 
 import uuid_utils
@@ -18,9 +19,10 @@ from django.db import transaction
 
 from accounts.services.posting import Ledger
 from audit.actor import Actor
-from instruments.selectors import Rules, rules_by_symbol
+from instruments.selectors import Rules, rules_by_id, rules_by_symbol
 from orders.metrics import count_intake
 from orders.models import CLIENT_ORDER_ID, LIVE, CommandKind, Source
+from orders.services.amend_commands import Amendment, Target, amend_pending, find_targets
 from orders.services.book_refs import BookRef, books_for
 from orders.services.cancelling import cancel_commands
 from orders.services.conditions import check_numbers, check_order
@@ -29,11 +31,13 @@ from orders.services.owners import Owner, check_may_trade, check_realm, lock_own
 from orders.services.pressure import PRESSURE
 from orders.services.requests import (
     Accepted,
+    AmendOrder,
     CancelOrder,
     Denied,
     NewOrder,
     Origin,
     Outcome,
+    Request,
     Requested,
     Sent,
     default_time_in_force,
@@ -78,13 +82,14 @@ def submit_orders(
 
 
 def submit_requests(
-    *, requests: Sequence[NewOrder | CancelOrder], actor: Actor, source: Source, now: datetime
+    *, requests: Sequence[Request], actor: Actor, source: Source, now: datetime
 ) -> list[Outcome | Requested]:
-    """Submit up to 1,000 orders and cancels; the engine sees them in the order of the list.
+    """Submit up to 1,000 orders, cancels and amends; the engine sees them in the order of the list.
 
     A cancel may name an order placed earlier in the same list. What it frees is not yet available to
     later orders of the list: holds are released when the engine has answered. A cancel that is sent
-    again is denied or answered by the engine, and never does more than the first.
+    again is denied or answered by the engine, and never does more than the first; an amend is denied while
+    an earlier one of its order waits. Funds are reserved in list order, for orders and amends alike.
     """
     origin = Origin(actor, source, correlation_id())
     return submit_sent([Sent(request, origin) for request in requests], now=now)
@@ -103,21 +108,21 @@ def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Reques
     outcomes: list[Outcome | Requested | None] = [None] * len(requests)
     orders = [(index, request) for index, request in enumerate(requests) if isinstance(request, NewOrder)]
     cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
+    amends = [(index, request) for index, request in enumerate(requests) if isinstance(request, AmendOrder)]
     with transaction.atomic():
         accounts = lock_owners(request.account_id for request in requests)
-        rules = rules_by_symbol(order.symbol for _, order in orders)
-        books = books_for(rules.values())
-        drafts = _resolve(orders, accounts, rules, books, outcomes)
+        drafts = _resolve(orders, accounts, outcomes)
         drafts = _unknown_identities(drafts, outcomes)
         drafts = _checked(drafts, accounts, origins, now, outcomes)
-        ledger, drafts, repeats = _taken(drafts, outcomes)
+        amendments = _amendments(find_targets(amends, outcomes), accounts, origins)
+        ledger, drafts, commands, repeats = _taken(drafts, amendments, outcomes)
         number_orders(drafts)
-        commands = [(draft.index, new_order_command(draft)) for draft in drafts]
+        commands += [(draft.index, new_order_command(draft)) for draft in drafts]
         commands += cancel_commands(cancels, drafts, outcomes)
         if drafts:
             for draft, outcome in zip(drafts, write_orders(drafts, origins, now=now), strict=True):
                 outcomes[draft.index] = outcome
-            ledger.flush()
+        ledger.flush()
         _write_in_list_order(commands, outcomes, origins, now)
         for index, first in repeats.items():
             outcomes[index] = replace(cast("Accepted", outcomes[first]), duplicate=True)
@@ -139,18 +144,20 @@ def _write_in_list_order(
     by = [(row, origins[index].actor, origins[index].correlation_id) for index, row in commands]
     ids = write_commands_of(by, now=now)
     for (index, row), command_id in zip(commands, ids, strict=True):
-        if row.kind == CommandKind.CANCEL:
-            outcomes[index] = Requested(command_id, row.order_id)
+        if row.kind != CommandKind.NEW:
+            outcomes[index] = Requested(command_id, row.order_id, now)
     wake_after_commit(row.shard_id for _, row in commands)
 
 
 def _resolve(
     orders: Sequence[tuple[int, NewOrder]],
     accounts: dict[int, Owner],
-    rules: dict[str, Rules],
-    books: dict[int, BookRef],
     outcomes: list[Outcome | Requested | None],
 ) -> list[Draft]:
+    if not orders:
+        return []
+    rules = rules_by_symbol(order.symbol for _, order in orders)
+    books = books_for(rules.values())
     drafts = []
     for index, order in orders:
         try:
@@ -274,6 +281,26 @@ def _checked(
     return passed
 
 
+def _amendments(
+    targets: Sequence[Target], accounts: dict[int, Owner], origins: Sequence[Origin]
+) -> list[Amendment]:
+    if not targets:
+        return []
+    rules = rules_by_id(target.order.instrument_id for target in targets)
+    books, behind = books_for(rules.values()), PRESSURE.behind()
+    return [
+        Amendment(
+            target,
+            accounts[target.order.account_id],
+            rules[target.order.instrument_id],
+            books[target.order.instrument_id],
+            origins[target.index].actor.credential,
+            behind.get(books[target.order.instrument_id].shard_id),
+        )
+        for target in targets
+    ]
+
+
 def live_orders(drafts: Sequence[Draft]) -> Counter[tuple[int, int]]:
     """How many live orders each account has in each instrument; read from a partial index of live orders."""
     keys = sorted({(draft.order.account_id, draft.rules.id) for draft in drafts})
@@ -284,11 +311,12 @@ def live_orders(drafts: Sequence[Draft]) -> Counter[tuple[int, int]]:
 
 
 def _taken(
-    drafts: list[Draft], outcomes: list[Outcome | Requested | None]
-) -> tuple[Ledger, list[Draft], dict[int, int]]:
-    """Take orders in list order, each as if those taken before it had come alone.
+    drafts: Sequence[Draft], amendments: Sequence[Amendment], outcomes: list[Outcome | Requested | None]
+) -> tuple[Ledger, list[Draft], list[tuple[int, CommandRow]], dict[int, int]]:
+    """Take orders and amends in list order, each as if those taken before it had come alone.
 
-    Returns the ledger with their holds, the orders taken, and which request repeats which taken one.
+    Returns the ledger with their holds, the orders taken, the commands of the amends taken with their places
+    in the list, and which request repeats which taken order.
     """
     live = live_orders(drafts)
     ledger = Ledger.lock(
@@ -296,23 +324,33 @@ def _taken(
             (draft.order.account_id, asset)
             for draft in drafts
             for asset in (draft.rules.base_id, draft.rules.quote_id)
-        }
+        }.union(amendment.pays_with for amendment in amendments)
     )
     taken: dict[tuple[int, str], Draft] = {}
     repeats: dict[int, int] = {}
-    for draft in drafts:
-        earlier = taken.get(draft.key)
-        if earlier and earlier.fingerprint == draft.fingerprint:
-            repeats[draft.index] = earlier.index
-            continue
+    commands: list[tuple[int, CommandRow]] = []
+    bound: set[int] = set()
+    items: list[Draft | Amendment] = [*drafts, *amendments]
+    for item in sorted(items, key=attrgetter("index")):
         try:
+            if isinstance(item, Amendment):
+                if bound & item.target.bounding:
+                    raise amend_pending()
+                commands.append((item.index, item.take(ledger)))
+                bound |= item.target.bounding
+                continue
+            earlier = taken.get(item.key)
+            if earlier and earlier.fingerprint == item.fingerprint:
+                repeats[item.index] = earlier.index
+                continue
             if earlier:
-                raise client_id_conflict(draft.client_order_id)
-            place = (draft.order.account_id, draft.rules.id)
-            pretrade.check_open_orders(draft.rules, live[place])
-            reserve(draft, ledger)
+                raise client_id_conflict(item.client_order_id)
+            place = (item.order.account_id, item.rules.id)
+            pretrade.check_open_orders(item.rules, live[place])
+            reserve(item, ledger)
             live[place] += 1
-            taken[draft.key] = draft
+            taken[item.key] = item
         except Refusal as refusal:
-            outcomes[draft.index] = Denied(refusal, draft.order.client_order_id)
-    return ledger, list(taken.values()), repeats
+            name = item.order.client_order_id if isinstance(item, Draft) else None
+            outcomes[item.index] = Denied(refusal, name)
+    return ledger, list(taken.values()), commands, repeats

@@ -14,12 +14,12 @@ from audit.services.reasons import require_reason
 from audit.services.recording import record
 from instruments.models import Instrument
 from instruments.scaling import short_text
-from orders.models import LIVE, CommandKind, Order, Shard, ShardStatus, Side
+from orders.models import LIVE, CommandKind, Order, Shard, ShardStatus, Side, Source
 from orders.models.order import OrderQuerySet
-from orders.selectors import find_order
+from orders.selectors import asked_for, find_order
 from orders.services import changing, engine_codes
 from orders.services.journal import CommandRow, write_commands
-from orders.services.requests import Requested
+from orders.services.requests import Changes, Requested
 from orders.services.wake import wake_after_commit
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
@@ -36,7 +36,7 @@ def cancel_order(*, order_id: int, actor: Actor, now: datetime, reason: str) -> 
     with transaction.atomic():
         order = find_order(order_id=order_id, account_id=None)
         _lock_account(order.account_id)
-        if changing.is_asked_for([order.id], CommandKind.CANCEL, since=order.created_at):
+        if asked_for([order.id], CommandKind.CANCEL, since=order.created_at):
             raise Refusal(Code.NO_CHANGE, "A cancel of this order is already on its way.", order=order.id)
         requested = changing.cancel_order(
             order_id=order.id, account_id=None, actor=actor, now=now, reason=reason
@@ -79,10 +79,9 @@ def amend_order(
         requested = changing.amend_order(
             order_id=order.id,
             account_id=order.account_id,
-            price=price,
-            quantity=quantity,
-            trigger_price=trigger_price,
+            changes=Changes(price=price, quantity=quantity, trigger_price=trigger_price),
             actor=actor,
+            source=Source.ADMIN,
             now=now,
             reason=reason,
         )

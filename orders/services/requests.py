@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
+from typing import cast
 
 from audit.actor import Actor
 from instruments.scaling import short_text
@@ -77,6 +78,28 @@ class CancelOrder:
     client_order_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is to change; None stays as it is. `quantity` is the new total, what is filled included."""
+
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    trigger_price: Decimal | None = None
+
+    def __bool__(self) -> bool:
+        return any(value is not None for value in (self.price, self.quantity, self.trigger_price))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendOrder:
+    """One item of a list: change an order of the client's. `reason` is an operator's."""
+
+    account_id: int
+    order_id: int
+    changes: Changes
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who sent a request, by which way, and the id it can be followed by."""
@@ -86,11 +109,14 @@ class Origin:
     correlation_id: str
 
 
+Request = NewOrder | CancelOrder | AmendOrder
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One item of a list that several have sent."""
 
-    request: NewOrder | CancelOrder
+    request: Request
     origin: Origin
 
 
@@ -106,10 +132,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A committed request to change an order; its outcome is the event of its command."""
+    """A committed request to change an order; its outcome is the event of its command, accepted at `at`."""
 
     command_id: int
     order_id: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +148,13 @@ class Denied:
 
 
 Outcome = Accepted | Denied
+
+
+def requested(outcome: Outcome | Requested) -> Requested:
+    """What became of an amend or a cancel of a list. Raises its refusal."""
+    if isinstance(outcome, Denied):
+        raise outcome.refusal
+    return cast("Requested", outcome)
 
 
 def default_time_in_force(kind: OrderType) -> TimeInForce:

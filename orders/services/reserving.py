@@ -43,7 +43,13 @@ def reserve_list(drafts: Sequence[Draft], ledger: Ledger) -> None:
 
 
 def reserve_extra(
-    order: Order, rules: Rules, *, listed: Sequence[Order], price: Decimal, quantity: Decimal | None
+    order: Order,
+    rules: Rules,
+    ledger: Ledger,
+    *,
+    listed: Sequence[Order],
+    price: Decimal,
+    quantity: Decimal | None,
 ) -> Decimal:
     """Hold what the amended order may need beyond the order's own hold, whatever fills come in between.
 
@@ -78,10 +84,7 @@ def reserve_extra(
     if buy:
         # One unit covers the rounding of fees that fills in between may add.
         extra += Decimal(1).scaleb(-rules.quote_decimals)
-    asset_id = rules.quote_id if buy else rules.base_id
-    ledger = Ledger.lock(clients=[(order.account_id, asset_id)])
     _take(rules, order.account_id, Side(order.side), extra, ledger)
-    ledger.flush()
     return extra
 
 

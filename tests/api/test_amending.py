@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from accounts.models import TradingAccount
-from orders.models import OrderType, Side
+from orders.models import OrderType, Side, Source
 from orders.services.awaiting import require_done
 from orders.services.changing import amend_order
 from orders.services.phases import halt_instrument
-from orders.services.requests import ListKind
+from orders.services.requests import Changes, ListKind
 from tests.api.client import Api, refused
 from tests.api.trading import restart
 from tests.factories import ACTOR, NOW, Market, everything_stored, money, stored
@@ -239,14 +239,18 @@ class TestAmendParked:
         market.drain()
         market.buy(market.trader(), 1, 48000)
         market.sell(market.trader(), 1, 48000)
-        asked = datetime.now(UTC)
         requested = amend_order(
-            order_id=stop, account_id=alice.id, trigger_price=Decimal(47000), actor=ACTOR, now=asked
+            order_id=stop,
+            account_id=alice.id,
+            changes=Changes(trigger_price=Decimal(47000)),
+            actor=ACTOR,
+            source=Source.API,
+            now=datetime.now(UTC),
         )
         market.drain()
 
         with pytest.raises(Refusal) as caught:
-            require_done(requested, at=asked)
+            require_done(requested)
 
         assert (caught.value.code, caught.value.context["reason"]) == ("invalid_combination", "invalid")
         assert (stored(stop).status, money(alice, market.instrument.base)) == ("open", ("100", "1"))

@@ -1,7 +1,6 @@
 """The door that bulk, sockets and FIX share behind their protocols: lists, straight into intake.
 
-New orders and cancels go in as one list, in one transaction; amends and transfers by the services there are
-for them. What stands in one group is sent in this order: amends, orders and cancels, transfers.
+Orders, cancels and amends go in as one list, in one transaction; transfers after them, as another.
 """
 
 from __future__ import annotations
@@ -12,15 +11,30 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from accounts.models import MoneyKind
-from accounts.services.money_requests import Wish, request_money
+from accounts.services.money_requests import Wish
+from accounts.services.own_transfers import Sent as Wished
+from accounts.services.own_transfers import request_transfers
 from audit.actor import Actor
 from orders.models import OrderType, Side, Source, TimeInForce
-from orders.services.changing import amend_order
 from orders.services.intake import submit_sent
-from orders.services.requests import Accepted, CancelOrder, Denied, NewOrder, Origin, Outcome, Requested, Sent
+from orders.services.requests import (
+    Accepted,
+    AmendOrder,
+    CancelOrder,
+    Changes,
+    Denied,
+    NewOrder,
+    Origin,
+    Outcome,
+    Request,
+    Requested,
+    Sent,
+)
 from tests.load.actions import Action, Amend, Cancel, Holder, Place, Transfer
 from tests.load.doors import Answer
 from tradeplatform.common.errors import Refusal
+
+_Listed = Place | Cancel | Amend
 
 
 class ServiceDoor:
@@ -32,57 +46,33 @@ class ServiceDoor:
     def send(self, actions: Sequence[Action]) -> list[Answer]:
         """As promised by Door."""
         answers: list[Answer | None] = [None] * len(actions)
-        listed: list[tuple[int, Place | Cancel]] = []
+        listed: list[tuple[int, _Listed]] = []
         transfers: list[tuple[int, Transfer]] = []
         for at, action in enumerate(actions):
-            if isinstance(action, Amend):
-                answers[at] = _answered(lambda action=action: self._amend(action))  # type: ignore[misc]
-            elif isinstance(action, Transfer):
+            if isinstance(action, Transfer):
                 transfers.append((at, action))
             else:
                 listed.append((at, action))
         if listed:
             self._submit(listed, answers)
-        for at, transfer in transfers:
-            answers[at] = _answered(lambda transfer=transfer: self._transfer(transfer))  # type: ignore[misc]
+        if transfers:
+            self._transfer(transfers, answers)
         return [answer for answer in answers if answer is not None]
 
-    def _submit(self, listed: Sequence[tuple[int, Place | Cancel]], answers: list[Answer | None]) -> None:
+    def _submit(self, listed: Sequence[tuple[int, _Listed]], answers: list[Answer | None]) -> None:
         sent = [
             Sent(_request(action), Origin(self._actor(action.holder), Source.API, "")) for _, action in listed
         ]
-        try:
-            outcomes: Sequence[Outcome | Requested] = submit_sent(sent, now=timezone.now())
-        except DatabaseError as error:
-            for at, _ in listed:
-                answers[at] = Answer(refused=type(error).__name__)
-            return
-        for (at, _), outcome in zip(listed, outcomes, strict=True):
-            answers[at] = _of(outcome)
+        _answer(listed, answers, lambda: [_of(outcome) for outcome in submit_sent(sent, now=timezone.now())])
 
-    def _amend(self, action: Amend) -> Answer:
-        requested = amend_order(
-            order_id=action.order_id,
-            account_id=action.holder.account_id,
-            price=action.price,
-            quantity=action.quantity,
-            actor=self._actor(action.holder),
-            now=timezone.now(),
-        )
-        return Answer(requested.command_id)
+    def _transfer(self, transfers: Sequence[tuple[int, Transfer]], answers: list[Answer | None]) -> None:
+        sent = [Wished(_wish(action), self._actor(action.holder), "") for _, action in transfers]
 
-    def _transfer(self, action: Transfer) -> Answer:
-        wish = Wish(
-            kind=MoneyKind.TRANSFER,
-            account_id=action.holder.account_id,
-            asset=action.asset,
-            amount=action.amount,
-            reason="between own accounts",
-            request_id=action.request_id,
-            to_account_id=action.to.account_id,
-        )
-        request_money(wish, actor=self._actor(action.holder), now=timezone.now())
-        return Answer()
+        def ask() -> list[Answer]:
+            outcomes = request_transfers(sent, now=timezone.now())
+            return [Answer(refused=one.code if isinstance(one, Refusal) else "") for one in outcomes]
+
+        _answer(transfers, answers, ask)
 
     def _actor(self, holder: Holder) -> Actor:
         known = self._actors.get(holder.user_id)
@@ -92,13 +82,28 @@ class ServiceDoor:
         return known
 
 
-def _answered(call: Callable[[], Answer]) -> Answer:
+def _answer(
+    asked: Sequence[tuple[int, object]], answers: list[Answer | None], ask: Callable[[], list[Answer]]
+) -> None:
+    """What `ask` answers to each; to all of them the error of the database, where there is one."""
     try:
-        return call()
-    except Refusal as refusal:
-        return Answer(refused=refusal.code)
+        found = ask()
     except DatabaseError as error:
-        return Answer(refused=type(error).__name__)
+        found = [Answer(refused=type(error).__name__)] * len(asked)
+    for (at, _), answer in zip(asked, found, strict=True):
+        answers[at] = answer
+
+
+def _wish(action: Transfer) -> Wish:
+    return Wish(
+        kind=MoneyKind.TRANSFER,
+        account_id=action.holder.account_id,
+        asset=action.asset,
+        amount=action.amount,
+        reason="between own accounts",
+        request_id=action.request_id,
+        to_account_id=action.to.account_id,
+    )
 
 
 def _of(outcome: Outcome | Requested) -> Answer:
@@ -111,7 +116,13 @@ def _of(outcome: Outcome | Requested) -> Answer:
             return Answer(command_id)
 
 
-def _request(action: Place | Cancel) -> NewOrder | CancelOrder:
+def _request(action: _Listed) -> Request:
+    if isinstance(action, Amend):
+        return AmendOrder(
+            account_id=action.holder.account_id,
+            order_id=action.order_id,
+            changes=Changes(price=action.price, quantity=action.quantity),
+        )
     if isinstance(action, Cancel):
         return CancelOrder(account_id=action.holder.account_id, client_order_id=action.name)
     return NewOrder(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from accounts.models import TradingAccount
-from orders.models import Order, Side, StpMode
-from orders.selectors import find_order
+from orders.models import Side, StpMode
+from orders.selectors import asked_for
 from tests.factories import Market, money, short, stored
 from tests.orders.proofs import take_out
 from tests.threads import elsewhere
@@ -80,14 +80,13 @@ class TestAmendRaces:
 
 
 def drain_after_the_first_read(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the drain slip in on another connection right after an order was read for an amend."""
+    """Let the drain slip in on another connection after the order was found, before it is read for good."""
     waiting = [True]
 
-    def find(**key: Any) -> Order:
-        order = find_order(**key)
+    def look(*args: Any, **key: Any) -> set[int]:
         if waiting:
             waiting.clear()
             elsewhere(market.drain)
-        return order
+        return asked_for(*args, **key)
 
-    monkeypatch.setattr("orders.services.changing.find_order", find)
+    monkeypatch.setattr("orders.services.amend_commands.asked_for", look)

@@ -16,7 +16,7 @@ from orders.models import Command, Order, Side, Source
 from orders.services import batching
 from orders.services.batching import submit_now
 from orders.services.intake import submit_sent
-from orders.services.requests import Accepted, Denied, Origin, Outcome, Sent
+from orders.services.requests import Accepted, Denied, Origin, Outcome, Requested, Sent
 from tests.factories import Market, make_market
 from tests.threads import start_elsewhere
 from tests.tradeplatform.supervisor.waiting import wait_for
@@ -57,7 +57,7 @@ def origin(name: str) -> Origin:
     return Origin(Actor.user(user_id=1, label=name, credential=f"session:{name}"), Source.API, f"id-{name}")
 
 
-Batcher = Together[Sent, Outcome]
+Batcher = Together[Sent, Outcome | Requested]
 
 
 def send(batcher: Batcher, market: Market, account: TradingAccount, name: str, quantity: str = "1") -> Any:

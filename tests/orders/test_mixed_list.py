@@ -39,7 +39,7 @@ def test_a_cancel_between_two_orders_keeps_them_from_meeting() -> None:
 
     assert isinstance(placed, Accepted)
     assert isinstance(bought, Accepted)
-    assert cancelled == Requested(command_id=command_of(placed, 1), order_id=placed.order_id)
+    assert cancelled == Requested(command_id=command_of(placed, 1), order_id=placed.order_id, at=NOW)
     assert market.events() == [EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.ACCEPTED]
     assert stored(placed.order_id).status == OrderStatus.CANCELLED
     assert stored(bought.order_id).status == OrderStatus.OPEN

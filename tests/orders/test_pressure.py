@@ -47,7 +47,7 @@ def watching(settings: Settings, monkeypatch: pytest.MonkeyPatch, clock: Clock) 
     """This process watches the shards as a door does, and looks anew when the clock has moved."""
     settings.SHARD_LAG_LIMIT_SECONDS = LIMIT
     fresh = Pressure(clock)
-    for user in ("intake", "order_lists", "changing"):
+    for user in ("intake", "order_lists"):
         monkeypatch.setattr(f"orders.services.{user}.PRESSURE", fresh)
 
 

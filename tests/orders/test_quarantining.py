@@ -76,7 +76,7 @@ def status_of(order_id: int) -> tuple[str, str]:
 def answer_to(command: int, order: int) -> Code:
     """What a client hears who waited for this cancel or amend."""
     with pytest.raises(Refusal) as refused:
-        require_done(Requested(command, order), at=NOW)
+        require_done(Requested(command, order, NOW))
     return refused.value.code
 
 

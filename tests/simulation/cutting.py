@@ -24,7 +24,7 @@ from orders.models import Command, CommandStatus, Fill, Order, Side, Source
 from orders.services.changing import amend_order
 from orders.services.drain import drain_all
 from orders.services.intake import submit_requests
-from orders.services.requests import Accepted, CancelOrder, NewOrder, Outcome, Requested
+from orders.services.requests import Accepted, CancelOrder, Changes, NewOrder, Outcome, Requested
 from tests.factories import ACTOR, NOW, Market, make_market
 from tests.simulation.wire import Cut, Moment, Wire
 from tests.threads import elsewhere
@@ -137,7 +137,12 @@ class Scene:
         order = Order.objects.get(account=self.maker, client_order_id=name)
         if order.price != price:
             amended = amend_order(
-                order_id=order.id, account_id=self.maker.id, price=price, actor=ACTOR, now=NOW
+                order_id=order.id,
+                account_id=self.maker.id,
+                changes=Changes(price=price),
+                actor=ACTOR,
+                source=Source.API,
+                now=NOW,
             )
             tell("amend", name, amended.command_id)
             self._drain(worker)

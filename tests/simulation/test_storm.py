@@ -29,7 +29,7 @@ from orders.services.intake import submit_requests
 from orders.services.operator_acts import Scope, mass_cancel
 from orders.services.order_lists import submit_list
 from orders.services.phases import end_auction, end_due_auctions, request_phase, resume_instrument
-from orders.services.requests import CancelOrder, Denied, ListKind, NewList, NewOrder
+from orders.services.requests import CancelOrder, Changes, Denied, ListKind, NewList, NewOrder
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_asset, make_market, make_shard, tag
 from tests.threads import all_at_once
 from tradeplatform.common.errors import Refusal
@@ -120,9 +120,11 @@ class Storm:
         amend_order(
             order_id=order.id,
             account_id=order.account_id,
-            price=self._price(rng) if rng.random() < 0.7 else None,
-            quantity=self._quantity(rng),
+            changes=Changes(
+                price=self._price(rng) if rng.random() < 0.7 else None, quantity=self._quantity(rng)
+            ),
             actor=ACTOR,
+            source=Source.API,
             now=NOW,
         )
 

@@ -27,7 +27,7 @@ from orders.services.expiring import expire_due
 from orders.services.intake import submit_requests
 from orders.services.operator_acts import Scope, mass_cancel
 from orders.services.phases import end_auction, end_due_auctions, request_phase, resume_instrument
-from orders.services.requests import Accepted, CancelOrder, Denied, NewOrder, Outcome, Requested
+from orders.services.requests import Accepted, CancelOrder, Changes, Denied, NewOrder, Outcome, Requested
 from tests.factories import (
     ACTOR,
     NOW,
@@ -324,9 +324,9 @@ class Workload:
             lambda: amend_order(
                 order_id=order.id,
                 account_id=order.account,
-                price=price,
-                quantity=quantity,
+                changes=Changes(price=price, quantity=quantity),
                 actor=ACTOR,
+                source=Source.API,
                 now=self.now,
             )
         )

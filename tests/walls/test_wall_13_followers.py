@@ -24,10 +24,11 @@ from orders.history.services.following import follow_books
 from orders.history.services.regenerating import regenerate
 from orders.market.models import Candle
 from orders.market.services.following import follow
-from orders.models import Command, CommandStatus, Event, EventKind, Fill, PrivateKind, Side, Trade
+from orders.models import Command, CommandStatus, Event, EventKind, Fill, PrivateKind, Side, Source, Trade
 from orders.private_selectors import private_events
 from orders.services.changing import amend_order
 from orders.services.private_events import begin, number
+from orders.services.requests import Changes
 from tests.factories import ACTOR, NOW, Market, fund, make_market, stored
 from tests.threads import PATIENCE, elsewhere, start_elsewhere
 from tradeplatform.common.errors import Code, Refusal
@@ -201,8 +202,13 @@ def test_wall_13_an_amend_by_a_host_whose_clock_is_behind_is_seen_to_wait(
 
     def amend(price: int, at: datetime) -> None:
         amend_order(
-            order_id=order_id, account_id=trader.pk, price=Decimal(price), actor=ACTOR, now=at
-        )  # fmt: skip
+            order_id=order_id,
+            account_id=trader.pk,
+            changes=Changes(price=Decimal(price)),
+            actor=ACTOR,
+            source=Source.API,
+            now=at,
+        )
 
     amend(50001, behind)
     with pytest.raises(Refusal) as refused:

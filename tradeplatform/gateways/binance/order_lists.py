@@ -158,7 +158,7 @@ def cancel(call: Call) -> dict[str, Any]:
     )
     if not requested:
         raise _no_list()
-    if not await_commands(requested, at=now, wait_ms=MAX_WAIT_MS):
+    if not await_commands(requested, wait_ms=MAX_WAIT_MS):
         raise errors.timed_out()
     stored = list_members([orders[0].list_id], account_id=call.account_id)[orders[0].list_id]
     reports = [order_shapes.cancelled(one, rules, call.clock, cancel_id=cancel_id) for one in stored]

@@ -182,9 +182,9 @@ def cancel_one(call: Call, rules: Rules, id_name: str, client_name: str, cancel_
     )
 
     def finish() -> dict[str, Any]:
-        if not await_commands([requested], at=now, wait_ms=MAX_WAIT_MS):
+        if not await_commands([requested], wait_ms=MAX_WAIT_MS):
             raise errors.timed_out()
-        require_done(requested, at=now)
+        require_done(requested)
         stored = load_orders([(order.pk, order.created_at)])[order.pk]
         return order_shapes.cancelled(stored, rules, call.clock, cancel_id=cancel_id)
 
@@ -206,7 +206,7 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
     )
     if not requested:
         raise Refusal(Code.ORDER_NOT_FOUND, "Nothing is open.")
-    if not await_commands(requested, at=now, wait_ms=MAX_WAIT_MS):
+    if not await_commands(requested, wait_ms=MAX_WAIT_MS):
         raise errors.timed_out()
     ended = [
         order

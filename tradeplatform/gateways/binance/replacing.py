@@ -12,9 +12,10 @@ from django.utils import timezone
 from instruments.selectors import require_rules
 from orders.models import Source
 from orders.selectors import load_orders
-from orders.services import changing
 from orders.services.awaiting import MAX_WAIT_MS, await_commands, require_done
+from orders.services.batching import amend_soon
 from orders.services.intake import submit_order
+from orders.services.requests import Changes
 from tradeplatform.common.errors import Refusal
 from tradeplatform.gateways.binance import errors, order_shapes, shapes
 from tradeplatform.gateways.binance.errors import BinanceError
@@ -120,13 +121,16 @@ def amend_keep_priority(call: Call) -> dict[str, Any]:
     if quantity > order.quantity:
         raise errors.amend_rejected("Order amend (quantity increase) is not supported.")
     call.check_fresh()
-    now = timezone.now()
-    requested = changing.amend_order(
-        order_id=order.pk, account_id=call.account_id, quantity=quantity, actor=call.actor, now=now
+    requested = amend_soon(
+        order_id=order.pk,
+        account_id=call.account_id,
+        changes=Changes(quantity=quantity),
+        actor=call.actor,
+        source=Source.API,
     )
-    if not await_commands([requested], at=now, wait_ms=MAX_WAIT_MS):
+    if not await_commands([requested], wait_ms=MAX_WAIT_MS):
         raise errors.timed_out()
-    require_done(requested, at=now)
+    require_done(requested)
     stored = load_orders([(order.pk, order.created_at)])[order.pk]
     return order_shapes.amended(stored, rules, call.clock)
 
