@@ -9,27 +9,33 @@ from typing import Any
 
 from django.db.models import Count, OuterRef, Subquery
 
-from orders.models import CommandKind
 from orders.services.engine_codes import REASON
 from orders.services.kill_switch import live_orders
+from orders.services.killing import REFUSABLE, of_scope
 from risk.models import KillAct, KillStage
 from risk.models.kill_switch import PRESSES
 from risk.services.kill_switch import Target
 from tradeplatform.common.db import fetch
 from tradeplatform.common.times import rfc3339
 
-# The last column counts what came before the press and died behind it, as far as one page can wait for that.
-_REACH = """
-    SELECT e.act_id, e.shard_id, s.status, e.position, e.in_effect_at,
+# The last column counts what came before the press and died behind it, as far as one page can wait for that:
+# of the scope nothing else was refused by the drain until the switch was turned again, for intake took none.
+_REACH = f"""
+    SELECT e.act_id, e.shard_id, h.status, e.position, e.in_effect_at,
            extract(epoch FROM e.in_effect_at - a.pressed_at)::float8 * 1000, e.commands, e.cancelled,
            (SELECT count(*) FROM orders_command c
             WHERE c.shard_id = e.shard_id AND c.position >= e.position AND c.position < e.position + %s
-              AND c.kind = ANY(%s) AND c.reason_code = %s AND c.at <= e.in_effect_at)
-    FROM orders_killeffect e JOIN risk_killact a ON a.id = e.act_id JOIN orders_shard s ON s.id = e.shard_id
+              AND c.position < coalesce(turned.position, c.position + 1)
+              AND c.kind = ANY(%s) AND c.reason_code = %s AND {of_scope("a.members")})
+    FROM orders_killeffect e JOIN orders_shard h ON h.id = e.shard_id
+    JOIN risk_killact a ON a.id = e.act_id JOIN risk_killswitch s ON s.id = a.switch_id
+    LEFT JOIN LATERAL (
+        SELECT min(n.position) AS position FROM orders_killeffect n JOIN risk_killact r ON r.id = n.act_id
+        WHERE n.shard_id = e.shard_id AND r.switch_id = s.id AND r.id > a.id) turned ON true
     WHERE e.act_id = ANY(%s) ORDER BY e.shard_id
-"""
+"""  # noqa: S608 - our own words
 _MOST_LOOKED_AT = 100_000
-_REFUSABLE = [CommandKind.NEW.value, CommandKind.AMEND.value]
+_REFUSABLE = [kind.value for kind in REFUSABLE]
 
 
 @dataclass(frozen=True, slots=True)

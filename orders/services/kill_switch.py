@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 from django.db import OperationalError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Min
 
 from audit.actor import Actor
 from audit.approvable import EffectRow
@@ -25,15 +25,16 @@ from audit.models import ApprovalRequest
 from audit.services.approving import Target as ApprovalTarget
 from audit.services.approving import ask_always
 from audit.services.reasons import require_reason
-from orders.models import Book, Command, CommandKind, CommandStatus, KillEffect, Order, Shard, ShardStatus
+from orders.models import Book, KillEffect, Order, Shard, ShardStatus
 from orders.models.order import OrderQuerySet
-from orders.services import books, drain, frames
+from orders.services import books, drain, frames, owners
+from orders.services.killing import REFUSABLE, of_scope
 from orders.services.wake import wake
 from risk.models import KillAct, KillScope, KillStage, KillSwitch
 from risk.services import kill_switch
 from risk.services.kill_switch import Target
 from risk.services.stops import credential_of
-from tradeplatform.common.db import patient_for
+from tradeplatform.common.db import fetch, patient_for
 from tradeplatform.common.errors import Code, Refusal
 
 logger = structlog.get_logger(__name__)
@@ -211,22 +212,35 @@ def _drain_here(shard_id: int, clock: Callable[[], datetime], told: list[frames.
     return True
 
 
+# Commands that the release would let through: sent before the press was seen, not applied yet.
+_BEHIND = f"""
+    SELECT DISTINCT c.shard_id FROM orders_command c, risk_killswitch s
+    WHERE s.id = %s AND c.status = 'pending' AND c.kind = ANY(%s) AND {of_scope("s.members")} ORDER BY 1
+"""  # noqa: S608 - our own words
+
+
 def _require_in_effect(switch: KillSwitch) -> None:
     """Refuse a release while something of the scope that came before the press could still be taken.
 
-    Whoever had not seen the press has sent before the shard did: what is older than that must be gone.
+    No host's clock has a say, nor an id. From the press on intake refuses all of the scope, so what of it
+    is pending is older. Whoever asked before and has not committed is seen by his transaction, which began
+    before the press took effect: both times are those of the database's own clock. First those who are on
+    their way, then what they left: the other way round one could arrive between the two.
     """
     if switch.stage != KillStage.STOPPED:
         return
-    behind = Command.objects.filter(
-        shard_id=OuterRef("shard_id"),
-        status=CommandStatus.PENDING,
-        kind__in=(CommandKind.NEW, CommandKind.AMEND),
-        at__lte=OuterRef("in_effect_at"),
-    )
     effects = KillEffect.objects.filter(act=kill_switch.standing_press(switch))
-    shards = effects.filter(Q(position__isnull=True) | Exists(behind)).order_by("shard_id")
-    if waiting := list(shards.values_list("shard_id", flat=True)):
+    first = effects.aggregate(first=Min("in_effect_at"))["first"]
+    if sending := owners.on_their_way(since=first) if first else 0:
+        raise Refusal(
+            Code.KILL_NOT_IN_EFFECT,
+            "Whoever began before the press took effect has not ended: what he sends could still be taken.",
+            shards=[],
+            sending=sending,
+        )
+    due = effects.filter(position__isnull=True).values_list("shard_id", flat=True)
+    behind = fetch(_BEHIND, [switch.pk, [kind.value for kind in REFUSABLE]])
+    if waiting := sorted({*due, *(shard for (shard,) in behind)}):
         raise Refusal(
             Code.KILL_NOT_IN_EFFECT,
             "A shard has not come so far yet: what was accepted before the press would still be taken.",

@@ -23,7 +23,8 @@ from risk.services.stops import ALL_STOPPED, Stop, credential_of
 from tradeplatform.common.db import array, execute, fetch
 
 _KILLED = engine_codes.REASON["killed"]
-_REFUSABLE = frozenset({CommandKind.NEW, CommandKind.AMEND})
+#: What a stop stands against, where it waits.
+REFUSABLE = frozenset({CommandKind.NEW, CommandKind.AMEND})
 _MARKET = 2  # as the engine knows it; a triggered order without a limit is one too
 
 # The switches and what this shard has still to do are read in one statement: one cannot be newer.
@@ -75,7 +76,7 @@ class Standing:
 
     def refuse(self, commands: Sequence[PendingCommand]) -> list[PendingCommand]:
         """The commands, those that a stop stands against marked as killed, in the journal too."""
-        asked = [command for command in commands if command.kind in _REFUSABLE] if self.stops else []
+        asked = [command for command in commands if command.kind in REFUSABLE] if self.stops else []
         if not asked:
             return list(commands)
         facts = _Facts.read(asked, self.stops)
@@ -185,6 +186,22 @@ def _mass_cancel(shard_id: int, instrument_id: int, account_id: int, reason: str
         reason_code=_KILLED,
         reason=reason,
     )
+
+
+def of_scope(members: str) -> str:
+    """SQL: whether a command `c` is of the scope of a switch `s`, as `_Facts.concerns` has it.
+
+    `members` is the column with those who were in a group when it was stopped.
+    """
+    return f"""CASE s.scope
+        WHEN 'global' THEN true
+        WHEN 'instrument' THEN c.instrument_id = s.key
+        WHEN 'account' THEN c.account_id = s.key
+        WHEN 'group' THEN c.account_id = ANY({members}) OR EXISTS (
+            SELECT FROM accounts_tradingaccount t WHERE t.id = c.account_id AND t.group_id = s.key)
+        WHEN 'api_key' THEN EXISTS (
+            SELECT FROM orders_order o WHERE o.id = c.order_id AND o.credential = 'key:' || s.key)
+    END"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)

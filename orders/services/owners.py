@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from instruments.selectors import Rules
 from orders.models import LIMIT_PRICED, OrderType
@@ -40,6 +41,23 @@ def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
         number: Owner(is_active, is_locked, trade_group, realm, Stops.parse(stops))
         for number, is_active, is_locked, trade_group, realm, stops in rows
     }
+
+
+# Whoever locks accounts has this lock on their table before his statement looks at anything.
+_ON_THEIR_WAY = """
+    SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity t USING (pid)
+    WHERE l.locktype = 'relation' AND l.relation = 'accounts_tradingaccount'::regclass
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.mode = 'RowShareLock' AND t.xact_start <= %s AND l.pid <> pg_backend_pid()
+"""
+
+
+def on_their_way(*, since: datetime) -> int:
+    """How many transactions that lock accounts began at this time of the database's clock, or before.
+
+    What they were told of the accounts, such as that nothing is stopped, may be as old as that.
+    """
+    return int(fetch(_ON_THEIR_WAY, [since])[0][0])
 
 
 def check_realm(owner: Owner, rules: Rules) -> None:

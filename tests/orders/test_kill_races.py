@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts.models import TradingAccount
 from orders.models import KillEffect, OrderStatus, Shard, Side, Trade
 from orders.services.kill_switch import bring_into_effect
-from risk.models import KillAct
+from risk.models import KillAct, KillScope, KillStage
 from tests.factories import Market, stored
-from tests.orders.killing import effect_of, press
+from tests.orders.killing import effect_of, press, stage_of, step
 from tests.threads import PATIENCE, all_at_once, elsewhere, start_elsewhere
 from tradeplatform.common.errors import Code, Refusal
 
@@ -96,6 +96,65 @@ def test_an_order_whose_intake_had_not_seen_the_press_dies_in_the_drain(
     assert (stored(late).status, stored(late).reason) == (OrderStatus.REJECTED, "killed")
     assert stored(resting).reason == "killed"
     assert not Trade.objects.exists()
+
+
+def test_an_order_that_is_on_its_way_since_before_the_press_holds_the_release_back(
+    market: Market, seller: TradingAccount, go: threading.Event
+) -> None:
+    """Nobody sees it yet. It would have come into an open book, sent before all that was stopped."""
+    checked = threading.Event()
+
+    def send() -> int:
+        with transaction.atomic():
+            order_id = market.sell(seller, 1, 49000)
+            checked.set()
+            assert go.wait(PATIENCE)
+        return order_id
+
+    sender = start_elsewhere(send)
+    assert checked.wait(PATIENCE)
+    pressed = press()
+    bring_into_effect(pressed.act, clock=timezone.now, grace=0)
+    with pytest.raises(Refusal) as caught:
+        step(pressed.act.switch)
+    assert (caught.value.code, caught.value.context) == (
+        Code.KILL_NOT_IN_EFFECT,
+        {"shards": [], "sending": 1},
+    )
+    assert stage_of(pressed) == KillStage.STOPPED
+
+    go.set()
+    late = sender.result(PATIENCE)
+    with pytest.raises(Refusal) as caught:
+        step(pressed.act.switch)
+    assert caught.value.context == {"shards": [market.shard.id]}
+    market.drain()
+    step(pressed.act.switch)
+
+    assert (stored(late).status, stored(late).reason) == (OrderStatus.REJECTED, "killed")
+
+
+def test_who_sends_since_the_press_does_not_hold_the_release_back(
+    market: Market, trader: TradingAccount, buyer: TradingAccount, go: threading.Event
+) -> None:
+    pressed = press(KillScope.ACCOUNT, trader.account_number)
+    bring_into_effect(pressed.act, clock=timezone.now, grace=0)
+    sent = threading.Event()
+
+    def send() -> None:
+        with transaction.atomic():
+            market.buy(buyer, 1, 49000)
+            sent.set()
+            assert go.wait(PATIENCE)
+
+    sender = start_elsewhere(send)
+    assert sent.wait(PATIENCE)
+
+    step(pressed.act.switch)
+
+    assert stage_of(pressed) == KillStage.LIMIT_ONLY
+    go.set()
+    sender.result(PATIENCE)
 
 
 def test_who_presses_does_not_wait_for_a_worker_that_is_dead(market: Market, buyer: TradingAccount) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pgtrigger
@@ -15,6 +16,7 @@ from django.utils import timezone
 from accounts.models import Role, TradingAccount
 from audit.models import AuditRecord
 from instruments.models import InstrumentStatus
+from orders.kill_selectors import reach_of
 from orders.models import (
     Command,
     CommandKind,
@@ -566,6 +568,68 @@ class TestRelease:
 
         market.drain()
         assert self.ask(pressed)
+
+    @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(0), timedelta(hours=-1)])
+    def test_what_was_accepted_before_the_press_holds_it_back_whatever_its_hosts_clock_says(
+        self, market: Market, buyer: TradingAccount, seller: TradingAccount, ahead: timedelta
+    ) -> None:
+        asked = market.request(seller, Side.SELL, 1, 50000)
+        waiting = market.send(asked, now=timezone.now() + ahead).order_id
+        pressed = press()
+        bring_into_effect(pressed.act, clock=timezone.now, grace=0)
+
+        with pytest.raises(Refusal) as caught:
+            self.ask(pressed)
+
+        assert (caught.value.code, caught.value.context) == (
+            Code.KILL_NOT_IN_EFFECT,
+            {"shards": [market.shard.id]},
+        )
+        assert (stage_of(pressed), stored(waiting).status) == (KillStage.STOPPED, OrderStatus.PENDING)
+        market.drain()
+        step(pressed.act.switch)
+        market.buy(buyer, 1, 50000)
+        market.drain()
+        assert (stored(waiting).status, stored(waiting).reason) == (OrderStatus.REJECTED, KILLED)
+        assert not Trade.objects.exists()
+        assert [shard.refused for shard in reach_of(pressed.act).shards if shard.position] == [1]
+        all_hold()
+
+    @pytest.mark.parametrize("scope", [scope for scope in KillScope if scope != KillScope.GLOBAL])
+    def test_of_each_scope_only_what_waits_of_its_own_holds_it_back(
+        self, market: Market, scope: KillScope
+    ) -> None:
+        group = make_group()
+        trader, other = market.trader(group=group), make_market(shard=market.shard)
+        key = make_key(trader).row
+        name = {
+            KillScope.INSTRUMENT: market.symbol,
+            KillScope.ACCOUNT: trader.account_number,
+            KillScope.GROUP: group.name,
+            KillScope.API_KEY: key.key_id,
+        }[scope]
+
+        def send(place: Market, account: TradingAccount, credential: str) -> int:
+            order, actor = place.request(account, Side.BUY, 1, 49000), replace(ACTOR, credential=credential)
+            return submit_order(order=order, actor=actor, source=Source.API, now=NOW).order_id
+
+        own = send(market, trader, credential_of(key.pk))
+        pressed = press(scope, name)
+        bring_into_effect(pressed.act, clock=timezone.now, grace=0)
+        others = send(other, other.trader(), credential_of(77))
+        with pytest.raises(Refusal) as caught:
+            self.ask(pressed)
+        assert caught.value.context == {"shards": [market.shard.id]}
+
+        # The oldest is its own, and goes alone.
+        market.step()
+
+        assert [stored(number).status for number in (own, others)] == [
+            OrderStatus.REJECTED,
+            OrderStatus.PENDING,
+        ]
+        step(pressed.act.switch)
+        assert stage_of(pressed) == KillStage.LIMIT_ONLY
 
     def test_pressed_again_on_the_way_it_stops_again(
         self, pressed: Pressed, market: Market, trader: TradingAccount
