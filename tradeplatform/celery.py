@@ -12,7 +12,7 @@ import structlog
 from celery import Celery
 from celery import Task as CeleryTask
 from celery.signals import celeryd_after_setup, celeryd_init, setup_logging, worker_ready, worker_shutdown
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from tradeplatform.common.metrics import PUBLISHER
@@ -23,9 +23,20 @@ logger = structlog.get_logger(__name__)
 
 
 class Task(CeleryTask):  # type: ignore[type-arg]
-    """A database that is away is said in a line, without a traceback: the next beat asks again."""
+    """One that keeps its process's connections, and says in a line that a database is away.
+
+    The next beat asks again then.
+    """
 
     throws = (OperationalError, InterfaceError)
+
+    def before_start(self, *_what: Any) -> None:
+        """Drop a connection that has failed; one that stays is asked for a word before its first use."""
+        close_old_connections()
+
+    def after_return(self, *_what: Any) -> None:
+        """As before."""
+        close_old_connections()
 
     def on_failure(self, exc: Exception, *_how: Any, **_more: Any) -> None:
         """Say it: Celery itself is set to speak of nothing that `throws` names."""
@@ -37,6 +48,8 @@ _DELAYS = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 
 app = Celery("tradeplatform", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# A new connection for each task would cost a drain as much as its work: the server forks, and plans anew.
+app.conf.CELERY_DB_REUSE_MAX = 1 << 62
 app.autodiscover_tasks()
 # Binds the correlation id of whoever sent a task to everything the task logs.
 app.steps["worker"].add(DjangoStructLogInitStep)

@@ -16,7 +16,7 @@ from django.db.models import Sum
 
 from accounts.models import CLIENTS, FundingRequest, LedgerAccount, TradingAccount, Transfer, TransferKind
 from accounts.services.amounts import check_amount, check_positive, check_supply
-from accounts.services.posting import Cause, Ledger, LockedAccount
+from accounts.services.posting import Cause, Ledger, OpenAccount
 from accounts.services.request_ids import conflict_named, fingerprint_of, repeated, require_request_id
 from audit.actor import Actor
 from audit.approvable import EffectRow
@@ -141,7 +141,7 @@ def find_transfer(transfer_id: int) -> Transfer:
 
 
 def _require_it_can_be(
-    original: Transfer, amount: Decimal, left: Decimal, payer: LockedAccount | LedgerAccount
+    original: Transfer, amount: Decimal, left: Decimal, payer: OpenAccount | LedgerAccount
 ) -> None:
     code, payee = original.asset.code, original.debit.account
     if payee is not None and not payee.is_active:

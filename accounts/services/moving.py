@@ -16,7 +16,7 @@ from django.db import transaction
 from accounts.models import CLIENTS, LedgerKind, MoneyKind, TradingAccount, TransferKind
 from accounts.selectors import account_not_found
 from accounts.services.amounts import check_supply, insufficient
-from accounts.services.posting import Cause, Ledger, LockedAccount
+from accounts.services.posting import Cause, Ledger, OpenAccount
 from instruments.models import Asset, Realm
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.valkey import tell_balances_moved
@@ -65,7 +65,7 @@ class Movement:
             return Ledger.lock(credits=own, system=system)
         return Ledger.lock(clients=[*own, *other], system=system)
 
-    def sides(self, ledger: Ledger) -> tuple[LockedAccount, LockedAccount]:
+    def sides(self, ledger: Ledger) -> tuple[OpenAccount, OpenAccount]:
         """(from, to)."""
         lent = self.kind in _LENT
         own = (ledger.credit if lent else ledger.client)(self.account_id, self.asset.pk)
@@ -180,7 +180,7 @@ def _closed(account: TradingAccount) -> Refusal:
     return Refusal(Code.ACCOUNT_INACTIVE, f"{account} is closed.", account=str(account.pk))
 
 
-def require_available(account: LockedAccount, amount: Decimal, asset: Asset) -> None:
+def require_available(account: OpenAccount, amount: Decimal, asset: Asset) -> None:
     """Refuse to take more from a client than what nothing holds."""
     if account.kind in CLIENTS and account.available < amount:
         raise insufficient(account.available, account.held, amount, asset)

@@ -22,7 +22,7 @@ from accounts.models import (
     PositionMode,
     TradingAccount,
 )
-from accounts.services.posting import Cause, Entry, Ledger, LockedAccount
+from accounts.services.posting import Cause, Entry, Ledger, OpenAccount
 from instruments.models import Asset
 from instruments.scaling import product, quotient, round_half_even, short_text
 from instruments.services.converting import Purpose, Rate, Rates, load_rates
@@ -271,8 +271,8 @@ class Desk:
     def _standing(
         self,
         valued: Valuation,
-        client: LockedAccount | LedgerAccount,
-        credit: LockedAccount | LedgerAccount,
+        client: OpenAccount | LedgerAccount,
+        credit: OpenAccount | LedgerAccount,
         *,
         still_to_move: bool = False,
     ) -> Standing:

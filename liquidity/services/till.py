@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from accounts.models import Deal, DealKind, LedgerKind, TransferKind
-from accounts.services.posting import Cause, Entry, Ledger, LockedAccount
+from accounts.services.posting import Cause, Entry, Ledger, OpenAccount
 from instruments.models import Asset
 from instruments.scaling import short_text
 
@@ -21,8 +21,8 @@ class Till:
     """Moves the money of deals on locked ledger accounts; nothing is written before the ledger is flushed."""
 
     ledger: Ledger
-    client: LockedAccount
-    credit: LockedAccount
+    client: OpenAccount
+    credit: OpenAccount
     currency: Asset
     now: datetime
     cause: Cause
@@ -56,15 +56,15 @@ class Till:
                 entry = self._pay(TransferKind.PROTECTION, payer, self.client, part, entry)
         return entry
 
-    def _house(self, kind: LedgerKind) -> LockedAccount:
+    def _house(self, kind: LedgerKind) -> OpenAccount:
         """The house's own, on the client's side of the wall between demo and live money."""
         return self.ledger.system(kind, self.currency.pk, self.client.realm)
 
     def _pay(
         self,
         kind: TransferKind,
-        payer: LockedAccount,
-        payee: LockedAccount,
+        payer: OpenAccount,
+        payee: OpenAccount,
         amount: Decimal,
         entry: Entry | None,
     ) -> Entry:

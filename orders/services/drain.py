@@ -222,7 +222,7 @@ def _apply(shard: Shard, commands: list[PendingCommand], kills: Standing, now: d
     orders |= OrderState.load_rest_of_lists(orders)
     rules = rules_by_id({command.instrument_id for command in commands})
     quotes = {found.quote_id for found in rules.values()}
-    ledger = Ledger.lock(
+    ledger = Ledger.look(
         clients={
             (order.account_id, asset)
             for order in orders.values()
@@ -241,6 +241,7 @@ def _apply(shard: Shard, commands: list[PendingCommand], kills: Standing, now: d
     mark_done(commands, first_position=shard.position + 1, last_seq=last_seq)
     _move_books(cached, sorted(rules))
     kills.note_effects(events)
+    projection.post()
     _move_shard(shard, len(commands), now)
     cached.position = shard.position + len(commands)
     return frames.Batch(

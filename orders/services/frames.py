@@ -23,7 +23,7 @@ from tradeengine import Engine, codec
 from tradeengine.codec import EngineEvent, Level
 
 from accounts.models import LedgerKind
-from accounts.services.posting import LockedAccount
+from accounts.services.posting import OpenAccount
 from instruments.scaling import book_checksum, steps, text
 from instruments.selectors import Rules
 from orders.indicative import Indicative
@@ -66,7 +66,7 @@ class Batch:
     levels: Sequence[Level]
     engine: Engine
     before: Mapping[int, Book]
-    balances: Sequence[LockedAccount]
+    balances: Sequence[OpenAccount]
     correlation_ids: Mapping[int, Sequence[str]]
 
 

@@ -97,14 +97,28 @@ def submit_requests(
 
 def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Requested]:
     """As `submit_requests`, each of its own origin: what different people sent goes in together."""
+    if not 1 <= len(sent) <= MAX_BATCH:
+        sentence = f"A batch has 1 to {MAX_BATCH} items."
+        raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(sent), maximum=MAX_BATCH)
+    try:
+        outcomes = _submit(sent, locked=False, now=now)
+    except _FundsMoved:
+        outcomes = _submit(sent, locked=True, now=now)
+    denied = (outcome.refusal.code for outcome in outcomes if isinstance(outcome, Denied))
+    count_intake(len(sent), denied)
+    return outcomes
+
+
+class _FundsMoved(Exception):  # noqa: N818 - no error: it is tried again
+    """Funds that were free when they were looked at are not any more."""
+
+
+def _submit(sent: Sequence[Sent], *, locked: bool, now: datetime) -> list[Outcome | Requested]:
+    """All of it in one transaction; money is locked at its end, or as soon as it is counted on (`locked`).
+
+    Raises _FundsMoved where it was not `locked`: nothing was done.
+    """
     requests, origins = [item.request for item in sent], [item.origin for item in sent]
-    if not 1 <= len(requests) <= MAX_BATCH:
-        raise Refusal(
-            Code.TOO_MANY_ITEMS,
-            f"A batch has 1 to {MAX_BATCH} items.",
-            items=len(requests),
-            maximum=MAX_BATCH,
-        )
     outcomes: list[Outcome | Requested | None] = [None] * len(requests)
     orders = [(index, request) for index, request in enumerate(requests) if isinstance(request, NewOrder)]
     cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
@@ -115,19 +129,20 @@ def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Reques
         drafts = _unknown_identities(drafts, outcomes)
         drafts = _checked(drafts, accounts, origins, now, outcomes)
         amendments = _amendments(find_targets(amends, outcomes), accounts, origins)
-        ledger, drafts, commands, repeats = _taken(drafts, amendments, outcomes)
+        ledger, drafts, commands, repeats = _taken(drafts, amendments, outcomes, locked=locked)
         number_orders(drafts)
         commands += [(draft.index, new_order_command(draft)) for draft in drafts]
         commands += cancel_commands(cancels, drafts, outcomes)
         if drafts:
             for draft, outcome in zip(drafts, write_orders(drafts, origins, now=now), strict=True):
                 outcomes[draft.index] = outcome
-        ledger.flush()
         _write_in_list_order(commands, outcomes, origins, now)
         for index, first in repeats.items():
             outcomes[index] = replace(cast("Accepted", outcomes[first]), duplicate=True)
-    denied = (outcome.refusal.code for outcome in outcomes if isinstance(outcome, Denied))
-    count_intake(len(requests), denied)
+        ledger.take()
+        if not locked and any(account.available < 0 for account in ledger.changed()):
+            raise _FundsMoved
+        ledger.flush()
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -311,7 +326,11 @@ def live_orders(drafts: Sequence[Draft]) -> Counter[tuple[int, int]]:
 
 
 def _taken(
-    drafts: Sequence[Draft], amendments: Sequence[Amendment], outcomes: list[Outcome | Requested | None]
+    drafts: Sequence[Draft],
+    amendments: Sequence[Amendment],
+    outcomes: list[Outcome | Requested | None],
+    *,
+    locked: bool,
 ) -> tuple[Ledger, list[Draft], list[tuple[int, CommandRow]], dict[int, int]]:
     """Take orders and amends in list order, each as if those taken before it had come alone.
 
@@ -319,7 +338,7 @@ def _taken(
     in the list, and which request repeats which taken order.
     """
     live = live_orders(drafts)
-    ledger = Ledger.lock(
+    ledger = (Ledger.lock if locked else Ledger.look)(
         clients={
             (draft.order.account_id, asset)
             for draft in drafts

@@ -17,7 +17,7 @@ from tradeengine import event_rows, pack_rows
 from tradeengine.codec import EngineEvent, EventFlag
 
 from accounts.models import LedgerKind, TransferKind
-from accounts.services.posting import Cause, Entry, Ledger, LockedAccount
+from accounts.services.posting import Cause, Entry, Ledger, OpenAccount
 from instruments.models import InstrumentStatus
 from instruments.scaling import product
 from instruments.selectors import Rules
@@ -132,7 +132,7 @@ class Projection:
             self.ledger.hold(self._holding_account(order), needed - order.held)
             order.held, order.touched = needed, True
 
-    def _holding_account(self, order: OrderState) -> LockedAccount:
+    def _holding_account(self, order: OrderState) -> OpenAccount:
         rules = self.rules[order.instrument_id]
         asset_id = rules.quote_id if order.side == Side.BUY else rules.base_id
         return self.ledger.client(order.account_id, asset_id)
@@ -334,7 +334,7 @@ class Projection:
         self.status_commands[event.instrument] = event.command_id
 
     def write(self) -> None:
-        """Write facts and projections. The ledger refuses what would leave a client short."""
+        """Write facts and orders."""
         if self.trades:
             trades = pack_rows(_TRADE_TYPES, map(_trade_row, self.trades))
             copy_packed("orders_trade", _TRADE_COLUMNS, trades)
@@ -342,6 +342,12 @@ class Projection:
             fills = pack_rows(_FILL_TYPES, (_fill_row(fill, fee_assets) for fill in self.fills))
             copy_packed("orders_fill", _FILL_COLUMNS, fills)
         OrderState.write([order for order in self.orders.values() if order.touched], now=self.now)
+
+    def post(self) -> None:
+        """Write what others wait for: money, and statuses. The ledger refuses to leave a client short.
+
+        Comes last, so that accounts that all shards and doors move are locked for no longer than needed.
+        """
         self.ledger.flush()
         for instrument_id, status in self.statuses.items():
             self.settled[instrument_id] = settle_status(

@@ -13,9 +13,11 @@ from accounts.selectors import balances_of
 from accounts.services.posting import Cause, Entry, Ledger
 from instruments.models import Asset
 from tests.factories import NOW, fund, make_account, make_asset, money
-from tests.threads import all_at_once
+from tests.threads import all_at_once, elsewhere
 
 pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -256,3 +258,105 @@ def test_only_clients_hold(asset: Asset, account: TradingAccount) -> None:
 
     with pytest.raises(IntegrityError, match="ledger_only_clients_hold"):
         hold()
+
+
+class TestLookedAt:
+    """Accounts that are locked at the end only: what others posted meanwhile is under what is posted here."""
+
+    pytestmark = pytest.mark.django_db(transaction=True)
+
+    @pytest.fixture
+    def others(self, asset: Asset) -> tuple[TradingAccount, TradingAccount]:
+        """Two whose ledger accounts are there, and empty."""
+        first, second = make_account(currency=asset), make_account(currency=asset)
+        with transaction.atomic():
+            Ledger.lock(clients=[(first.id, asset.id), (second.id, asset.id)])
+        return first, second
+
+    @staticmethod
+    def beside(payer: TradingAccount, payee: TradingAccount, asset: Asset, amount: int) -> None:
+        """Another connection pays a minute later, and holds and reserves as much of what is left."""
+
+        def post() -> None:
+            with transaction.atomic():
+                ledger = Ledger.lock(clients=[(payer.id, asset.id), (payee.id, asset.id)])
+                pay(ledger, payer, payee, asset, str(amount), at=LATER)
+                ledger.hold(ledger.client(payer.id, asset.id), Decimal(amount))
+                ledger.reserve(ledger.client(payer.id, asset.id), Decimal(amount))
+                ledger.flush()
+
+        elsewhere(post)
+
+    def test_the_chain_has_no_break(
+        self, account: TradingAccount, others: tuple[TradingAccount, TradingAccount], asset: Asset
+    ) -> None:
+        other, third = others
+        with transaction.atomic():
+            ledger = Ledger.look(clients=[(one.id, asset.id) for one in (account, other, third)])
+            pay(ledger, account, third, asset, "10")
+            pay(ledger, third, other, asset, "4")
+            ledger.hold(ledger.client(account.id, asset.id), Decimal(5))
+            self.beside(account, other, asset, 30)
+            ids = ledger.flush()
+
+        rows = Transfer.objects.filter(kind=TransferKind.ADJUSTMENT).order_by("id")
+        assert [row.id for row in rows][1:] == ids
+        # Theirs came first, though these were posted before it.
+        after = [(row.debit_balance_after, row.credit_balance_after) for row in rows]
+        assert after == [(70, 30), (60, 10), (6, 34)]
+        assert {row.at for row in rows} == {LATER}
+        stored = LedgerAccount.objects.filter(asset=asset, kind=LedgerKind.CLIENT).order_by("id")
+        sums = [(row.balance, row.held, row.reserved) for row in stored]
+        assert sums == [(60, 35, 30), (34, 0, 0), (6, 0, 0)]
+        assert {row.moved_at for row in stored} == {LATER}
+
+    def test_what_nobody_else_moved_is_as_if_locked_at_once(
+        self, account: TradingAccount, asset: Asset
+    ) -> None:
+        other = make_account(currency=asset)
+        with transaction.atomic():
+            ledger = Ledger.look(clients=[(account.id, asset.id), (other.id, asset.id)])
+            pay(ledger, account, other, asset, "10", at=NOW + timedelta(seconds=1))
+            ledger.take()
+            ledger.take()
+            pay(ledger, account, other, asset, "1")
+            ids = ledger.flush()
+
+        rows = Transfer.objects.filter(id__in=ids).order_by("id")
+        assert [(row.debit_balance_after, row.at) for row in rows] == [
+            (90, NOW + timedelta(seconds=1)),
+            (89, NOW + timedelta(seconds=1)),
+        ]
+
+    def test_the_database_refuses_what_is_not_there_any_more(
+        self, account: TradingAccount, others: tuple[TradingAccount, TradingAccount], asset: Asset
+    ) -> None:
+        other, _ = others
+
+        def overdraw() -> None:
+            with transaction.atomic():
+                ledger = Ledger.look(clients=[(account.id, asset.id), (other.id, asset.id)])
+                pay(ledger, account, other, asset, "80")
+                self.beside(account, other, asset, 21)
+                ledger.flush()
+
+        with pytest.raises(IntegrityError, match="ledger_available_not_negative"):
+            overdraw()
+
+        assert money(account, asset) == ("79", "21")
+
+    def test_many_at_once_leave_one_chain(self, account: TradingAccount, asset: Asset) -> None:
+        other = make_account(currency=asset)
+
+        def there() -> None:
+            with transaction.atomic():
+                ledger = Ledger.look(clients=[(account.id, asset.id), (other.id, asset.id)])
+                for _ in range(3):
+                    pay(ledger, account, other, asset, "1")
+                ledger.flush()
+
+        all_at_once([there] * 8)
+
+        assert (money(account, asset)[0], money(other, asset)[0]) == ("76", "24")
+        rows = Transfer.objects.filter(kind=TransferKind.ADJUSTMENT).order_by("id")
+        assert [row.debit_balance_after for row in rows] == [100 - number for number in range(1, 25)]
