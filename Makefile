@@ -110,6 +110,7 @@ bench: setup ## Measure engine, orders, feed, market data and the whole under lo
 	$(BIN)/python -m tests.bench.bench_http
 	$(BIN)/python -m tests.bench.bench_load
 	$(BIN)/python -m tests.bench.bench_cold_start
+	$(BIN)/python -m tests.bench.bench_queue
 	$(BIN)/python -m tests.bench.bench_growth
 	$(BIN)/python -m tests.bench.bench_engine
 

@@ -24,6 +24,7 @@ SELECT c.relname,
        (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz,
        pg_total_relation_size(c.oid),
        nullif(c.reltuples, -1)::bigint,
+       c.reloptions,
        c.oid = t.partdefid
   FROM pg_partitioned_table t
   LEFT JOIN pg_inherits i ON i.inhparent = t.partrelid
@@ -102,10 +103,11 @@ def read(model: type[PartitionedModel], using: str) -> Table:
         if not rows:
             raise PartitionRefusedError(f"{name} is not a partitioned table in database {using!r}.")
         partitions, default, default_has_rows = [], None, False
-        for child, lower, upper, size, estimate, is_default in rows:
+        for child, lower, upper, size, estimate, options, is_default in rows:
             # A connection may be set to another time zone: all that follows is UTC.
             bounds = ((lower or BEGINNING).astimezone(UTC), (upper or END).astimezone(UTC))
-            piece = Partition(*bounds, child, size, estimate)
+            storage = dict(option.split("=", 1) for option in options or ())
+            piece = Partition(*bounds, child, size, estimate, storage)
             if is_default:
                 default = piece
                 cursor.execute(SQL("SELECT EXISTS (SELECT FROM {})").format(Identifier(child)))

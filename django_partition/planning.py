@@ -1,7 +1,7 @@
 """Decides what to create and detach. Pure: same policy, partitions and day give the same plan."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -25,6 +25,8 @@ class Partition(Span):
     """Bytes on disk, indexes included."""
     estimated_rows: int | None = None
     """What the planner of PostgreSQL believes; None when the piece was never analyzed."""
+    storage: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Its storage parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,20 @@ class Detach(Span):
     """Detach the partition with these bounds: all its rows are older than the policy retains."""
 
 
-Action = Create | Detach
+@dataclass(frozen=True, slots=True)
+class Tune(Span):
+    """Give the partition with these bounds the policy's storage parameters: it has others, or none."""
+
+
+Action = Create | Tune | Detach
 
 
 def plan(
     policy: PartitionPolicy, partitions: Sequence[Span], today: date, waiting: Iterable[datetime] = ()
 ) -> list[Action]:
     """What brings the table to its policy, creations first; empty when nothing is to be done.
+
+    Storage parameters that the policy does not name are nobody's business here.
 
     today: the current UTC date.
     waiting: starts of the periods that have rows in the DEFAULT partition, however old or far ahead.
@@ -67,7 +76,14 @@ def plan(
     ]
     existing: list[Span] = [*partitions, *created]
     expired = [each for each in _in_order(existing) if cutoff is not None and each.upper <= cutoff]
-    return [*created, *(Detach(each.lower, each.upper) for each in expired)]
+    tuned = [
+        Tune(each.lower, each.upper)
+        for each in _in_order(partitions)
+        if isinstance(each, Partition)
+        and each not in expired
+        and not policy.storage.items() <= each.storage.items()
+    ]
+    return [*created, *tuned, *(Detach(each.lower, each.upper) for each in expired)]
 
 
 def current_period(policy: PartitionPolicy, today: date) -> datetime:

@@ -1,7 +1,7 @@
 """Changes partitions: apply a plan, detach by hand. Two may run at once: the second finds nothing to do."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import count
@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from django_partition import catalog
 from django_partition.errors import PartitionLockedError, PartitionRefusedError, PlanChangedError
 from django_partition.models import PartitionedModel, column_of
-from django_partition.planning import Action, Create, Partition, Span, label, plan
+from django_partition.planning import Action, Create, Partition, Span, Tune, label, plan
 
 
 def today_utc() -> date:
@@ -39,9 +39,9 @@ def apply_plan(
 ) -> list[Action]:
     """Bring one table to its policy, in one transaction, and return what was done.
 
-    Creating attaches with a lock that lets reads and writes of other partitions go on. Moving rows out of
-    the DEFAULT partition, and detaching, lock the whole table until the end. With `expected` nothing but
-    that plan is applied. Raises PartitionLockedError, PlanChangedError.
+    Creating attaches with a lock that lets reads and writes of other partitions go on; storage parameters are
+    set beside both. Moving rows out of the DEFAULT partition, and detaching, lock the whole table until the
+    end. With `expected` nothing but that plan is applied. Raises PartitionLockedError, PlanChangedError.
     """
     with exclusive(model._meta.db_table, using) as ddl:
         table = catalog.read(model, using)
@@ -52,6 +52,8 @@ def apply_plan(
         for action in actions:
             if isinstance(action, Create):
                 names[action.lower] = _create(ddl, model, table, action)
+            elif isinstance(action, Tune):
+                _store(ddl, names[action.lower], model.partitioning.storage)
             else:
                 _detach(ddl, table.name, names[action.lower], action)
     return actions
@@ -157,9 +159,16 @@ def _create(ddl: Ddl, model: type[PartitionedModel], table: catalog.Table, actio
     """Build the partition as a table, then attach it: CREATE ... PARTITION OF would lock everybody out."""
     name = _free_name(ddl, f"{table.name}_{label(action)}")
     ddl("CREATE TABLE {} (LIKE {} INCLUDING ALL)", name, table.name)
+    _store(ddl, name, model.partitioning.storage)
     if action.moves_rows or not _attached_empty(ddl, table.name, name, action):
         _move_rows(ddl, model, table, name, action)
     return name
+
+
+def _store(ddl: Ddl, name: str, storage: Mapping[str, str]) -> None:
+    if storage:
+        each = [SQL("{} = {}").format(Identifier(key), Literal(value)) for key, value in storage.items()]
+        ddl("ALTER TABLE {} SET ({storage})", name, storage=SQL(", ").join(each))
 
 
 def _attached_empty(ddl: Ddl, table: str, name: str, span: Span) -> bool:

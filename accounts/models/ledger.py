@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models.account import TradingAccount
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Asset, Realm
 from tradeplatform.common.fields import AmountField
@@ -177,7 +177,7 @@ class Transfer(PartitionedModel):
     `order_id`/`trade_id` say what caused it, or `request_id`, `reason` and `actor_id` for a person's act.
     """
 
-    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
+    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3, storage=APPEND_ONLY)
 
     id = models.BigAutoField(primary_key=True)
     entry_id = models.BigIntegerField()

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models.account import TradingAccount
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
 from tradeplatform.common.fields import AccruedField, AmountField, PriceField, QuantityField
@@ -125,7 +125,7 @@ class Deal(PartitionedModel):
     at `rate`. `entry_id` is the ledger entry of the money, if any moved.
     """
 
-    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
+    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3, storage=APPEND_ONLY)
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 
 
@@ -15,7 +15,7 @@ class AuditRecord(PartitionedModel):
     The actor is stored by value, without a foreign key: an audit trail must outlive the user row.
     """
 
-    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
+    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3, storage=APPEND_ONLY)
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

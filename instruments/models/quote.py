@@ -8,7 +8,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models.instrument import Instrument
 from tradeplatform.common.fields import PriceField
@@ -42,7 +42,7 @@ class Quote(models.Model):
 class DatedQuote(PartitionedModel):
     """A fact: a quote as it was given. The rate of a past moment is the last one at or before it."""
 
-    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7)
+    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7, storage=APPEND_ONLY)
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import models
 from django.db.models import Q
 
-from django_partition import PartitionPolicy, Period
+from django_partition import QUEUE, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
 from tradeplatform.common.fields import AmountField
@@ -113,7 +113,7 @@ class Command(PartitionedModel):
     `client_request_id` is what the client calls its cancel; an order's own name is the order's.
     """
 
-    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
+    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3, storage=QUEUE)
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

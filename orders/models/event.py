@@ -6,7 +6,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 
 SEQ_BITS = 40
@@ -40,7 +40,7 @@ class EventKind(models.IntegerChoices):
 class Event(PartitionedModel):
     """A fact in the engine's own integers (ticks and lots). `order_id` is the taker on a trade."""
 
-    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7)
+    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7, storage=APPEND_ONLY)
 
     id = models.BigIntegerField(primary_key=True, help_text="instrument << 40 | seq")
     at = models.DateTimeField()

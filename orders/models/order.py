@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q, QuerySet
 
 from accounts.models import TradingAccount
-from django_partition import PartitionPolicy, Period
+from django_partition import QUEUE, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
 from tradeplatform.common.fields import AccruedField, AmountField, PriceField, QuantityField, RateField
@@ -181,7 +181,7 @@ class Order(PartitionedModel):
     been charged is that, rounded up once.
     """
 
-    partitioning = PartitionPolicy(key="created_at", period=Period.MONTH, ahead=3)
+    partitioning = PartitionPolicy(key="created_at", period=Period.MONTH, ahead=3, storage=QUEUE)
 
     id = models.BigAutoField(primary_key=True)
     created_at = models.DateTimeField()

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import TradingAccount
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
 
@@ -62,7 +62,9 @@ class PrivateEvent(PartitionedModel):
     `source_id` is an event's id (order, fill), a transfer's or a deal's, and `source_at` its time.
     """
 
-    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7, retain=DAYS_KEPT)
+    partitioning = PartitionPolicy(
+        key="at", period=Period.DAY, ahead=7, retain=DAYS_KEPT, storage=APPEND_ONLY
+    )
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import TradingAccount
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Asset, Instrument
 from orders.models.order import Side
@@ -25,7 +25,7 @@ class Liquidity(models.TextChoices):
 class Trade(PartitionedModel):
     """Two orders met at the maker's price. Its id is the id of its event."""
 
-    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7)
+    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7, storage=APPEND_ONLY)
 
     id = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
@@ -74,7 +74,7 @@ class Trade(PartitionedModel):
 class Fill(PartitionedModel):
     """One order's side of a trade, with the fee it was charged."""
 
-    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7)
+    partitioning = PartitionPolicy(key="at", period=Period.DAY, ahead=7, storage=APPEND_ONLY)
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

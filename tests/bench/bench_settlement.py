@@ -22,6 +22,7 @@ import statistics
 from typing import Any
 
 from tests.bench.platform import throwaway_platform
+from tests.bench.updates import print_updates
 
 
 def main() -> None:
@@ -44,8 +45,7 @@ def main() -> None:
         if options.updates:
             for _ in range(options.rounds):
                 settlement_ways.batch(options.trades)
-            for table, updates, hot in settlement_ways.updated():
-                print(f"{table:34} {updates:>10,} updates, HOT {100 * hot / updates:5.1f} %")
+            print_updates()
             return
         tenth = max(100, options.trades // 10)
         rates: dict[str, list[float]] = {}

@@ -18,7 +18,6 @@ from orders.services.drain import drain, drain_all
 from orders.services.intake import submit_orders
 from orders.services.requests import NewOrder
 from tests.bench import order_ways
-from tradeplatform.common.db import execute, fetch
 
 ACCOUNTS = 20
 _SHARDS = (1, 2)
@@ -59,15 +58,6 @@ def single(trades: int) -> float:
     while drain(shard_id=1, now=timezone.now(), batch=1).commands:
         pass
     return time.perf_counter() - started
-
-
-def updated() -> list[tuple[str, int, int]]:
-    """(table, rows updated, of them HOT) since the start, the most updated first."""
-    execute("SELECT pg_stat_force_next_flush()")
-    return fetch(
-        "SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables"
-        " WHERE n_tup_upd > 0 ORDER BY n_tup_upd DESC, relname"
-    )
 
 
 def naive(trades: int) -> float:

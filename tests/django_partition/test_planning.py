@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_partition import PartitionPolicy, Period
-from django_partition.planning import Create, Detach, Span, gaps, label, plan
+from django_partition.planning import Create, Detach, Partition, Span, Tune, gaps, label, plan
 
 
 def utc(year: int, *parts: int) -> datetime:
@@ -57,6 +57,23 @@ def test_months_follow_the_calendar(today: date, bounds: list[datetime]) -> None
 def test_nothing_to_do_when_all_is_there() -> None:
     there = [day(2026, 11, number) for number in (20, 21, 22)]
     assert plan(DAYS, there, date(2026, 11, 20)) == []
+
+
+def test_a_partition_is_tuned_where_its_parameters_are_not_the_policys() -> None:
+    def piece(number: int, **storage: str) -> Partition:
+        return Partition(*bounds[number], name="", storage=storage)
+
+    bounds = {number: (utc(2026, 11, number), utc(2026, 11, number + 1)) for number in range(18, 24)}
+    there = [
+        piece(19),  # expires today
+        piece(20, fillfactor="70", parallel_workers="2"),
+        piece(21, fillfactor="100"),
+        piece(22),
+    ]
+
+    actions = plan(policy(retain=0, storage={"fillfactor": "70"}), there, date(2026, 11, 20))
+
+    assert actions == [Tune(*bounds[21]), Tune(*bounds[22]), Detach(*bounds[19])]
 
 
 def test_missed_periods_are_healed() -> None:

@@ -10,7 +10,8 @@ from django.db.utils import DatabaseError
 
 from django_partition import catalog, services
 from django_partition.errors import PartitionRefusedError, PlanChangedError
-from django_partition.planning import Create, Detach
+from django_partition.models import PartitionedModel
+from django_partition.planning import Create, Detach, Tune
 from tests.django_partition.app.models import Reading, Statement
 from tests.django_partition.conftest import TODAY, homes, names
 
@@ -31,6 +32,32 @@ def test_partitions_are_kept_ahead_and_a_second_run_does_nothing() -> None:
     ]
     assert services.apply_plan(Statement)[0].lower == datetime(2028, 2, 1, tzinfo=UTC)
     assert names(Statement) == ["2028_02", "2028_03", "2028_04"]
+
+
+def parameters(model: type[PartitionedModel]) -> list[dict[str, str]]:
+    return [dict(each.storage) for each in catalog.read(model, "default").partitions]
+
+
+def test_partitions_get_the_storage_parameters_of_their_policy() -> None:
+    services.apply_plan(Statement)
+    services.apply_plan(Reading)
+
+    assert parameters(Statement) == [{"fillfactor": "70", "parallel_workers": "0"}] * 3
+    assert parameters(Reading) == [{}] * 4
+
+
+def test_those_that_are_there_get_them_too_and_keep_what_is_not_the_policys() -> None:
+    services.apply_plan(Statement)
+    first = catalog.read(Statement, "default").partitions[0]
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER TABLE "{first.name}" RESET (parallel_workers)')
+        cursor.execute(f'ALTER TABLE "{first.name}" SET (fillfactor = 90, autovacuum_enabled = false)')
+
+    assert services.apply_plan(Statement) == [Tune(first.lower, first.upper)]
+
+    kept, policy = {"autovacuum_enabled": "false"}, {"fillfactor": "70", "parallel_workers": "0"}
+    assert parameters(Statement) == [kept | policy, policy, policy]
+    assert services.apply_plan(Statement) == []
 
 
 @pytest.mark.parametrize(

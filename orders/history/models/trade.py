@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import TradingAccount
-from django_partition import PartitionPolicy, Period
+from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Instrument
 from tradeplatform.common.fields import AmountField, PriceField, QuantityField
@@ -24,7 +24,7 @@ class ExternalTrade(PartitionedModel):
     `at` is when it happened, `received_at` when we heard of it. It changes positions over time, no balance.
     """
 
-    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3)
+    partitioning = PartitionPolicy(key="at", period=Period.MONTH, ahead=3, storage=APPEND_ONLY)
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

@@ -47,7 +47,9 @@ class Statement(PartitionedModel):
     closed_at = models.DateTimeField(db_column="closed")
     text = models.TextField()
 
-    partitioning = PartitionPolicy(key="closed_at", period=Period.MONTH, ahead=2)
+    partitioning = PartitionPolicy(
+        key="closed_at", period=Period.MONTH, ahead=2, storage={"fillfactor": "70", "parallel_workers": "0"}
+    )
 
 
 class Remark(models.Model):
