@@ -44,6 +44,8 @@ RELEASE = "risk.kill_switch.release"
 GRACE_SECONDS = 0.2
 PATIENCE_SECONDS = 20.0
 _PAUSE = 0.01
+# A release gives those who are just sending so long to end, before it is refused.
+_ON_THEIR_WAY_SECONDS = 0.5
 # For one attempt on a shard that somebody holds; the next attempt follows.
 _LOCK_MS = 500
 
@@ -215,7 +217,7 @@ def _drain_here(shard_id: int, clock: Callable[[], datetime], told: list[frames.
 # Commands that the release would let through: sent before the press was seen, not applied yet.
 _BEHIND = f"""
     SELECT DISTINCT c.shard_id FROM orders_command c, risk_killswitch s
-    WHERE s.id = %s AND c.status = 'pending' AND c.kind = ANY(%s) AND {of_scope("s.members")} ORDER BY 1
+    WHERE s.id = %s AND c.status = 'pending' AND c.kind = ANY(%s) AND {of_scope("s.members")}
 """  # noqa: S608 - our own words
 
 
@@ -230,19 +232,29 @@ def _require_in_effect(switch: KillSwitch) -> None:
     if switch.stage != KillStage.STOPPED:
         return
     effects = KillEffect.objects.filter(act=kill_switch.standing_press(switch))
-    first = effects.aggregate(first=Min("in_effect_at"))["first"]
-    if sending := owners.on_their_way(since=first) if first else 0:
-        raise Refusal(
-            Code.KILL_NOT_IN_EFFECT,
-            "Whoever began before the press took effect has not ended: what he sends could still be taken.",
-            shards=[],
-            sending=sending,
-        )
-    due = effects.filter(position__isnull=True).values_list("shard_id", flat=True)
-    behind = fetch(_BEHIND, [switch.pk, [kind.value for kind in REFUSABLE]])
-    if waiting := sorted({*due, *(shard for (shard,) in behind)}):
+    waiting = set(effects.filter(position__isnull=True).values_list("shard_id", flat=True))
+    if not waiting:
+        # Where no shard has a book of the scope, its deals are left, and only the present is sure to be later.
+        seen = effects.aggregate(first=Min("in_effect_at"))["first"]
+        _require_arrived(seen or fetch("SELECT clock_timestamp()")[0][0])
+    waiting.update(shard for (shard,) in fetch(_BEHIND, [switch.pk, [kind.value for kind in REFUSABLE]]))
+    if waiting:
         raise Refusal(
             Code.KILL_NOT_IN_EFFECT,
             "A shard has not come so far yet: what was accepted before the press would still be taken.",
-            shards=waiting,
+            shards=sorted(waiting),
         )
+
+
+def _require_arrived(since: datetime) -> None:
+    """Give whoever began before then a moment to end; refuse where one does not."""
+    begun = time.monotonic()
+    while sending := owners.on_their_way(since=since):
+        if time.monotonic() - begun > _ON_THEIR_WAY_SECONDS:
+            raise Refusal(
+                Code.KILL_NOT_IN_EFFECT,
+                "Whoever began before the press took effect has not ended: what he sends could still be taken.",
+                shards=[],
+                sending=sending,
+            )
+        time.sleep(_PAUSE)

@@ -9,7 +9,7 @@ from datetime import datetime
 from instruments.selectors import Rules
 from orders.models import LIMIT_PRICED, OrderType
 from risk.services.stops import NO_STOPS, SQL_OF_ACCOUNT, Stops
-from tradeplatform.common.db import fetch, require_transaction
+from tradeplatform.common.db import execute, fetch, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 
 
@@ -57,6 +57,8 @@ def on_their_way(*, since: datetime) -> int:
 
     What they were told of the accounts, such as that nothing is stopped, may be as old as that.
     """
+    # Who is active is looked at once in a transaction otherwise.
+    execute("SELECT pg_stat_clear_snapshot()")
     return int(fetch(_ON_THEIR_WAY, [since])[0][0])
 
 
