@@ -234,7 +234,7 @@ def _require_in_effect(switch: KillSwitch) -> None:
     effects = KillEffect.objects.filter(act=kill_switch.standing_press(switch))
     waiting = set(effects.filter(position__isnull=True).values_list("shard_id", flat=True))
     if not waiting:
-        # Where no shard has a book of the scope, its deals are left, and only the present is sure to be later.
+        # Where no shard has a book of the scope its deals are left, and only the present is surely later.
         seen = effects.aggregate(first=Min("in_effect_at"))["first"]
         _require_arrived(seen or fetch("SELECT clock_timestamp()")[0][0])
     waiting.update(shard for (shard,) in fetch(_BEHIND, [switch.pk, [kind.value for kind in REFUSABLE]]))
@@ -253,7 +253,7 @@ def _require_arrived(since: datetime) -> None:
         if time.monotonic() - begun > _ON_THEIR_WAY_SECONDS:
             raise Refusal(
                 Code.KILL_NOT_IN_EFFECT,
-                "Whoever began before the press took effect has not ended: what he sends could still be taken.",
+                "Whoever began before the press has not ended yet: what he sends could still be taken.",
                 shards=[],
                 sending=sending,
             )
