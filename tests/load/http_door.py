@@ -25,30 +25,33 @@ class HttpDoor:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "localhost", address.port or 80
         self._count = connections
-        self._free: asyncio.Queue[_Connection] = asyncio.Queue()
+        # A semaphore is fair; a queue would let whoever comes just now pass those that wait.
+        self._room = asyncio.Semaphore(connections)
+        self._free: list[_Connection] = []
 
     async def open(self) -> None:
         """Connect all."""
         for _ in range(self._count):
-            self._free.put_nowait(await self._connected())
+            self._free.append(await self._connected())
 
     async def do(self, action: Action) -> Answer:
         """As promised by AsyncDoor."""
-        connection = await self._free.get()
-        try:
-            status, body = await connection.ask(self._bytes_of(action))
-        except (OSError, asyncio.IncompleteReadError) as error:
-            connection.writer.close()
-            connection = await self._connected()
-            return Answer(refused=type(error).__name__)
-        finally:
-            self._free.put_nowait(connection)
+        async with self._room:
+            connection = self._free.pop()
+            try:
+                status, body = await connection.ask(self._bytes_of(action))
+            except (OSError, asyncio.IncompleteReadError) as error:
+                connection.writer.close()
+                connection = await self._connected()
+                return Answer(refused=type(error).__name__)
+            finally:
+                self._free.append(connection)
         return _read(action, status, body)
 
     async def close(self) -> None:
         """Disconnect those that are free."""
-        while not self._free.empty():
-            self._free.get_nowait().writer.close()
+        while self._free:
+            self._free.pop().writer.close()
 
     def _bytes_of(self, action: Action) -> bytes:
         method, target, body = request_of(action)
