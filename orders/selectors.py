@@ -26,7 +26,7 @@ from orders.models import (
     OrderStatus,
     Side,
 )
-from tradeplatform.common.db import fetch
+from tradeplatform.common.db import fetch, only
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
 from tradeplatform.common.together import Together
@@ -52,7 +52,7 @@ def find_order(*, order_id: int, account_id: int | None) -> Order:
     orders = Order.objects.filter(id=order_id)
     if account_id is not None:
         orders = orders.filter(account_id=account_id)
-    order = orders.first() if 0 < order_id < 2**63 else None
+    order = only(orders) if 0 < order_id < 2**63 else None
     if order is None:
         raise order_not_found(order_id)
     return order
@@ -85,7 +85,7 @@ def asked_for(order_ids: Collection[int], kind: CommandKind, *, since: datetime)
 def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:
     """An order by the id its client gave it, however old. Raises order_not_found."""
     named = OrderIdentity.objects.filter(account_id=account_id, client_order_id=client_order_id)
-    identity = named.first() if CLIENT_ORDER_ID.fullmatch(client_order_id) else None
+    identity = only(named) if CLIENT_ORDER_ID.fullmatch(client_order_id) else None
     if identity is None:
         raise Refusal(
             Code.ORDER_NOT_FOUND, "No such order.", client_order_id=ascii(client_order_id[:36])[1:-1]
@@ -155,7 +155,7 @@ def own_order(reach: Reach, order_id: int) -> OrderRef:
     own = OrderIdentity.objects.filter(order_id=order_id, account__user_id=reach.user_id)
     if reach.account_id is not None:
         own = own.filter(account_id=reach.account_id)
-    found = own.values_list("order_id", "account_id", "order_created_at").first()
+    found = only(own.values_list("order_id", "account_id", "order_created_at"))
     if found is None:
         raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", order=str(order_id))
     return OrderRef(*found)

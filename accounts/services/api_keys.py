@@ -25,6 +25,7 @@ from accounts.services import vault
 from accounts.services.envelope import NoSecretError
 from accounts.services.signatures import Check, checker
 from audit.actor import Actor
+from tradeplatform.common.db import only
 from tradeplatform.common.errors import Code, Refusal
 
 FRESH_SECONDS = 1.0
@@ -176,7 +177,7 @@ def _read(key_id: str) -> _Kept:
 def _find(key_id: str) -> ApiKey | None:
     if "\0" in key_id:
         return None
-    return ApiKey.objects.select_related("account__user").filter(key_id=key_id).first()
+    return only(ApiKey.objects.select_related("account__user").filter(key_id=key_id))
 
 
 def _check_of(key: ApiKey) -> Check:

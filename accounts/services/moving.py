@@ -130,8 +130,7 @@ def hold(movement: Movement, change: Decimal) -> None:
 
 def tell(account_ids: list[int]) -> None:
     """Let the feed of each account read its balances again, after the commit."""
-    for account_id in account_ids:
-        transaction.on_commit(partial(tell_balances_moved, account_id), robust=True)
+    transaction.on_commit(partial(tell_balances_moved, *account_ids), robust=True)
 
 
 def lock_accounts(movement: Movement) -> dict[int, TradingAccount]:

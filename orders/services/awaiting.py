@@ -17,7 +17,7 @@ from orders.models import Command, CommandStatus, Event, EventKind, Order, Order
 from orders.selectors import load_order, load_orders
 from orders.services.engine_codes import REASON_WORD
 from orders.services.requests import Accepted, Requested
-from tradeplatform.common.db import release_connection
+from tradeplatform.common.db import only, release_connection
 from tradeplatform.common.errors import Code, Refusal
 
 MAX_WAIT_MS = 5_000
@@ -89,12 +89,14 @@ def await_commands(requested: Collection[Requested], *, wait_ms: int) -> bool:
 
 def require_done(requested: Requested) -> None:
     """Raise Refusal when the book refused this applied cancel or amend: the order is as it was before it."""
-    refused = Event.objects.filter(
-        order_id=requested.order_id,
-        command_id=requested.command_id,
-        at__gte=requested.at,
-        kind__in=(EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED),
-    ).first()
+    refused = only(
+        Event.objects.filter(
+            order_id=requested.order_id,
+            command_id=requested.command_id,
+            at__gte=requested.at,
+            kind__in=(EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED),
+        )
+    )
     if refused is not None:
         reason = REASON_WORD[refused.reason_code]
         code = _CODE_OF_REASON.get(reason, Code.ORDER_NOT_OPEN)

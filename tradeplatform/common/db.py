@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 from psycopg import Cursor
 from psycopg._queries import PostgresQuery
 from psycopg.abc import Query
+
+T = TypeVar("T")
 
 
 def require_transaction() -> None:
@@ -45,6 +48,11 @@ def rehearsal() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
+
+
+def only(rows: QuerySet[Any, T]) -> T | None:
+    """The row of a query that has one at most. `first` would have it sorted, which costs more."""
+    return next(iter(rows[:1]), None)
 
 
 def fetch(

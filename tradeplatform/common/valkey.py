@@ -7,6 +7,7 @@ wait for its time-outs, and an order that is committed would be acknowledged sec
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -83,18 +84,21 @@ def account_channel(account_id: int) -> str:
     return f"acct:{account_id}"
 
 
-def tell_balances_moved(account_id: int) -> None:
-    """Let the feed read an account's balances again: money moved without an order. May be lost."""
-    _tell(account_channel(account_id), b'{"type":"refresh"}')
+def tell_balances_moved(*account_ids: int) -> None:
+    """Let the feeds read accounts' balances again: money moved without an order. May be lost."""
+    _tell([account_channel(number) for number in account_ids], b'{"type":"refresh"}')
 
 
 def tell_access_changed(user_id: int) -> None:
     """Once this is committed, let sockets ask again whether this person may go on. May be lost."""
-    transaction.on_commit(lambda: _tell(ACCESS_CHANNEL, b'{"user":%d}' % user_id))
+    transaction.on_commit(lambda: _tell([ACCESS_CHANNEL], b'{"user":%d}' % user_id))
 
 
-def _tell(channel: str, message: bytes) -> None:
+def _tell(channels: Sequence[str], message: bytes) -> None:
     try:
-        client().publish(channel, message)
+        with client().pipeline(transaction=False) as pipeline:
+            for channel in channels:
+                pipeline.publish(channel, message)
+            pipeline.execute()
     except (RedisError, OSError) as error:
-        logger.warning("feed_lost", frames=1, error=str(error))
+        logger.warning("feed_lost", frames=len(channels), error=str(error))
