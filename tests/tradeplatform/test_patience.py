@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
 
+from tests.feed.talk import eventually
 from tests.simulation.faults.link import Link, Way
 from tradeplatform.common.postgresql import patience
 from tradeplatform.common.postgresql.base import DatabaseWrapper
@@ -69,6 +71,20 @@ def test_a_black_hole_in_any_direction_is_noticed(link: Link, way: Way) -> None:
         cursor.execute("SELECT 3")
         assert cursor.fetchone() == (3,)
     over.close()
+
+
+def test_an_attempt_to_connect_that_is_given_up_leaves_nothing_open(link: Link) -> None:
+    """It would hold a place of the server's until the garbage is looked through."""
+    over = wrapper(link, connect_timeout=1)
+    link.hold(Way.BOTH)
+    gc.disable()
+    try:
+        with pytest.raises(OperationalError, match="timeout expired") as refused:
+            over.ensure_connection()
+        assert refused.value.__traceback__ is not None
+        eventually(lambda: len(link.noticed) == 1)
+    finally:
+        gc.enable()
 
 
 def test_a_slow_statement_goes_on_while_the_server_lives(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from traceback import clear_frames
 from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
@@ -58,8 +59,10 @@ class PatientConnection(psycopg.Connection[Any]):
         server = (str(how.get("host", "")), str(how.get("port", "")))
         try:
             found = super().connect(conninfo, **how)
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
             cls.out_of_reach.add(server)
+            # What failed lives on in a circle with its traceback, and its socket with it.
+            clear_frames(error.__traceback__)
             raise
         cls.out_of_reach.discard(server)
         found.server = server
