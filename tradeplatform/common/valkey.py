@@ -1,7 +1,8 @@
 """The process's one Valkey client: short time-outs, because everything it carries may be lost.
 
-Of a Valkey that did not answer nobody asks again for a moment: with one that is frozen each question would
-wait for its time-outs, and an order that is committed would be acknowledged seconds later.
+Of a Valkey that did not answer nobody asks again for a moment, and then one does while the others go without:
+with one that is frozen each question would wait for its time-out, and an order that is committed would be
+acknowledged seconds later.
 """
 
 from __future__ import annotations
@@ -31,33 +32,42 @@ _away_until = 0.0
 
 
 class _Once(Retry):
-    """Tries once more, on a new connection, and remembers when that was in vain."""
+    """Tries once more, on a new connection, where one broke, and remembers what was in vain.
+
+    Who did not answer in time does so no sooner on another connection, and may have done what was asked.
+    """
 
     def __init__(self) -> None:
-        super().__init__(NoBackoff(), 1)
+        super().__init__(NoBackoff(), 1, (Unreachable,))
 
     def call_with_retry(self, *args: Any, **how: Any) -> Any:
         """As it does."""
         global _away_until  # noqa: PLW0603 - the process has one memory of it
         try:
-            return super().call_with_retry(*args, **how)
+            found = super().call_with_retry(*args, **how)
         except (Unreachable, TimedOut):
             _away_until = _clock() + ASK_AGAIN_SECONDS
             raise
+        _away_until = 0.0
+        return found
 
 
 class _Pool(ConnectionPool):
-    """Hands out no connection to a Valkey that did not answer a moment ago."""
+    """Hands out no connection to a Valkey that did not answer a moment ago, then one, to find out."""
 
     def get_connection(self, *args: Any, **how: Any) -> Any:
         """As it does."""
-        if _clock() < _away_until:
+        global _away_until  # noqa: PLW0603 - see above
+        now = _clock()
+        if now < _away_until:
             raise Unreachable("Valkey did not answer a moment ago.")
+        if _away_until:
+            _away_until = now + _TIMEOUT_SECONDS
         return super().get_connection(*args, **how)
 
 
 def make_client(url: str, *, timeout: float = _TIMEOUT_SECONDS) -> Redis:
-    """A pool of connections that gives up quickly; `timeout` in seconds, for each of two attempts."""
+    """A pool of connections that gives up quickly, after `timeout` seconds."""
     pool = _Pool.from_url(
         url,
         socket_timeout=timeout,
