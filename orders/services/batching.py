@@ -34,7 +34,15 @@ def submit_now(sent: Sequence[Sent]) -> list[Outcome | Requested]:
     return submit_sent(sent, now=timezone.now())
 
 
-_submit = Together(submit_now, most=MAX_BATCH, room=MAX_BATCH, whose=lambda sent: sent.request.account_id)
+#: Seconds that an order may wait for those before it: with a lock that is waited for in vain less than ten.
+_PATIENCE = 4.0
+_submit = Together(
+    submit_now,
+    most=MAX_BATCH,
+    room=MAX_BATCH,
+    patience=_PATIENCE,
+    whose=lambda sent: sent.request.account_id,
+)
 
 
 def submit_soon(*, order: NewOrder, actor: Actor, source: Source) -> Accepted:

@@ -10,6 +10,7 @@ from django.db import OperationalError, transaction
 
 from tests.threads import PATIENCE, start_elsewhere
 from tests.tradeplatform.supervisor.waiting import wait_for
+from tradeplatform.common import together
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.together import Together
 
@@ -136,6 +137,34 @@ def test_where_there_is_no_room_whoever_has_most_is_refused_at_once_and_not_aske
     assert asked.batches == [[1], [2, 20]]
     for refusal in (refused.value, too.value):
         assert (refusal.code, refusal.status, refusal.context) == (Code.OVERLOADED, 503, {"retry_after": 1})
+
+
+def test_whoever_has_waited_too_long_is_refused_and_not_asked(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first waits for a lock until its time is over; those behind it would begin to after that."""
+    clock = [100.0]
+    monkeypatch.setattr(together, "_clock", lambda: clock[0])
+    square = Together(asked, patience=4.0)
+    first = start_elsewhere(lambda: square(1))
+    assert asked.arrived.wait(PATIENCE)
+    late = [start_elsewhere(lambda: square(2))]
+    wait_for(lambda: square.waiting() == 1, "one to queue")
+    late.append(start_elsewhere(lambda: square(3)))
+    wait_for(lambda: square.waiting() == 2, "another to queue")
+    clock[0] += 1.5
+    in_time = start_elsewhere(lambda: square(4))
+    wait_for(lambda: square.waiting() == 3, "the last to queue")
+    clock[0] += 3.0
+    asked.open.set()
+
+    assert [first.result(PATIENCE), in_time.result(PATIENCE)] == [1, 16]
+    for each in late:
+        with pytest.raises(Refusal) as refused:
+            each.result(PATIENCE)
+        assert (refused.value.code, refused.value.context) == (Code.OVERLOADED, {"retry_after": 1})
+    assert square(5) == 25
+    assert asked.batches == [[1], [4], [5]]
 
 
 def test_in_a_transaction_everyone_asks_alone(asked: Asked) -> None:

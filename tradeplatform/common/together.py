@@ -5,12 +5,14 @@ adds nothing; while it is being answered others queue, and the first of them tak
 is asked for is looked up after it was asked, never before: nobody gets an older answer than alone.
 
 Where more wait than are taken along at once, they are taken in turns, one of each who asks; where there is
-no room for more, whoever has most waiting is refused.
+no room for more, whoever has most waiting is refused. Where there is a `patience`, so is whoever has waited
+for longer when its turn comes: behind one that waits for a lock it would be answered after both time-outs.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar, cast
 
@@ -23,6 +25,8 @@ from tradeplatform.common.turns import Turns
 
 logger = structlog.get_logger(__name__)
 
+_clock = time.monotonic
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
@@ -30,10 +34,11 @@ Answer = TypeVar("Answer")
 class _Waiting(Generic[Ask, Answer]):
     """What one thread asks, then its answer or the exception that stands for it."""
 
-    __slots__ = ("answer", "ask", "done", "error", "told")
+    __slots__ = ("answer", "ask", "done", "error", "since", "told")
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
+        self.since = _clock()
         self.done = False
         self.answer: Answer | None = None
         self.error: BaseException | None = None
@@ -45,7 +50,8 @@ class Together(Generic[Ask, Answer]):
     """Calls `do` with what the threads of a process ask meanwhile, at most `most` at once.
 
     `do` answers each in order, and may be called again with less after it raised: it must have done nothing
-    then. At most `room` wait, as many as there are threads where it is not given; `whose` says who asks.
+    then. At most `room` wait, as many as there are threads where it is not given, for at most `patience`
+    seconds; `whose` says who asks.
     """
 
     def __init__(
@@ -54,10 +60,11 @@ class Together(Generic[Ask, Answer]):
         *,
         most: int = 1_000,
         room: int | None = None,
+        patience: float | None = None,
         whose: Callable[[Ask], Hashable] = lambda _ask: None,
     ) -> None:
         """Nothing is asked yet."""
-        self._do, self._most, self._whose = do, most, whose
+        self._do, self._most, self._patience, self._whose = do, most, patience, whose
         self._lock = threading.Lock()
         self._queue: Turns[_Waiting[Ask, Answer]] = Turns(room)
         self._busy = False
@@ -99,8 +106,11 @@ class Together(Generic[Ask, Answer]):
         with self._lock:
             while len(batch) < self._most and (waiting := self._queue.take()) is not None:
                 batch.append(waiting)
+        late = [waiting for waiting in batch if self._has_waited_too_long(waiting)]
+        if late:
+            _fail(late, queue_full(Full.INTAKE))
         try:
-            self._answer(batch)
+            self._answer([waiting for waiting in batch if not waiting.done])
         finally:
             with self._lock:
                 # Taken out: it can neither give way any more nor be answered by another.
@@ -109,8 +119,13 @@ class Together(Generic[Ask, Answer]):
             for waiting in (*batch, *([follower] if follower else [])):
                 waiting.told.set()
 
+    def _has_waited_too_long(self, waiting: _Waiting[Ask, Answer]) -> bool:
+        return self._patience is not None and _clock() - waiting.since > self._patience
+
     def _answer(self, batch: Sequence[_Waiting[Ask, Answer]]) -> None:
         """All at once; where that fails for another reason than the database's, each by itself."""
+        if not batch:
+            return
         try:
             answers = self._do([waiting.ask for waiting in batch])
             for waiting, answer in zip(batch, answers, strict=True):
