@@ -113,6 +113,8 @@ def play(market: Market, doors: tuple[Web, Web], *, rounds: int, chance: random.
         told.append(Call(first.port, token, body).reply())
         result.answers.update(status for status, _ in told)
         _judge(result, trader, name, body, told)
+        # Nobody else does, and a market that is behind takes no new orders.
+        market.drain()
         result.rounds += 1
     _compare_holds(result, market, trader)
     return result
