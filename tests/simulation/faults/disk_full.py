@@ -4,7 +4,8 @@
 
 Both are small file systems in memory, which only root can mount: where we are not root it says so and does
 nothing. While a disk is full clients hear a code; with room made all goes on by itself, although PostgreSQL
-crashes where it cannot write its log. `--control` takes `synchronous_commit` away: then the run must fail.
+crashes where it cannot write its log. `--control` takes `synchronous_commit` away, and has the log written as
+late as may be: then the run must fail.
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
     from tests.running import Platform
     from tests.simulation.faults.clients import Load
 
+_SLOWLY = 0.05
+#: Whether no segment has been made beyond the one that is written.
+_IS_LAST = """
+    SELECT max(name) <= pg_walfile_name(pg_current_wal_insert_lsn()) FROM pg_ls_waldir()
+    WHERE name ~ '^[0-9A-F]{24}$'
+"""
 _SIZES = {"data": "600m", "log": "400m"}
 
 
@@ -61,6 +68,7 @@ def main() -> int:
         with own_platform(folder) as platform:
             if options.control:
                 trust_the_machine()
+                _write_late(platform)
             return 0 if _trade(platform, disks, options) else 1
 
 
@@ -143,15 +151,35 @@ def _unavailable(load: Load) -> int:
     return sum(client.journal.heard["503 unavailable"] for client in load.clients)
 
 
-def _use_up_the_log(platform: Platform) -> None:
-    """Fill the segments that are there already, until the server cannot make another one."""
+def _as_superuser(platform: Platform) -> psycopg.Connection[tuple[bool]]:
     password = _passwords((platform.var_dir / "servers").resolve()).superuser
     where = platform.environment["DATABASE_URL"].rpartition("@")[2]
+    return psycopg.connect(f"postgresql://postgres:{password}@{where}", autocommit=True)
+
+
+def _write_late(platform: Platform) -> None:
+    """Let what is committed without waiting lie in memory until somebody needs the room."""
+    with _as_superuser(platform) as superuser:
+        superuser.execute("ALTER SYSTEM SET wal_writer_delay TO '10s'")
+        superuser.execute("ALTER SYSTEM SET wal_writer_flush_after TO '1GB'")
+        superuser.execute("SELECT pg_reload_conf()")
+
+
+def _use_up_the_log(platform: Platform) -> None:
+    """Fill the segments that are there already, until the server cannot make another one.
+
+    The last of them slowly and without a flush, as trade would: who has not waited for the disk is found out.
+    """
     deadline = time.monotonic() + PATIENCE
     with suppress(psycopg.OperationalError):
-        with psycopg.connect(f"postgresql://postgres:{password}@{where}", autocommit=True) as superuser:
+        with _as_superuser(platform) as superuser:
             while time.monotonic() < deadline:
-                superuser.execute("SELECT pg_switch_wal(), pg_logical_emit_message(false, 'full', 'full')")
+                (is_last,) = superuser.execute(_IS_LAST).fetchone() or (True,)
+                if is_last:
+                    superuser.execute("SELECT pg_logical_emit_message(false, 'full', repeat('x', 100000))")
+                    time.sleep(_SLOWLY)
+                else:
+                    superuser.execute("SELECT pg_switch_wal(), pg_logical_emit_message(false, 'full', '')")
         say("the server did not run out of its log")
 
 
