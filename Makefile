@@ -115,11 +115,13 @@ bench: setup ## Measure engine, orders, feed, market data and the whole under lo
 	$(BIN)/python -m tests.bench.bench_engine
 
 # Root on Linux, iproute2, iptables and rabbitmq-server of Debian; each says what is missing.
-faults: setup ## Five machines in network namespaces, and RabbitMQ, taken away in every way (root, Debian packages).
+faults: setup ## Machines in network namespaces, RabbitMQ, links and wires, taken away in every way (root, Debian packages).
 	$(BIN)/python -m tests.simulation.rabbitmq
 	$(BIN)/python -m tests.simulation.machines
 	$(BIN)/python -m tests.simulation.machines --rabbitmq
 	$(BIN)/python -m tests.simulation.machines --control
+	$(BIN)/python -m tests.simulation.faults.dead_links
+	! $(BIN)/python -m tests.simulation.faults.dead_links --times 1 --control
 
 flames: setup ## Draw where intake and drain spend their time, into var/flames.
 	$(BIN)/python -m tests.bench.flames --statements

@@ -1,17 +1,19 @@
-"""Doors and workers of our own, each a process as it runs: gunicorn for HTTP, Celery for a shard.
+"""Doors and workers of our own, each a process as it runs: gunicorn for HTTP, Daphne for sockets, Celery.
 
-Their connections to PostgreSQL may go over a wire that can be cut. They serve whatever database this process
-uses, so that tests see what they do; they end with this process.
+Their connections to PostgreSQL and to Valkey may go over a wire that can be cut. They serve whatever database
+this process uses, so that tests see what they do; they end with this process.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import psutil
@@ -24,6 +26,26 @@ from tradeplatform.supervisor.roles import Roles
 from tradeplatform.supervisor.valkey import free_port
 
 _PATIENCE = 300.0
+
+#: Changes how a process is started.
+Change = Callable[[Program], Program]
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ports on this machine by which a process reaches its servers; None = as this process does."""
+
+    postgres: int | None = None
+    #: For what only reads; by a way that counts messages it would be in the way.
+    reading: int | None = None
+    valkey: int | None = None
+
+
+_STRAIGHT = Ways()
+
+
+def _as_it_is(program: Program) -> Program:
+    return program
 
 
 class Door:
@@ -70,10 +92,10 @@ class Door:
 class Web(Door):
     """Gunicorn with the API, on a port of its own."""
 
-    def __init__(self, folder: Path, *, postgres: int | None = None) -> None:
+    def __init__(self, folder: Path, ways: Ways = _STRAIGHT, *, change: Change = _as_it_is) -> None:
         self.port = free_port()
-        program = _roles(folder, postgres, http_port=self.port, http_workers=1).web()
-        super().__init__(program, folder / f"web-{self.port}.txt")
+        program = _roles(ways, http_port=self.port, http_workers=1).web()
+        super().__init__(change(program), folder / f"web-{self.port}.txt")
 
     def strike(self) -> None:
         """Its worker, in whose place it starts another at once."""
@@ -102,14 +124,42 @@ class Web(Door):
 class Worker(Door):
     """Celery's worker of one shard."""
 
-    def __init__(self, folder: Path, shard_id: int, *, postgres: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, shard_id: int, ways: Ways = _STRAIGHT, *, change: Change = _as_it_is
+    ) -> None:
         self._ready = folder / f"shard-{shard_id}.ready"
-        program = _roles(folder, postgres).shard(shard_id, self._ready)
-        super().__init__(program, folder / f"shard-{shard_id}.txt")
+        program = _roles(ways).shard(shard_id, self._ready)
+        super().__init__(change(program), folder / f"shard-{shard_id}.txt")
 
     def wait(self) -> None:
         """Until it works."""
         wait_for(self._ready.exists, "a shard's worker", seconds=_PATIENCE)
+
+
+class Sockets(Door):
+    """Daphne with the feed, on a port of its own."""
+
+    def __init__(self, folder: Path, ways: Ways = _STRAIGHT, *, change: Change = _as_it_is) -> None:
+        self.port = free_port()
+        program = _roles(ways, ws_port=self.port).sockets()
+        super().__init__(change(program), folder / f"sockets-{self.port}.txt")
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"ws://127.0.0.1:{self.port}/ws/v1"
+
+    def wait(self) -> None:
+        """Until it takes connections."""
+
+        def answers() -> bool:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the door has ended:\n{self.words}")
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return True
+            return False
+
+        wait_for(answers, "a socket process", seconds=_PATIENCE)
 
 
 @contextmanager
@@ -129,22 +179,40 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
 
 
-def _roles(folder: Path, postgres: int | None, **changes: object) -> Roles:
+def _roles(ways: Ways, **changes: object) -> Roles:
     config: Config = load_config().model_copy(update=changes)
-    return Roles(config, _environment(postgres))
+    return Roles(config, _environment(ways))
 
 
-def _environment(postgres: int | None) -> Mapping[str, str]:
-    """This process's database and Valkey; PostgreSQL by another port where one is given."""
+def _environment(ways: Ways) -> Mapping[str, str]:
+    """This process's database and Valkey, by other ports where some are given."""
     found = connection.settings_dict
     name, password = quote(found["USER"]), quote(found["PASSWORD"])
-    port = postgres or found["PORT"]
-    plain = "?sslmode=disable&gssencmode=disable"
+
+    def database(port: int | None) -> str:
+        where = f"127.0.0.1:{port or found['PORT']}/{quote(found['NAME'])}"
+        return f"postgresql://{name}:{password}@{where}?sslmode=disable&gssencmode=disable"
+
     return {
-        "DATABASE_URL": f"postgresql://{name}:{password}@127.0.0.1:{port}/{quote(found['NAME'])}{plain}",
-        # What only reads needs no wire, and no role of its own here.
-        "TRADEPLATFORM_READONLY_DATABASE_URL": (
-            f"postgresql://{name}:{password}@127.0.0.1:{found['PORT']}/{quote(found['NAME'])}{plain}"
-        ),
-        "REDIS_URL": os.environ["REDIS_URL"],
+        "DATABASE_URL": database(ways.postgres),
+        # It needs no role of its own here.
+        "TRADEPLATFORM_READONLY_DATABASE_URL": database(ways.reading),
+        "REDIS_URL": _by_port(os.environ["REDIS_URL"], ways.valkey),
     }
+
+
+def _by_port(url: str, port: int | None) -> str:
+    parts = urlsplit(url)
+    return url if port is None else url.replace(f":{parts.port}", f":{port}", 1)
+
+
+def valkey_address() -> tuple[str, int]:
+    """Where this process's Valkey is."""
+    parts = urlsplit(os.environ["REDIS_URL"])
+    return str(parts.hostname), int(parts.port or 6379)
+
+
+def postgres_address() -> tuple[str, int]:
+    """Where this process's PostgreSQL is."""
+    found = connection.settings_dict
+    return found["HOST"], int(found["PORT"] or 5432)

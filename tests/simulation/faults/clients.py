@@ -6,14 +6,18 @@ again where it is not there, until it is one of the other two.
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import httpx
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import Role, User
 from orders.models import Fill, Order, OrderIdentity
@@ -41,7 +45,7 @@ class Journal:
 class Client:
     """Somebody with money who sends an order at a time, near 50000; every seventh has half a lot too much."""
 
-    def __init__(self, market: Market, base_url: str, seed: int) -> None:
+    def __init__(self, market: Market, base_url: str, seed: int, *, patience: float = _PATIENCE) -> None:
         self.user: User = make_user(Role.TRADER)
         self.account = make_account(currency=market.instrument.quote, user=self.user)
         now = self.account.created_at
@@ -49,8 +53,9 @@ class Client:
         fund(self.account, market.instrument.quote, 100_000_000, now=now)
         self.journal = Journal()
         self._symbol, self._chance, self._count = market.symbol, random.Random(seed), 0
-        self._http = httpx.Client(base_url=f"{base_url}/api/v1/", timeout=_PATIENCE)
-        self._http.headers["Authorization"] = f"Bearer {tokens_of(self.user).access}"
+        self.token = tokens_of(self.user).access
+        self._http = httpx.Client(base_url=f"{base_url}/api/v1/", timeout=patience)
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
 
     def close(self) -> None:
         """Hang up."""
@@ -115,6 +120,84 @@ class Client:
             self.journal.requests.append((began, time.monotonic(), code))
 
 
+class SocketClient(Client):
+    """The same by the socket: what is unknown is sent again, and answered with what there is."""
+
+    def __init__(self, market: Market, base_url: str, seed: int, url: str) -> None:
+        super().__init__(market, base_url, seed)
+        self._url, self._socket = url, None
+        self._numbers = 0
+
+    _socket: ClientConnection | None
+
+    def close(self) -> None:
+        """Hang up."""
+        super().close()
+        self._hang_up()
+
+    def ask(self) -> None:
+        """Send the oldest order without an outcome again."""
+        name, body = next(iter(self.journal.unknown.items()))
+        self._send(name, body)
+
+    def _send(self, name: str, body: dict[str, str | int]) -> None:
+        began, code, said = time.monotonic(), 0, None
+        try:
+            said = self._converse(body)
+            code = _status_of(said)
+        except (OSError, TimeoutError, WebSocketException) as error:
+            self.journal.heard[type(error).__name__] += 1
+            self._hang_up()
+        self.journal.requests.append((began, time.monotonic(), code))
+        self.journal.unknown.pop(name, None)
+        if said is not None and code == HTTPStatus.CREATED:
+            self.journal.acknowledged[name] = int(said["order"]["id"])
+        elif said is not None and code == HTTPStatus.BAD_REQUEST:
+            self.journal.refused.add(name)
+        else:
+            if said is not None:
+                self.journal.heard[f"{code} {said['code']}"] += 1
+            self.journal.unknown[name] = body
+
+    def _converse(self, body: dict[str, str | int]) -> dict[str, Any]:
+        if self._socket is None:
+            self._socket = connect(
+                self._url, open_timeout=_PATIENCE, close_timeout=0, ping_interval=None, proxy=None
+            )
+            said = self._hear_of({"op": "auth", "token": self.token})
+            if said["type"] != "authenticated":
+                # Who is not let in has asked for nothing yet.
+                self._hang_up()
+                return {"type": "error", "code": "unavailable"}
+        return self._hear_of({"op": "place", "order": body})
+
+    def _hear_of(self, message: dict[str, object]) -> dict[str, Any]:
+        assert self._socket is not None
+        self._numbers += 1
+        self._socket.send(json.dumps(message | {"id": self._numbers}))
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            said: dict[str, Any] = json.loads(self._socket.recv(timeout=deadline - time.monotonic()))
+            if said.get("id") == self._numbers:
+                return said
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
+
+#: What a socket says while it cannot tell, or cannot do it now.
+_NO_OUTCOME = frozenset({"unavailable", "overloaded", "throttled", "internal_error", "not_authenticated"})
+
+
+def _status_of(said: dict[str, Any]) -> int:
+    if said["type"] == "placed":
+        return HTTPStatus.CREATED
+    no_outcome = said["code"] in _NO_OUTCOME
+    return HTTPStatus.SERVICE_UNAVAILABLE if no_outcome else HTTPStatus.BAD_REQUEST
+
+
 def _code_of(answer: httpx.Response) -> str:
     try:
         return f"{answer.status_code} {answer.json()['code']}"
@@ -132,9 +215,12 @@ class Load:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     @classmethod
-    def of(cls, market: Market, base_url: str, *, clients: int, seed: int) -> Load:
+    def of(
+        cls, market: Market, base_url: str, *, clients: int, seed: int, patience: float = _PATIENCE
+    ) -> Load:
         """So many of them on one market."""
-        return cls([Client(market, base_url, seed * 1000 + number) for number in range(clients)])
+        numbers = range(seed * 1000, seed * 1000 + clients)
+        return cls([Client(market, base_url, number, patience=patience) for number in numbers])
 
     def start(self) -> None:
         """Let them begin."""
@@ -176,8 +262,12 @@ class Load:
 
     def waits(self) -> list[float]:
         """Seconds from each strike to each client's next outcome; those that had none are left out."""
-        found = [_next_outcome(client.journal, at) for at in self.strikes for client in self.clients]
-        return sorted(wait for wait in found if wait is not None)
+        return sorted(wait for at in self.strikes for wait in self.waits_since(at))
+
+    def waits_since(self, moment: float) -> list[float]:
+        """Seconds from a moment to each client's next outcome, of those that have had one."""
+        found = [_next_outcome(client.journal, moment) for client in self.clients]
+        return [wait for wait in found if wait is not None]
 
     def longest_request(self) -> float:
         """Seconds."""

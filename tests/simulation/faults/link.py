@@ -1,7 +1,8 @@
 """A link to a server that can be made to forward nothing any more, in one direction or both, or be torn.
 
 What it holds back it keeps, as a network does whose packets are sent again: a link that is mended in time
-delivers all of it. Each connection knows whose it is, so that a single part of the platform can be cut off.
+delivers all of it, and until then nobody hears that the other end has hung up. Each connection knows whose it
+is, so that a single part of the platform can be cut off.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ class Way(Flag):
     BOTH = TO_SERVER | TO_CLIENT
 
 
+_NO_WAY = Way(0)
+
+
 @dataclass(eq=False, slots=True)
 class _Connection:
     client: socket.socket
@@ -41,6 +45,8 @@ class _Connection:
     #: Since when something waits that is not forwarded.
     waiting_since: float | None = None
     torn: bool = False
+    #: Where an end has hung up and the other has not heard of it: the way that it would go.
+    hung_up: Way = _NO_WAY
 
 
 @dataclass(slots=True)
@@ -87,7 +93,7 @@ class Link:
     def noticed_by(self, owner: str) -> list[float]:
         """Seconds for which this one's connections waited in vain, those too that are not given up yet."""
         with self._lock:
-            still = [found.waiting_since for found in self._of(owner) if found.held]
+            still = [found.waiting_since for found in self._of(owner) if found.held and not found.hung_up]
         now = time.monotonic()
         given_up = [seconds for whose, seconds in self.noticed if whose == owner]
         return given_up + [now - since for since in still if since is not None]
@@ -97,7 +103,7 @@ class Link:
         with self._lock:
             self._holding.clear()
             for connection in self._open:
-                connection.held = Way(0)
+                connection.held = _NO_WAY
 
     def close(self) -> None:
         """Listen no more, and end what there is."""
@@ -125,7 +131,7 @@ class Link:
         for end in (client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
-            held = self._holding.get(owner, self._holding.get(None, Way(0)))
+            held = self._holding.get(owner, self._holding.get(None, _NO_WAY))
             connection = _Connection(client, server, owner, held)
             self._open.append(connection)
         self._carry(connection)
@@ -136,12 +142,21 @@ class Link:
             with suppress(OSError):
                 while not connection.torn and self._step(connection):
                     pass
+                self._say_good_bye(connection)
             if connection.torn:
                 for end in (client, server):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         with self._lock:
             self._open.remove(connection)
             self._lock.notify_all()
+
+    def _say_good_bye(self, connection: _Connection) -> None:
+        """Once it gets through, with what was said before it."""
+        while connection.held & connection.hung_up and not connection.torn:
+            time.sleep(_LOOK_MS / 1_000)
+        if not connection.torn and connection.hung_up == Way.TO_SERVER:
+            while data := connection.client.recv(_CHUNK):
+                connection.server.sendall(data)
 
     def _step(self, connection: _Connection) -> bool:
         """Forward what there is; whether the connection goes on."""
@@ -159,6 +174,7 @@ class Link:
             if connection.held & way:
                 if event & _GONE:
                     self._given_up(connection, by_client=end is connection.client)
+                    connection.hung_up = way
                     return False
                 if event and connection.waiting_since is None:
                     connection.waiting_since = time.monotonic()
