@@ -45,7 +45,7 @@ from audit.services.recording import record_all
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import next_ids
 from tradeplatform.common.errors import Refusal
-from tradeplatform.common.together import Together
+from tradeplatform.common.together import LOCK_PATIENCE, Together
 
 MAX_LIST = 1_000
 
@@ -112,7 +112,9 @@ def _now(sent: Sequence[Sent]) -> list[Asked | Refusal]:
     return request_transfers(sent, now=timezone.now())
 
 
-_together = Together(_now, most=MAX_LIST, room=MAX_LIST, whose=lambda sent: sent.wish.account_id)
+_together = Together(
+    _now, most=MAX_LIST, room=MAX_LIST, patience=LOCK_PATIENCE, whose=lambda sent: sent.wish.account_id
+)
 
 
 def _alone(sent: Sent, now: datetime) -> Asked | Refusal:

@@ -26,7 +26,7 @@ from orders.services.requests import (
     requested,
 )
 from tradeplatform.common.correlation import correlation_id
-from tradeplatform.common.together import Together
+from tradeplatform.common.together import LOCK_PATIENCE, Together
 
 
 def submit_now(sent: Sequence[Sent]) -> list[Outcome | Requested]:
@@ -34,13 +34,11 @@ def submit_now(sent: Sequence[Sent]) -> list[Outcome | Requested]:
     return submit_sent(sent, now=timezone.now())
 
 
-#: Seconds that an order may wait for those before it: with a lock that is waited for in vain less than ten.
-_PATIENCE = 4.0
 _submit = Together(
     submit_now,
     most=MAX_BATCH,
     room=MAX_BATCH,
-    patience=_PATIENCE,
+    patience=LOCK_PATIENCE,
     whose=lambda sent: sent.request.account_id,
 )
 

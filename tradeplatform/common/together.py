@@ -25,6 +25,8 @@ from tradeplatform.common.turns import Turns
 
 logger = structlog.get_logger(__name__)
 
+#: Seconds for those who lock: with a lock that they wait for in vain after that it is less than ten.
+LOCK_PATIENCE = 4.0
 _clock = time.monotonic
 
 Ask = TypeVar("Ask")
