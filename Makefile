@@ -36,6 +36,9 @@ ROUNDS ?= 500
 CASES ?= 100
 # How often PostgreSQL is stopped at once.
 STOPS ?= 20
+# Wires of running processes are cut at every so many messages, and with a kill at every so many.
+CUT_STEP ?= 5
+KILL_STEP ?= 50
 # Seconds of the deterministic simulation, and its seed.
 SIMULATION_SECONDS ?= 60
 SEED ?= 1
@@ -122,6 +125,8 @@ faults: setup ## Machines in network namespaces, RabbitMQ, links and wires, take
 	$(BIN)/python -m tests.simulation.machines --control
 	$(BIN)/python -m tests.simulation.faults.dead_links
 	! $(BIN)/python -m tests.simulation.faults.dead_links --times 1 --control
+	$(BIN)/python -m tests.simulation.faults.cut_doors --step $(CUT_STEP) --kill-step $(KILL_STEP)
+	! $(BIN)/python -m tests.simulation.faults.cut_doors --step 100 --kill-step 0 --control
 
 flames: setup ## Draw where intake and drain spend their time, into var/flames.
 	$(BIN)/python -m tests.bench.flames --statements

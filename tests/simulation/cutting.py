@@ -102,6 +102,41 @@ def _tell_all(requests: Sequence[Request], outcomes: list[Outcome | Requested], 
             tell("cancel", str(request.client_order_id), outcome.command_id)
 
 
+def outcome_of(market: Market, run: str) -> list[object]:
+    """The orders of a run, their fills, and how many commands wait, in words that are the same for each."""
+    orders = Order.objects.filter(client_order_id__startswith=f"{run}-").order_by("id")
+    fills = Fill.objects.filter(order_id__in=[order.id for order in orders]).order_by("order_id")
+    left = Command.objects.filter(shard_id=market.shard.id).exclude(status=CommandStatus.DONE)
+    return [
+        *(
+            (o.client_order_id.removeprefix(run), o.status, o.reason, o.price, o.quantity, o.leaves, o.held)
+            for o in orders
+        ),
+        *((f.side, f.liquidity, f.price, f.quantity, f.fee) for f in fills),
+        left.count(),
+    ]
+
+
+def funds_in(market: Market) -> Funds:
+    """What everybody has and has on hold in the two assets of a market."""
+    rows = LedgerAccount.objects.filter(asset__in=(market.instrument.base, market.instrument.quote))
+    return {
+        (account, kind, asset): (balance, held)
+        for account, kind, asset, balance, held in rows.values_list(
+            "account_id", "kind", "asset_id", "balance", "held"
+        )
+    }
+
+
+def moved(before: Funds, after: Funds) -> Funds:
+    """By how much each balance, and what is held of it, is more."""
+    nothing = (Decimal(0), Decimal(0))
+    return {
+        key: (balance - before.get(key, nothing)[0], held - before.get(key, nothing)[1])
+        for key, (balance, held) in after.items()
+    }
+
+
 class Scene:
     """A market, a maker and a taker, and a wire that a disturbed scenario has to use."""
 
@@ -149,38 +184,11 @@ class Scene:
 
     def outcome(self, run: str) -> list[object]:
         """All that came of a run, in words that are the same for each."""
-        orders = Order.objects.filter(client_order_id__startswith=f"{run}-").order_by("id")
-        ids = [order.id for order in orders]
-        fills = Fill.objects.filter(order_id__in=ids).order_by("order_id")
-        left = Command.objects.filter(shard_id=self.market.shard.id).exclude(status=CommandStatus.DONE)
-        return [
-            *(
-                (
-                    o.client_order_id.removeprefix(run),
-                    o.status,
-                    o.reason,
-                    o.price,
-                    o.quantity,
-                    o.leaves,
-                    o.held,
-                )
-                for o in orders
-            ),
-            *((f.side, f.liquidity, f.price, f.quantity, f.fee) for f in fills),
-            left.count(),
-        ]
+        return outcome_of(self.market, run)
 
     def funds(self) -> Funds:
         """What everybody has and has on hold in the two assets of the market."""
-        rows = LedgerAccount.objects.filter(
-            asset__in=(self.market.instrument.base, self.market.instrument.quote)
-        )
-        return {
-            (account, kind, asset): (balance, held)
-            for account, kind, asset, balance, held in rows.values_list(
-                "account_id", "kind", "asset_id", "balance", "held"
-            )
-        }
+        return funds_in(self.market)
 
     def leave_flat(self, run: str) -> None:
         """Take off the book what the run left there."""
@@ -289,11 +297,7 @@ class Sweep:
         return found
 
     def _come_of(self, run: str, before: Funds) -> Found:
-        after = self.scene.funds()
-        moved = {
-            key: (balance - before[key][0], held - before[key][1]) for key, (balance, held) in after.items()
-        }
-        return self.scene.outcome(run), moved
+        return self.scene.outcome(run), moved(before, self.scene.funds())
 
     def _name(self) -> str:
         self._runs += 1
