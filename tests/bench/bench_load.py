@@ -3,8 +3,9 @@
 Traffic is the mix `exchange` (tests/load/mix.py has it in words) by 200 accounts in three instruments on two
 shards, matched by the two real workers; PostgreSQL syncs; the clients run on the same machine.
 
-- most:      as fast as a bounded backlog allows, to find the rate;
-- sustained: open loop at 95 % of that: everything accepted, matched, settled and committed within the time;
+- most:      lists of 1,000 from two processes, as fast as a bounded backlog allows, to find the rate;
+- sustained: open loop at 95 % of that, in lists of what is due: everything accepted, matched, settled and
+             committed within the time;
 - naive:     new orders, each in one transaction by reads and save() as a plain Django view does it, which
              checks less; half of them trade (tests/bench/order_ways.py);
 - single:    the mix by our own services, one transaction for each action and one for its outcome;
@@ -29,13 +30,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=60, help="sustained; others take a third")
-    parser.add_argument("--producers", type=int, default=1)
+    parser.add_argument("--producers", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=1_000, help="actions in a list, at most")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with private_platform() as platform:
         from tests.bench.load_figures import Measured, measure  # noqa: PLC0415 - needs a configured Django
 
-        found: Measured = measure(platform, seconds=options.seconds, producers=options.producers)
+        found: Measured = measure(
+            platform, seconds=options.seconds, producers=options.producers, batch=options.batch
+        )
     print(json.dumps(found.as_json()) if options.json else found.as_table())
 
 

@@ -108,15 +108,15 @@ def _line(what: str, figure: float, ratio: str) -> str:
     return f"{what:34} {figure:10,.0f}   {ratio}".rstrip()
 
 
-def measure(platform: Platform, *, seconds: float, producers: int) -> Measured:
+def measure(platform: Platform, *, seconds: float, producers: int, batch: int) -> Measured:
     """All of it, in an order in which none disturbs the next; the kill switch comes last, for it stays."""
     world = make_world(keys=True)
     third = max(5.0, seconds / 3)
     loaded = partial(load, platform, progress=_tell, world=world)
     _say("most")
-    most = loaded(Options(seconds=third, producers=producers)).throughput
+    most = loaded(Options(seconds=third, producers=producers, batch=batch)).throughput
     _say("sustained")
-    sustained = loaded(Options(seconds=seconds, rate=most * _SHARE, producers=producers))
+    sustained = loaded(Options(seconds=seconds, rate=most * _SHARE, producers=producers, batch=batch))
     half = sustained.committed_rate / 2
     _say("single orders at half of that")
     singles = _beside(platform, world, rate=half, seconds=third)
