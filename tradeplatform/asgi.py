@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import Any
 
@@ -18,6 +17,7 @@ from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from orders import routing as feed  # noqa: E402
+from tradeplatform.common.garbage import leave_out_what_is_loaded  # noqa: E402
 from tradeplatform.gateways.binance import routing as binance  # noqa: E402
 from tradeplatform.gateways.kraken import routing as kraken  # noqa: E402
 from tradeplatform.origins import OriginCheck  # noqa: E402
@@ -40,9 +40,5 @@ async def _health_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
 _denied: Any = re_path("", WebsocketDenier.as_asgi())  # type: ignore[arg-type]
 _routes = [*feed.websocket_urlpatterns, *kraken.websocket_urlpatterns, *binance.websocket_urlpatterns]
 _sockets = OriginCheck(URLRouter([*_routes, _denied]))
-# A collection holds up every socket at once, for as long as there are objects to walk through: what is loaded
-# by now stays and is left out, and the rest, of which little is in circles, is looked through less often.
-gc.collect()
-gc.freeze()
-gc.set_threshold(50_000, 20, 20)
+leave_out_what_is_loaded()
 application = ProtocolTypeRouter({"http": _health_only, "websocket": _sockets})

@@ -15,6 +15,7 @@ from celery.signals import celeryd_after_setup, celeryd_init, setup_logging, wor
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from tradeplatform.common.garbage import leave_out_what_is_loaded
 from tradeplatform.common.metrics import PUBLISHER
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
@@ -72,6 +73,7 @@ def _delay_nothing(**_: Any) -> None:
 @worker_ready.connect
 def _say_ready(**_: Any) -> None:
     """Tell the supervisor, if one started us, that this worker listens on its queue."""
+    leave_out_what_is_loaded()
     file = os.environ.get("TRADEPLATFORM_READY_FILE")
     if file:
         Path(file).touch()

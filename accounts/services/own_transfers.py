@@ -7,6 +7,7 @@ others to agree to transfers, they are asked for one by one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +32,6 @@ from accounts.services.moving import (
     TRANSFER_KIND,
     Movement,
     Posted,
-    lock_all,
     require_available,
     require_found,
     require_may,
@@ -48,6 +48,7 @@ from tradeplatform.common.errors import Refusal
 from tradeplatform.common.together import LOCK_PATIENCE, Together
 
 MAX_LIST = 1_000
+_ASKED = ("account_number", "user_id", "is_active", "is_locked", "realm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _checked(sent: Sequence[Sent], outcomes: list[Asked | Refusal | None]) -> li
 
 
 def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: datetime) -> None:
-    accounts = lock_all({number for item in items for number in item.movement.account_ids})
+    accounts = _lock({number for item in items for number in item.movement.account_ids})
     for item in items:
         item.barred = _bar(item.movement, accounts)
     known = _asked_before(items)
@@ -178,6 +179,12 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
     else:
         # Nothing is left of it, not even empty ledger accounts.
         transaction.set_rollback(True)
+
+
+def _lock(ids: AbstractSet[int]) -> dict[int, TradingAccount]:
+    """These accounts with what is asked of them here, locked in id order; unknown ones are simply absent."""
+    rows = TradingAccount.objects.select_for_update(no_key=True).only(*_ASKED).filter(id__in=ids)
+    return {account.pk: account for account in rows.order_by("id")}
 
 
 def _bar(movement: Movement, accounts: Mapping[int, TradingAccount]) -> Refusal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from array import array
 from collections import Counter
@@ -17,6 +16,7 @@ from tests.load.doors import Answer, Door
 from tests.load.flow import Flow
 from tests.load.mix import MIXES
 from tests.load.schedule import Due, arrivals
+from tradeplatform.common.garbage import leave_out_what_is_loaded
 
 #: Places in the counters that producers share with the run: each writes its own row.
 DUE, ACCEPTED, REFUSED, COMMANDS, TRANSFERS = range(5)
@@ -74,8 +74,8 @@ def produce(
         heard(flow, stock[at : at + job.most], door.send(stock[at : at + job.most]))
     pipe.send("ready")
     start: float = pipe.recv()
-    # What a long run remembers is no garbage, and looking through it would be read as a platform's lateness.
-    gc.freeze()
+    # As a door's process has done; and what a run remembers would be looked through as well.
+    leave_out_what_is_loaded()
     _Producer(job, flow, door, counters, backlog, start).run(pipe)
 
 
