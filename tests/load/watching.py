@@ -14,7 +14,8 @@ import psycopg
 
 _SHARDS = "SELECT id, position FROM orders_shard ORDER BY id"
 _TABLES = """
-    SELECT coalesce(parent.relname, t.relname), sum(n_tup_ins), sum(n_tup_upd), sum(n_tup_del)
+    SELECT coalesce(parent.relname, t.relname),
+        sum(n_tup_ins)::bigint, sum(n_tup_upd)::bigint, sum(n_tup_del)::bigint
     FROM pg_stat_user_tables t LEFT JOIN pg_inherits i ON i.inhrelid = t.relid
     LEFT JOIN pg_class parent ON parent.oid = i.inhparent GROUP BY 1
 """
