@@ -186,6 +186,24 @@ def test_once_nobody_answers_nobody_else_waits(link: Link) -> None:
         over.ensure_connection()
 
 
+def test_who_was_next_in_a_queue_hears_of_it_before_the_first_has_let_go(link: Link) -> None:
+    """Both had connections that looked sound; the second would have waited as long as the first, after it."""
+    first, second = (
+        wrapper(link, connect_timeout=1, pool={"min_size": 0, "max_size": 2, "timeout": 30}) for _ in range(2)
+    )
+    for each in (first, second):
+        each.settings_dict["CONN_MAX_AGE"] = 0
+        each.ensure_connection()
+    # Back to the pool, from which it would be handed out again.
+    second.close()
+    link.hold(Way.BOTH)
+    with first.cursor() as cursor, pytest.raises(OperationalError, match="nobody answers there"):
+        cursor.execute("SELECT 1")
+    with pytest.raises(OperationalError, match="away a moment ago"):
+        second.ensure_connection()
+    first.close()
+
+
 def test_every_process_connects_so() -> None:
     assert {found["ENGINE"] for found in settings.DATABASES.values()} == {"tradeplatform.common.postgresql"}
     with connection.cursor():

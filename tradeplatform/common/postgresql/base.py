@@ -55,13 +55,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self.pool:
             self.isolation_level = IsolationLevel.READ_COMMITTED
             return PatientConnection.connect(**conn_params)
-        if _clock() < self._away_until.get(self.alias, 0.0):
+        # Whoever found it away has not closed its own connection yet when the next in a queue goes on.
+        silent_until = PatientConnection.silent_since.get(_server(conn_params), -ASK_AGAIN_SECONDS)
+        silent_until += ASK_AGAIN_SECONDS
+        if _clock() < max(self._away_until.get(self.alias, 0.0), silent_until):
             raise OperationalError("the database was away a moment ago")
         try:
             found: PatientConnection = super().get_new_connection(conn_params)
         except PoolTimeout:
             # Else all are in use, and the next may well get one.
-            self._stay_away_from((conn_params.get("host", ""), conn_params.get("port", "")))
+            self._stay_away_from(_server(conn_params))
             raise
         return found
 
@@ -93,3 +96,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _forget_others(self) -> None:
         if self.pool:
             self.pool.drain()
+
+
+def _server(conn_params: dict[str, Any]) -> tuple[str, str]:
+    """Its host and port, as its connections name it."""
+    return str(conn_params.get("host", "")), str(conn_params.get("port", ""))

@@ -39,6 +39,8 @@ class PatientConnection(psycopg.Connection[Any]):
 
     #: The servers, as host and port, that this process last asked in vain.
     out_of_reach: ClassVar[set[tuple[str, str]]] = set()
+    #: When it was found that nobody answers there, of those that took no connection since.
+    silent_since: ClassVar[dict[tuple[str, str], float]] = {}
 
     server: tuple[str, str] = ("", "")
     #: Seconds that any answer may take, of a server that ends statements by itself before that.
@@ -65,6 +67,7 @@ class PatientConnection(psycopg.Connection[Any]):
             clear_frames(error.__traceback__)
             raise
         cls.out_of_reach.discard(server)
+        cls.silent_since.pop(server, None)
         found.server = server
         found.answer_within = answer_within
         found.in_each_transaction = in_each_transaction or {}
@@ -112,6 +115,7 @@ class PatientConnection(psycopg.Connection[Any]):
         if late or not self.is_somebody_there():
             if not late:
                 self.out_of_reach.add(self.server)
+                self.silent_since[self.server] = _clock()
             self.pgconn.finish()
             why = "it took too long" if late else "nobody answers there"
             raise psycopg.OperationalError(f"no answer for {waited:.1f} s: {why}")
