@@ -224,8 +224,8 @@ def _await_outcome(parts: Parts, load: Load, link: str, struck: float, mended: f
         return load.all_told_since(mended) and bool(applied) == shards
 
     found.without += not wait_for(is_over)
-    # Of a shard it is the book's word that counts.
-    found.since_struck += [at - struck for at in applied] if shards else load.waits_since(struck)
+    # Of a shard it is the book's word that counts; nobody has listened to it before the end.
+    found.since_struck += [] if shards else load.waits_since(struck)
     found.since_mended += [at - mended for at in applied] if shards else load.waits_since(mended)
 
 
