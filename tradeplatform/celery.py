@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from celery.signals import celeryd_after_setup, celeryd_init, setup_logging, wor
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from tradeplatform.common import tracing
+from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.garbage import leave_out_what_is_loaded
 from tradeplatform.common.metrics import PUBLISHER
 
@@ -33,11 +36,15 @@ class Task(CeleryTask):  # type: ignore[type-arg]
 
     def before_start(self, *_what: Any) -> None:
         """Drop a connection that has failed; one that stays is asked for a word before its first use."""
+        self.request.update(began=time.time_ns())
         close_old_connections()
 
     def after_return(self, *_what: Any) -> None:
-        """As before."""
+        """As before; and note what was done, in the trace of whoever sent it."""
         close_old_connections()
+        # Whoever drains says more of it by himself.
+        if self.name != "orders.drain_shard":
+            tracing.record(self.name, began=self.request.get("began"), correlation_ids=[correlation_id()])
 
     def on_failure(self, exc: Exception, *_how: Any, **_more: Any) -> None:
         """Say it: Celery itself is set to speak of nothing that `throws` names."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from orders.services.killing import Standing, read_standing
 from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
 from orders.services.projecting import Projection, writing_events
+from tradeplatform.common import tracing
 from tradeplatform.common.db import execute
 from tradeplatform.config import load_config
 
@@ -152,6 +154,7 @@ def drain(
     What was pressed of the kill switch is applied first, whatever `batch` is; `tell` gets what was committed.
     Raises ShardStopped, Fenced, or whatever went wrong, after forgetting the engine.
     """
+    began = time.time_ns()
     try:
         with transaction.atomic():
             shard = _take(shard_id, owner, now)
@@ -176,13 +179,23 @@ def drain(
     metrics.count_applied([command.time_us for command in commands])
     tell(batch_done)
     result = Drained(len(commands), len(batch_done.events), len(batch_done.projection.trades))
+    # So that a request can be followed by its id from the door's log into the worker's.
+    ids = sorted({command.correlation_id for command in commands} - {""})[:_LOGGED_IDS]
     logger.info(
         "drained",
         shard=shard_id,
         commands=result.commands,
         trades=result.trades,
-        # So that a request can be followed by its id from the door's log into the worker's.
-        correlation_ids=sorted({command.correlation_id for command in commands} - {""})[:_LOGGED_IDS],
+        correlation_ids=ids,
+    )
+    tracing.record(
+        "drain",
+        began=began,
+        correlation_ids=ids,
+        shard=shard_id,
+        commands=result.commands,
+        events=result.events,
+        trades=result.trades,
     )
     return result
 

@@ -7,6 +7,7 @@ checked (identity, open orders, funds) cannot change before it is written.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,6 +48,7 @@ from orders.services.reserving import reserve
 from orders.services.wake import wake_after_commit
 from orders.services.writing import Draft, new_order_command, number_orders, write_orders
 from risk.services import pretrade
+from tradeplatform.common import tracing
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
@@ -100,12 +102,15 @@ def submit_sent(sent: Sequence[Sent], *, now: datetime) -> list[Outcome | Reques
     if not 1 <= len(sent) <= MAX_BATCH:
         sentence = f"A batch has 1 to {MAX_BATCH} items."
         raise Refusal(Code.TOO_MANY_ITEMS, sentence, items=len(sent), maximum=MAX_BATCH)
+    began = time.time_ns()
     try:
         outcomes = _submit(sent, locked=False, now=now)
     except _FundsMoved:
         outcomes = _submit(sent, locked=True, now=now)
     denied = (outcome.refusal.code for outcome in outcomes if isinstance(outcome, Denied))
     count_intake(len(sent), denied)
+    ids = {item.origin.correlation_id for item in sent}
+    tracing.record("intake", began=began, correlation_ids=ids, requests=len(sent))
     return outcomes
 
 

@@ -1,4 +1,4 @@
-"""Counts the requests of HTTP: by door, by what was answered, and how long it took."""
+"""Counts the requests of HTTP, by door, by what was answered, and how long it took; and traces them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from tradeplatform.common import tracing
 from tradeplatform.common.metrics import counter, histogram
 
 # 1 ms to 10 s; 0.5 is a bound of its own, because an alert asks for it.
@@ -30,12 +31,25 @@ class RequestCountMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Let it through, then count it."""
-        began = time.perf_counter()
+        began, began_at = time.perf_counter(), time.time_ns()
         response = self.get_response(request)
         door = _door(request.path)
         REQUESTS.labels(door, f"{response.status_code // 100}xx").inc()
         SECONDS.labels(door).observe(time.perf_counter() - began)
+        _trace(request, response, began_at)
         return response
+
+
+def _trace(request: HttpRequest, response: HttpResponse, began: int) -> None:
+    route = request.resolver_match.route if request.resolver_match else ""
+    method = str(request.method)
+    answered: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.response.status_code": response.status_code,
+    }
+    ids = [response.headers.get("X-Correlation-ID", "")]
+    name = f"{method} /{route}" if route else method
+    tracing.record(name, began=began, correlation_ids=ids, server=True, **answered)
 
 
 def _door(path: str) -> str:
