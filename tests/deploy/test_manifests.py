@@ -140,3 +140,39 @@ def test_sockets_are_reached_by_every_path_they_have() -> None:
     routes = [*feed.websocket_urlpatterns, *binance.websocket_urlpatterns, *kraken.websocket_urlpatterns]
     first_words = (re.match(r"\^([a-z0-9-]+)", str(route.pattern)) for route in routes)
     assert to_sockets == {f"/{word[1]}" for word in first_words if word}
+
+
+def test_prometheus_is_told_of_one_service_and_where_it_answers() -> None:
+    """Every pod of web answers for the whole platform: two targets would count it twice."""
+    annotated = {
+        (one["kind"], one["metadata"]["name"]): one["metadata"]["annotations"]
+        for one in manifests()
+        if "prometheus.io/scrape" in one["metadata"].get("annotations", {})
+    }
+    within = [
+        one["spec"]["template"]["metadata"] for one in manifests() if one["kind"] in {"Deployment", "Job"}
+    ]
+    (service,) = (one for one in manifests() if (one["kind"], one["metadata"]["name"]) == ("Service", "web"))
+
+    assert annotated == {
+        ("Service", "web"): {
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(service["spec"]["ports"][0]["port"]),
+            "prometheus.io/path": "/metrics",
+        }
+    }
+    assert not any("prometheus.io/scrape" in pod.get("annotations", {}) for pod in within)
+
+
+def test_the_example_for_prometheus_finds_that_service_and_loads_the_rules() -> None:
+    (example,) = documents(DEPLOY / "prometheus.yml")
+    (job,) = example["scrape_configs"]
+    (found,) = job["kubernetes_sd_configs"]
+    (kustomization,) = documents(DEPLOY / "kubernetes" / "kustomization.yaml")
+    asked = {label for rule in job["relabel_configs"] for label in rule["source_labels"]} - {"__address__"}
+
+    assert [(DEPLOY / name).is_file() for name in example["rule_files"]] == [True]
+    assert (found["role"], found["namespaces"]["names"]) == ("service", [kustomization["namespace"]])
+    assert asked == {
+        f"__meta_kubernetes_service_annotation_prometheus_io_{word}" for word in ("scrape", "port", "path")
+    }
