@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def own_platform(folder: Path) -> Iterator[Platform]:
-    """A platform in this folder, until the block ends."""
-    process, platform = start_platform(folder)
+def own_platform(folder: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Platform]:
+    """A platform in this folder, until the block ends; `settings` go into its environment."""
+    process, platform = start_platform(folder, settings=settings)
     try:
         say("platform ready")
         yield platform

@@ -23,7 +23,7 @@ from tests.simulation.faults.own import (
     PATIENCE,
     conclude,
     own_folder,
-    own_platform,
+    platform_with_django,
     record,
     say,
     trust_the_machine,
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--control", action="store_true", help="without synchronous_commit: must fail")
     options = parser.parse_args()
-    with own_folder() as folder, own_platform(folder) as platform:
+    with own_folder() as folder, platform_with_django(folder) as platform:
         from orders.models import Shard  # noqa: PLC0415 - needs the settings
         from tests.factories import make_market  # noqa: PLC0415
         from tests.simulation.faults.clients import Load  # noqa: PLC0415

@@ -29,7 +29,7 @@ from tests.simulation.faults.own import (
     PATIENCE,
     conclude,
     own_folder,
-    own_platform,
+    platform_with_django,
     say,
     trust_the_machine,
     wait_for,
@@ -65,7 +65,7 @@ def main() -> int:
         return 0
     with own_folder() as folder, _small_disks(folder) as disks:
         _move_to(disks, folder)
-        with own_platform(folder) as platform:
+        with platform_with_django(folder) as platform:
             if options.control:
                 trust_the_machine()
                 _write_late(platform)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.running import Platform, start_platform, stop_platform
+from tests.running import Platform
+from tests.simulation.participants import own_platform
 from tradeplatform.config import BASE_DIR, load_config
 from tradeplatform.supervisor.processes import Record, read_records
 
@@ -41,7 +42,7 @@ def own_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def own_platform(
+def platform_with_django(
     folder: Path, *, settings: Mapping[str, str] | None = None, ours: Mapping[str, str] | None = None
 ) -> Iterator[Platform]:
     """A platform without participants, and Django set up on its database.
@@ -49,8 +50,7 @@ def own_platform(
     `settings` go into the platform's environment; `ours` are addresses by which this process reaches the same
     servers, where what it looks at must not go the platform's way.
     """
-    process, platform = start_platform(folder, settings=settings)
-    try:
+    with own_platform(folder, settings=settings) as platform:
         os.environ.update(dict(settings or {}) | platform.environment | dict(ours or {}))
         load_config.cache_clear()
         import django  # noqa: PLC0415 - settings are read on import, so the environment comes first
@@ -58,11 +58,8 @@ def own_platform(
         django.setup()
         from django.db import connections  # noqa: PLC0415
 
-        say("platform ready")
         yield platform
         connections.close_all()
-    finally:
-        stop_platform(process)
 
 
 def say(text: str) -> None:

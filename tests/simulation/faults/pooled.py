@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.simulation.faults.own import conclude, own_folder, own_platform, record, say, wait_for
+from tests.simulation.faults.own import conclude, own_folder, platform_with_django, record, say, wait_for
 from tests.simulation.faults.servers import Servers, own_servers
 from tradeplatform.supervisor.program import Program, plain_environment
 from tradeplatform.supervisor.users import service_user
@@ -71,7 +71,7 @@ def main() -> int:
         behind = {name: _behind(direct[name], pooler) for name in _ADDRESSES}
         settings = direct | behind | {"TRADEPLATFORM_TRANSACTION_POOLER": "true"}
         settings["TRADEPLATFORM_PREPARED_STATEMENTS"] = str(options.control)
-        with own_platform(folder, settings=settings, ours=direct) as platform:
+        with platform_with_django(folder, settings=settings, ours=direct) as platform:
             return 0 if _run(platform, servers, pooler, options) else 1
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, LiteralString
 import psycopg
 
 from tests.simulation.faults.link import Link, Way
-from tests.simulation.faults.own import conclude, own_folder, own_platform, say, wait_for
+from tests.simulation.faults.own import conclude, own_folder, platform_with_django, say, wait_for
 from tests.simulation.faults.servers import Servers, own_servers
 from tradeplatform.supervisor.postgres import Postgres, find_programs
 from tradeplatform.supervisor.program import Program, log_path, plain_environment
@@ -77,7 +77,7 @@ def main() -> int:
         direct = servers.embedded.environment()
         old = f":{servers.postgres.port}/"
         settings = direct | {name: direct[name].replace(old, f":{pair.address.port}/") for name in _ADDRESSES}
-        with own_platform(folder, settings=settings) as platform:
+        with platform_with_django(folder, settings=settings) as platform:
             return 0 if _trade(platform, pair, options) else 1
 
 
