@@ -56,12 +56,17 @@ def create_key(wish: KeyWish, *, actor: Actor, now: datetime) -> Issued:
     Asked twice, the second time is refused: the first answer's secret cannot be shown again. Raises Refusal:
     account_not_found, invalid_field, api_key_label_taken, too_many_api_keys.
     """
+    networks = _networks(wish.allowed_ips)
+    if Scope.WITHDRAW in wish.scopes and not networks:
+        raise _invalid("allowed_ips", "A key that may withdraw needs a list of addresses.")
+    if wish.expires_at is not None and wish.expires_at <= now:
+        raise _invalid("expires_at", "A key expires after now.")
     key = ApiKey(
         key_id=_random(),
         label=wish.label.strip(),
         kind=wish.kind,
         scopes=sorted({Scope.READ, *wish.scopes}),
-        allowed_ips=_networks(wish.allowed_ips),
+        allowed_ips=networks,
         created_at=now,
         expires_at=wish.expires_at,
         public_key=_public(wish.kind, wish.public_key),

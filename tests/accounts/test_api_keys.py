@@ -320,8 +320,8 @@ class TestIssuing:
             ({"allowed_ips": tuple(f"192.0.2.{n}" for n in range(31))}, "allowed_ips"),
             ({"label": ""}, "label"),
             ({"label": "x" * 65}, "label"),
-            ({"scopes": frozenset({Scope.WITHDRAW})}, "__all__"),
-            ({"expires_at": NOW}, "__all__"),
+            ({"scopes": frozenset({Scope.WITHDRAW})}, "allowed_ips"),
+            ({"expires_at": NOW}, "expires_at"),
             ({"public_key": "x"}, "public_key"),
             ({"kind": KeyKind.RSA}, "public_key"),
             ({"kind": KeyKind.ED25519, "public_key": "-----BEGIN PUBLIC KEY-----\nx"}, "public_key"),
@@ -335,7 +335,8 @@ class TestIssuing:
 
         refusal = refused(Code.INVALID_FIELD, lambda: create_key(wish, actor=ACTOR, now=NOW))
 
-        assert field in refusal.context["fields"]
+        assert list(refusal.context["fields"]) == [field]
+        assert refusal.message.endswith(refusal.context["fields"][field])
         assert counts(ApiKey, Secret, AuditRecord) == [0, 0, 0]
 
     def test_refuses_a_public_key_of_another_kind(self, account: TradingAccount) -> None:

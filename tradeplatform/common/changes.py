@@ -67,10 +67,10 @@ def validate(row: Model) -> None:
     try:
         row.full_clean()
     except ValidationError as error:
-        fields = error.message_dict
-        name, messages = next(iter(fields.items()))
+        fields = {name: " ".join(messages) for name, messages in error.message_dict.items()}
+        name, sentence = next(iter(fields.items()))
         prefix = "" if name == "__all__" else f"{name}: "
-        raise Refusal(Code.INVALID_FIELD, f"{prefix}{messages[0]}", fields=fields) from error
+        raise Refusal(Code.INVALID_FIELD, f"{prefix}{sentence}", fields=fields) from error
 
 
 def unlike(values: Mapping[str, Any], seen: Seen) -> dict[str, Any]:
