@@ -73,7 +73,11 @@ def test_a_throttled_caller_learns_how_long_to_wait(api: Client) -> None:
 
 
 def test_who_is_not_logged_in_is_told_how(api: Client) -> None:
-    assert api.get("/api/v1/closed").headers["WWW-Authenticate"].startswith("Bearer")
+    answer = api.get("/api/v1/closed")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json()["detail"] == (
+        "Log in (POST /api/v1/auth/login) and send its access token, or sign with an API key."
+    )
 
 
 def test_a_wrong_field_is_named_with_its_path(api: Client) -> None:

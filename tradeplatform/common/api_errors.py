@@ -21,6 +21,8 @@ CONTENT_TYPE = "application/problem+json"
 
 _log = structlog.get_logger(__name__)
 
+_NO_CREDENTIALS = "Log in (POST /api/v1/auth/login) and send its access token, or sign with an API key."
+
 #: What the framework itself raises, as a code of ours; the sentence is the framework's.
 _FRAMEWORK: dict[type[Exception], Code] = {
     exceptions.ParseError: Code.MALFORMED_JSON,
@@ -95,6 +97,8 @@ def _as_refusal(exc: Exception) -> tuple[Refusal | None, dict[str, str]]:
         _log.warning("database unavailable", error=str(exc).strip())
         sentence = "The outcome is unknown because the database did not answer: ask again by your own id."
         return Refusal(Code.UNAVAILABLE, sentence), {"Retry-After": "1"}
+    if isinstance(exc, exceptions.NotAuthenticated):
+        return Refusal(Code.NOT_AUTHENTICATED, _NO_CREDENTIALS), _headers(exc)
     for kind, code in _FRAMEWORK.items():
         if isinstance(exc, exceptions.APIException) and isinstance(exc, kind):
             return Refusal(code, _first_sentence(exc.detail)), _headers(exc)
