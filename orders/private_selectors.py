@@ -36,9 +36,10 @@ def require_number(account_id: int, after: int) -> None:
     """Refuse, with event_number_out_of_range, to read after a number whose successor is not there."""
     first, last = private_range(account_id)
     if not first - 1 <= after <= last:
+        there = f"The events {first} to {last} are there" if first <= last else "No event is there"
         raise Refusal(
             Code.EVENT_NUMBER_OUT_OF_RANGE,
-            f"The events {first} to {last} are there: read them, and what was before from the lists.",
+            f"{there}, the next will be {last + 1}: go on from there; what was before is in the lists.",
             asked=after + 1,
             first=first,
             last=last,

@@ -133,6 +133,16 @@ def test_what_is_not_there_is_refused_and_says_what_is(
     assert refused.value.context == {"asked": after + 1, "first": 1, "last": 2}
 
 
+def test_who_is_too_far_where_nothing_happened_yet_is_told_where_it_begins(alice: TradingAccount) -> None:
+    with pytest.raises(Refusal) as refused:
+        private_events(alice.pk, after=117, limit=10)
+
+    assert refused.value.message == (
+        "No event is there, the next will be 1: go on from there; what was before is in the lists."
+    )
+    assert refused.value.context == {"asked": 118, "first": 1, "last": 0}
+
+
 def test_the_end_may_be_asked_after_and_pages_are_cut(market: Market, alice: TradingAccount) -> None:
     for price in (49000, 48000, 47000):
         market.buy(alice, 1, price)
