@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from audit.admin import asking
 from audit.admin.acting import actor_of
@@ -108,7 +109,7 @@ class Stop(Button):
         target = self.target(obj, data)
         found = would_stop(target)
         return [
-            Effect(str(target).capitalize(), _TAKEN[_stage_of(target)], _TAKEN[KillStage.STOPPED]),
+            Effect(capfirst(str(target)), _TAKEN[_stage_of(target)], _TAKEN[KillStage.STOPPED]),
             Effect("Live orders", show.whole(found["orders"]), "0: all are cancelled, their funds released"),
             Effect("Accounts with live orders", show.whole(found["accounts"]), ""),
             Effect("Instruments with live orders", show.whole(found["instruments"]), ""),
@@ -124,7 +125,7 @@ class Stop(Button):
         )
         kill_switch.bring_into_effect(pressed.act, clock=timezone.now, patience=_PATIENCE)
         reach, page = reach_of(pressed.act), show.page_of(KillSwitch, pressed.act.switch_id)
-        what = f"{pressed.act.switch} is stopped".capitalize() + (" already" if pressed.already else "")
+        what = capfirst(f"{pressed.act.switch} is stopped") + (" already" if pressed.already else "")
         if reach.slowest_ms is None:
             return Done(f"{what}: in effect on {reach.in_effect} of {len(reach.shards)} shards.", page)
         return Done(f"{what}: the last effect came {reach.slowest_ms:,.0f} ms after the press.", page)
@@ -145,7 +146,7 @@ class StopAgain(Stop):
 
     def why_not(self, obj: KillSwitch) -> str:
         """It is."""
-        return "" if self.shown(obj) else f"{obj} is stopped already.".capitalize()
+        return "" if self.shown(obj) else capfirst(f"{obj} is stopped already.")
 
     def target(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Target:
         """The row's."""
@@ -170,7 +171,7 @@ class StopIntake(Stop):
         """What is taken before and after."""
         target = self.target(obj, data)
         after = _TAKEN[KillStage.NO_ORDERS]
-        return [Effect(str(target).capitalize(), _TAKEN[_stage_of(target)], after)]
+        return [Effect(capfirst(str(target)), _TAKEN[_stage_of(target)], after)]
 
     def act(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Done:
         """Stop it: it is in effect with the commit."""
@@ -183,8 +184,8 @@ class StopIntake(Stop):
         )
         page, switch = show.page_of(KillSwitch, pressed.act.switch_id), pressed.act.switch
         if pressed.already:
-            return Done(f"{switch}: it takes no orders already.".capitalize(), page)
-        return Done(f"{switch}: no new orders are taken; cancels are.".capitalize(), page)
+            return Done(capfirst(f"{switch}: it takes no orders already."), page)
+        return Done(capfirst(f"{switch}: no new orders are taken; cancels are."), page)
 
 
 class Release(Button):
@@ -199,7 +200,7 @@ class Release(Button):
 
     def why_not(self, obj: KillSwitch) -> str:
         """It is open."""
-        return f"{obj} is open.".capitalize() if obj.is_open else ""
+        return capfirst(f"{obj} is open.") if obj.is_open else ""
 
     def effects(self, obj: KillSwitch, data: Mapping[str, Any]) -> Sequence[Effect]:
         """One step, once somebody else agrees."""
@@ -238,7 +239,7 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
     @admin.display(description="Scope")
     def what(self, switch: KillSwitch) -> str:
         """What it stops."""
-        return str(switch).capitalize() if switch.scope == KillScope.GLOBAL else str(switch)
+        return capfirst(str(switch)) if switch.scope == KillScope.GLOBAL else str(switch)
 
     @admin.display(description="State")
     def state(self, switch: KillSwitch) -> SafeString:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Model
+from django.utils.text import capfirst
 
 from accounts.models import ApiKey, TradingAccount, TradingGroup
 from audit.actor import Actor
@@ -88,7 +89,7 @@ def press(
     if keep_orders and switch.stage == KillStage.LIMIT_ONLY:
         raise Refusal(
             Code.NO_CHANGE,
-            f"{str(switch).capitalize()}: it is being released; stop it, or take the next step.",
+            f"{capfirst(str(switch))}: it is being released; stop it, or take the next step.",
             stage=switch.stage,
         )
     members = TradingAccount.objects.filter(group_id=target.key) if target.scope == KillScope.GROUP else None
@@ -143,7 +144,7 @@ def require_next(switch: KillSwitch, to: KillStage | None = None) -> KillStage:
     if step is None or to not in {None, step}:
         raise Refusal(
             Code.NO_CHANGE,
-            f"{str(switch).capitalize()}: it is {switch.get_stage_display().lower()} by now.",
+            f"{capfirst(str(switch))}: it is {switch.get_stage_display().lower()} by now.",
             stage=switch.stage,
         )
     return step

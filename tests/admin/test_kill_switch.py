@@ -45,7 +45,7 @@ def test_one_person_stops_and_is_told_how_fast(sign_in: SignIn, lived: Lived, ro
 
     answer = stop(client, "instrument", lived.market.symbol)
 
-    assert "the last effect came" in said(answer)
+    assert f"Instrument {lived.market.symbol} is stopped: the last effect came" in said(answer)
     assert not Order.objects.in_engine().filter(instrument=lived.market.instrument).exists()
     (record,) = recorded("risk.kill_switch.stop")
     assert (record.reason, record.actor_id) == (REASON, client.user.id)  # type: ignore[attr-defined]
