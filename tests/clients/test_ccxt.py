@@ -60,6 +60,9 @@ class TestMarketData:
         assert market["precision"]["amount"] == 0.0001
         assert market["limits"]["amount"] == {"min": 0.0001, "max": 1000.0}
 
+    def test_fetch_status(self, a: Any) -> None:
+        assert a.fetch_status()["status"] == "ok"
+
     def test_fetch_order_book(self, a: Any, symbol: str) -> None:
         a.create_order(symbol, "limit", "buy", 1, 49000)
         a.create_order(symbol, "limit", "sell", 2, 51000)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.live
 def venue(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all of its clients call."""
     monkeypatch.setattr(Client, "API_URL", f"{platform.base_url}/api")
+    monkeypatch.setattr(Client, "MARGIN_API_URL", f"{platform.base_url}/sapi")
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def test_market_data(a: Any, b: Any, desk: Desk) -> None:
     assert a.get_symbol_ticker(symbol=desk.symbol)["price"] == "49000.00000000"
     assert a.get_ticker(symbol=desk.symbol)["count"] == 1
     assert a.get_orderbook_ticker(symbol=desk.symbol)["bidQty"] == "0.75000000"
+    assert [row["symbol"] for row in a.get_trade_fee(symbol=desk.symbol)] == [desk.symbol]
 
 
 def test_orders(a: Any, desk: Desk) -> None:

@@ -42,6 +42,7 @@ class TestConnectivity:
     def test_ping_and_time(self, venue: Venue) -> None:
         assert venue.ask("ping") == {}
         assert 1_764_000_000_000 < venue.ask("time")["serverTime"] < 10**14
+        assert venue.get("/sapi/v1/system/status").json() == {"status": 0, "msg": "normal"}
 
     def test_time_in_microseconds_for_who_asks_for_it(self, venue: Venue) -> None:
         answer = venue.get("/api/v3/time", headers={"X-MBX-TIME-UNIT": "MICROSECOND"})

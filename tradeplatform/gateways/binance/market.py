@@ -32,6 +32,12 @@ def ping(_call: Call) -> dict[str, Any]:
 
 
 @endpoint()
+def system_status(_call: Call) -> dict[str, Any]:
+    """GET /sapi/v1/system/status: whoever answers is there; which markets trade, exchangeInfo says."""
+    return {"status": 0, "msg": "normal"}
+
+
+@endpoint()
 def server_time(call: Call) -> dict[str, int]:
     """GET /time."""
     return {"serverTime": call.clock.of(call.now)}

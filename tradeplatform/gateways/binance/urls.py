@@ -44,6 +44,7 @@ sapi = [
     path("capital/config/getall", serve(GET=account.nothing)),
     path("margin/allPairs", serve(GET=account.nothing)),
     path("margin/isolated/allPairs", serve(GET=account.nothing)),
+    path("system/status", serve(GET=market.system_status)),
     path("asset/tradeFee", serve(GET=account.trade_fee)),
     re_path("", serve()),
 ]
