@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from accounts.models import AccountType
+from accounts.models import AccountType, ApiKey
 from instruments.models import Asset, Instrument
 from orders.models import OrderType, Side, Source
 from orders.services.intake import submit_order
@@ -76,7 +76,8 @@ SAMPLE_FLOW = """time,action,id,side,price,quantity
 """
 
 
-def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: Platform) -> None:
+def a_market_to_trade_in() -> None:
+    """Somebody's bid and offer at the demo instrument of the documents."""
     instrument = Instrument.objects.get(symbol="BTCUSDT-DEMO")
     seller = make_account(currency=Asset.objects.get(code="USDT"), type=AccountType.DEMO)
     fund(seller, instrument.base, 1, now=timezone.now())
@@ -92,10 +93,13 @@ def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: P
             price=at,
         )
         submit_order(order=order, actor=ACTOR, source=Source.API, now=timezone.now())
-    logins = json.loads((platform.var_dir / "operator.json").read_text())["logins"]
-    (program,) = blocks("docs/quickstart.md", "python")
 
-    done = subprocess.run(
+
+def run_as_demo(document: str, platform: Platform, **more: str) -> subprocess.CompletedProcess[str]:
+    """The program of a document as the document says to run it, at the running platform."""
+    logins = json.loads((platform.var_dir / "operator.json").read_text())["logins"]
+    (program,) = blocks(document, "python")
+    return subprocess.run(
         [sys.executable, "-c", program],
         env={
             **os.environ,
@@ -103,6 +107,7 @@ def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: P
             "TRADE_SOCKET": platform.ws_url,
             "TRADE_USER": "demo",
             "TRADE_PASSWORD": logins["demo"]["password"],
+            **more,
         },
         capture_output=True,
         text=True,
@@ -110,5 +115,28 @@ def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: P
         timeout=60,
     )
 
+
+def test_the_quickstart_logs_in_subscribes_trades_and_reads_its_fill(platform: Platform) -> None:
+    a_market_to_trade_in()
+
+    done = run_as_demo("docs/quickstart.md", platform)
+
     assert done.returncode == 0, done.stderr
     assert "bought 0.001000 at " in done.stdout
+
+
+@pytest.mark.parametrize("document", ["docs/quickstart.md", "docs/security.md"])
+def test_a_wrong_password_ends_a_program_with_its_sentence(document: str, platform: Platform) -> None:
+    done = run_as_demo(document, platform, TRADE_PASSWORD="wrong")
+
+    assert done.returncode == 1
+    assert done.stderr == "The name or the password is wrong, or this login is closed.\n"
+
+
+def test_a_key_is_made_places_amends_cancels_and_is_revoked(platform: Platform) -> None:
+    a_market_to_trade_in()
+
+    done = run_as_demo("docs/security.md", platform)
+
+    assert (done.returncode, done.stdout) == (0, "cancelled\n"), done.stderr
+    assert ApiKey.objects.filter(account__user__username="demo", revoked_at__isnull=True).count() == 0
