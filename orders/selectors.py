@@ -69,7 +69,7 @@ def require_open(order: Order) -> None:
         raise Refusal(
             Code.ORDER_NOT_OPEN,
             f"This order is {order.get_status_display().lower()}: nothing of it is open.",
-            order=order.id,
+            order=str(order.id),
             status=order.status,
         )
 

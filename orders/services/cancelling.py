@@ -73,7 +73,7 @@ def _find(
         raise Refusal(
             Code.ORDER_NOT_OPEN,
             f"This order is {label}: nothing of it is open.",
-            order=target[0],
+            order=str(target[0]),
             status=status,
         )
     return target
