@@ -178,8 +178,10 @@ def _look(wanted: Iterable[AmendOrder]) -> _Seen:
 
 def _placed(wanted: Iterable[AmendOrder]) -> dict[int, _Placed]:
     """Those of the orders that are their accounts' own."""
-    owners = {one.order_id: one.account_id for one in wanted if 0 < one.order_id < 2**63}
-    rows = fetch(_PLACED, [list(owners), list(owners.values())], prepared=True) if owners else []
+    # Pairs: who names somebody else's order must not stand for its owner.
+    pairs = {(one.order_id, one.account_id) for one in wanted if 0 < one.order_id < 2**63}
+    columns = [list(column) for column in zip(*pairs, strict=True)]
+    rows = fetch(_PLACED, columns, prepared=True) if pairs else []
     return {number: _Placed(*rest) for number, *rest in rows}
 
 

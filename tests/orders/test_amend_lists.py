@@ -91,6 +91,23 @@ def test_funds_are_reserved_in_the_order_of_the_list() -> None:
     assert held == ["96000.00000001", "52800"]
 
 
+def test_who_names_another_accounts_order_keeps_its_owner_from_nothing() -> None:
+    market = make_market()
+    owner, stranger = market.trader(), market.trader()
+    ask = market.sell(owner, 1, 50_000)
+    market.drain()
+
+    outcomes = send(
+        amend(stranger, ask, price=50_200),
+        amend(owner, ask, price=50_100),
+        amend(stranger, ask, price=50_300),
+    )
+
+    assert codes(outcomes) == ["order_not_found", "ok", "order_not_found"]
+    market.drain()
+    assert stored(ask).price == 50_100
+
+
 def test_of_two_amends_of_one_order_the_second_has_to_wait() -> None:
     market = make_market()
     trader = market.trader()
