@@ -125,4 +125,8 @@ def _wake_what_waited(**_: Any) -> None:
     """What was written while no worker ran waits no longer: beat starts last, and takes seconds to load."""
     from orders.tasks import wake_shards_waiting  # noqa: PLC0415 - the apps are not loaded when this module is
 
-    wake_shards_waiting(longer_than=timedelta(0))
+    try:
+        wake_shards_waiting(longer_than=timedelta(0))
+    except Task.throws as error:
+        # Whoever polls, and beat, ask again. Celery would tell it as a fault of ours, with a trace.
+        logger.warning("database_away", task="worker_ready", error=str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from celery.signals import worker_ready
 from django.db import OperationalError
 
 from orders import tasks
@@ -26,3 +27,19 @@ def test_an_unreachable_database_is_no_fault_of_a_task(
 
     (said,) = [record for record in caplog.records if str(error) in record.getMessage()]
     assert (result.failed(), said.levelno >= logging.ERROR, bool(said.exc_info)) == (True, graver, graver)
+
+
+def test_a_worker_that_starts_before_its_database_says_so_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**_how: object) -> None:
+        raise OperationalError("the database system is starting up")
+
+    # This process is no worker: a thread that tells its counts would outlive the test.
+    monkeypatch.setattr("tradeplatform.celery.PUBLISHER.keep_on", lambda: False)
+    monkeypatch.setattr(tasks, "waiting_shards", fail)
+
+    worker_ready.send(sender=None)
+
+    (said,) = [record for record in caplog.records if "starting up" in record.getMessage()]
+    assert (said.levelno, bool(said.exc_info)) == (logging.WARNING, False)
