@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -51,6 +51,15 @@ class Tokens:
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProof:
+    """A session as it was when somebody was let in by it; `password` is the hash of then."""
+
+    sid: str
+    user_id: int
+    password: str
 
 
 def open_session(user: User, *, ip: str | None, agent: str, now: datetime) -> Tokens:
@@ -205,6 +214,29 @@ def _find(named: Sequence[tuple[str, int]]) -> list[Session | None]:
 
 
 _look_up = Together(_find)
+
+
+def living(sids: Collection[str]) -> dict[str, tuple[int, str]]:
+    """(person, password hash) of those of these sessions that go on, by session."""
+    if not sids:
+        return {}
+    found = Session.objects.filter(sid__in=sids, ended_at__isnull=True, user__is_active=True)
+    people = found.values_list("sid", "user_id", "user__password")
+    return {sid: (user, password) for sid, user, password in people}
+
+
+def _each_living(asked: Sequence[str]) -> list[tuple[int, str] | None]:
+    found = living(set(asked))
+    return [found.get(sid) for sid in asked]
+
+
+_is_living = Together(_each_living)
+
+
+def require_living(proof: SessionProof) -> None:
+    """Raise not_authenticated where it has ended, or its person is shut out or has a new password."""
+    if _is_living(proof.sid) != (proof.user_id, proof.password):
+        raise _refused("This session has ended: log in again.")
 
 
 def _require_same_password(token: Any, user: User) -> None:

@@ -18,6 +18,7 @@ from accounts.selectors import Reach, require_own_account
 from accounts.services import api_keys
 from accounts.services.api_keys import ApiKeyCaller
 from accounts.services.rates import take_orders
+from accounts.services.sessions import SessionProof, require_living
 from audit.actor import Actor
 from orders.api import inputs
 from orders.api.batch import place_batch
@@ -53,9 +54,15 @@ class Caller:
     tier_id: int | None
     actor: Actor
     key: ApiKeyCaller | None = None
+    session: SessionProof | None = None
 
     def require_trade(self) -> None:
-        """Refuse a key that may not trade, or that was revoked, or replaced, since the socket named it."""
+        """Refuse a key that may not trade, and who was shut out since the socket was let in.
+
+        A socket is closed then, but only once it has heard so.
+        """
+        if self.session is not None:
+            require_living(self.session)
         if self.key is not None:
             now = api_keys.authenticate(self.key.key_id, ip=self.key.ip)
             if now.generation != self.key.generation:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import ApiKey, Session, TradingAccount
+from accounts.models import ApiKey, TradingAccount
 from accounts.selectors import Reach
 from accounts.services import api_keys, sessions, signed_requests
 from accounts.services.api_keys import ApiKeyCaller
+from accounts.services.sessions import SessionProof
 from accounts.services.signed_requests import SignedRequest
 from audit.actor import Actor
 from orders.feed.entry import Caller
@@ -49,7 +50,8 @@ class Identity:
 
     def caller(self, ip: str | None) -> Caller:
         """Whom orders from this socket are from."""
-        return Caller(self.reach, self.tier_id, self.actor(ip), self.key)
+        proof = SessionProof(self.sid, self.user_id, self.password) if self.key is None else None
+        return Caller(self.reach, self.tier_id, self.actor(ip), self.key, proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +120,10 @@ def read_access(identities: Collection[Identity], account_ids: Iterable[int]) ->
     """How things stand for the sessions and keys of these, and for accounts."""
     owners = TradingAccount.objects.filter(id__in=set(account_ids)).values_list("id", "user_id")
     return Access(
-        sessions=_living_sessions({one.sid for one in identities if one.key is None}),
+        sessions=sessions.living({one.sid for one in identities if one.key is None}),
         keys=_living_keys({one.key.id for one in identities if one.key is not None}),
         owners=dict(owners),
     )
-
-
-def _living_sessions(sids: Collection[str]) -> dict[str, tuple[int, str]]:
-    if not sids:
-        return {}
-    living = Session.objects.filter(sid__in=sids, ended_at__isnull=True, user__is_active=True)
-    people = living.values_list("sid", "user_id", "user__password")
-    return {sid: (user, password) for sid, user, password in people}
 
 
 def _living_keys(keys: Collection[int]) -> dict[int, tuple[int, int]]:

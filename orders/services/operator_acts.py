@@ -37,7 +37,9 @@ def cancel_order(*, order_id: int, actor: Actor, now: datetime, reason: str) -> 
         order = find_order(order_id=order_id, account_id=None)
         _lock_account(order.account_id)
         if asked_for([order.id], CommandKind.CANCEL, since=order.created_at):
-            raise Refusal(Code.NO_CHANGE, "A cancel of this order is already on its way.", order=str(order.id))
+            raise Refusal(
+                Code.NO_CHANGE, "A cancel of this order is already on its way.", order=str(order.id)
+            )
         requested = changing.cancel_order(
             order_id=order.id, account_id=None, actor=actor, now=now, reason=reason
         )

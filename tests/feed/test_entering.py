@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Scope, TradingAccount
+from accounts.services import people, sessions
 from accounts.services.key_issuing import rotate_key
 from orders.feed import entry, hub
 from orders.feed.lanes import Lane
@@ -273,3 +274,40 @@ def test_many_sockets_at_once_lose_and_mix_up_nothing(
     commands = Command.objects.order_by("id").values_list("order_id", "actor_label")
     assert {number: label for number, label in commands} == {n: one[2] for n, one in told.items()}  # noqa: C416
     assert len(told) == 40
+
+
+class TestShutOut:
+    """Who is shut out places nothing more, also over a socket that has not heard of it yet."""
+
+    @pytest.mark.parametrize("what", ["ended", "password", "deactivated"])
+    async def test_an_open_socket_places_and_amends_nothing_more(
+        self, market: Market, alice: TradingAccount, what: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # No control message comes, and nobody looks by himself.
+        monkeypatch.setattr(hub, "_AUDIT_SECONDS", 60.0)
+        monkeypatch.setattr(sessions, "tell_access_changed", lambda _user: None)
+        async with talk() as socket:
+            await log_in(socket, alice)
+            placed = await socket.ask("placed", op="place", order=body(market, alice))
+            await do(market.drain)
+            await do(lambda: _shut_out(what, alice))
+            before = await do(everything_stored)
+
+            for request in (
+                {"op": "place", "order": body(market, alice)},
+                {"op": "amend", "order": int(placed["order"]["id"]), "price": "48000"},
+            ):
+                assert (await socket.ask("error", **request))["code"] == "not_authenticated"
+
+            assert await do(everything_stored) == before
+
+
+def _shut_out(what: str, account: TradingAccount) -> None:
+    now = timezone.now()
+    if what == "ended":
+        sessions.end_own(user_id=account.user_id, actor=ACTOR, now=now)
+    elif what == "password":
+        phrase = "another long phrase 42"
+        people.set_password(user_id=account.user_id, password=phrase, actor=ACTOR, now=now, reason="lost")
+    else:
+        people.set_active(user_id=account.user_id, active=False, actor=ACTOR, now=now, reason="left")
