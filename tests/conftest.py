@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection, connections
@@ -23,6 +24,28 @@ TransactionTestCase._fixture_teardown = empty_filled_tables  # type: ignore[attr
 # How long an example takes says how busy the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+_HERE = Path(__file__).parent
+#: Where the live tests are, and no others.
+_LIVE = frozenset({"clients", "live", "screens"})
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import only what this run is for; what is named on the command line is imported all the same.
+
+    Each worker took in the clients of other venues, and the live run thousands of tests, to leave them out.
+    """
+    if collection_path.parent == _HERE and (collection_path.name in _LIVE) != wants_platform(config):
+        return True
+    return None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Raise UsageError of a live test elsewhere, and of any other in their places: neither would ever run."""
+    is_live = item.get_closest_marker("live") is not None
+    if (item.path.relative_to(_HERE).parts[0] in _LIVE) != is_live:
+        raise pytest.UsageError(f"{item.nodeid}: the tests in {', '.join(sorted(_LIVE))} are the live ones")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
