@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, models, transaction
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import (
     ClosedMonth,
@@ -43,6 +45,7 @@ from tests.history.telling import lived_history
 from tests.liquidity.living import lived_dealing
 from tests.orders.killing import press
 from tests.reconciliation.banking import lived_bank
+from tests.worlds import shared_world
 
 pytestmark = pytest.mark.django_db
 
@@ -79,9 +82,20 @@ FACTS: list[tuple[type[models.Model], str]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Some rows of each, made once: what one test would change, its end undoes."""
+    with shared_world(django_db_blocker):
+        _live()
+        yield
+
+
 @pytest.fixture(autouse=True)
-def facts() -> None:
-    """Some rows of each."""
+def facts(db: None, world: None) -> None:
+    """They are there in each test."""
+
+
+def _live() -> None:
     market = make_market()
     seller = market.trader()
     begin(seller.pk, None, now=NOW)
