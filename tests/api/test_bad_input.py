@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import TradingAccount
 from instruments.models import InstrumentStatus
+from orders.services import books
 from orders.services.phases import halt_instrument
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market
+from tests.worlds import shared_world
 
 _FORTY_DIGITS = "1234567890" * 4
 _CONDITIONS = (
@@ -20,6 +25,29 @@ _CONDITIONS = (
 )  # fmt: skip
 _STOP = {"type": "stop", "price": None, "trigger_price": "51000"}
 _RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT MARK}"
+
+
+@pytest.fixture(scope="module")
+def known(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[tuple[Market, TradingAccount]]:
+    """A market and a trader, made once: hundreds of tests send something to it that moves nothing."""
+    with shared_world(django_db_blocker):
+        market = make_market()
+        yield market, market.trader()
+
+
+@pytest.fixture
+def market(db: None, known: tuple[Market, TradingAccount]) -> Iterator[Market]:
+    """One market for all of this module; a test undoes what it did."""
+    yield deepcopy(known[0])
+    books.forget(known[0].shard.pk)
+
+
+@pytest.fixture
+def alice(market: Market, known: tuple[Market, TradingAccount]) -> TradingAccount:
+    """Its trader, with 100 of the base asset and 10,000,000 of the quote asset."""
+    return deepcopy(known[1])
 
 
 def _field_cases() -> list[Any]:
