@@ -23,6 +23,12 @@ REASON = "runaway robot"
 STOP = "stop"
 
 
+@pytest.fixture
+def lived(lived_shared: Lived) -> Lived:
+    """One market for all of this module; a test undoes what it did."""
+    return lived_shared
+
+
 def now() -> datetime:
     return timezone.now()
 
