@@ -32,6 +32,8 @@ from tests.running import Platform
 #: Of the rate that a bounded backlog allows: what is left is for the checkpoints of a minute.
 _SHARE = 0.95
 _SINGLES_A_SECOND = 20.0
+#: Actions in a list beside them: a large one has nearly every account, and who has another order waits for it.
+_SMALL_LIST = 100
 _ONE_BY_ONE = 200
 
 
@@ -135,7 +137,7 @@ def measure(platform: Platform, *, seconds: float, producers: int, batch: int) -
 
 def _beside(platform: Platform, world: World, *, rate: float, seconds: float) -> Result:
     """The load, and single orders at both doors beside it."""
-    main, *_rest = jobs_of(world, Options(rate=rate, seconds=seconds))
+    main, *_rest = jobs_of(world, Options(rate=rate, seconds=seconds, batch=_SMALL_LIST))
     few = Options(rate=_SINGLES_A_SECOND, seconds=seconds, poisson=True, stock=(40, 40), seed=2)
     parts: list[Part] = [(produce, main, service_door)]
     for number, door in enumerate(("http", "socket"), start=1):
