@@ -32,7 +32,7 @@ from tests.running import Platform
 #: Of the rate that a bounded backlog allows: what is left is for the checkpoints of a minute.
 _SHARE = 0.95
 _SINGLES_A_SECOND = 20.0
-#: Actions in a list beside them: a large one has nearly every account, and who has another order waits for it.
+#: Actions in a list beside them: a large one has nearly every account, and whoever has another order waits.
 _SMALL_LIST = 100
 _ONE_BY_ONE = 200
 

@@ -205,9 +205,15 @@ def _partitions() -> None:
 
 
 def _move_on(instruments: list[int], groups: int) -> None:
-    """Books and shards to where this history has left them: nothing rests."""
+    """Books, followers and shards to where this history has left them: nothing rests, nobody is behind."""
     for place, instrument in enumerate(instruments):
         count = len(range(place, groups, 3))
+        for followed in ("history_timeline", "marketdata_tape"):
+            execute(
+                f"INSERT INTO {followed} (instrument_id, book_seq) VALUES (%s, %s)"  # noqa: S608 - our own
+                " ON CONFLICT (instrument_id) DO UPDATE SET book_seq = EXCLUDED.book_seq",
+                [instrument, 7 * count],
+            )
         execute(
             "UPDATE orders_book SET seq = %s, last_time = 1 WHERE instrument_id = %s", [7 * count, instrument]
         )
