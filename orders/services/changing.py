@@ -127,8 +127,7 @@ def amend_order(
 
     Less quantity at the same price keeps the place in the queue, a parked order always does; anything else
     loses it. What the amended order may need beyond its hold is reserved now; a Refusal reserves nothing.
-    While its shard is behind only quantity may be taken off (overloaded). Not for a caller that holds its
-    account's row: intake locks it, and others' in id order.
+    While its shard is behind only quantity may be taken off (overloaded).
     """
     wanted = AmendOrder(account_id=account_id, order_id=order_id, changes=changes, reason=reason)
     origin = Origin(actor, source, correlation_id())
