@@ -1,9 +1,10 @@
 """Pytest plugin: gives a test run servers of its own before Django reads its settings.
 
 An ordinary run gets a private PostgreSQL and Valkey on free ports in a folder of its own, unless
-DATABASE_URL and REDIS_URL already name some. `pytest -m live` gets a whole running platform instead,
-without participants, and its tests use that platform's database. Workers of pytest-xdist inherit the
-addresses.
+DATABASE_URL and REDIS_URL already name some. Workers of pytest-xdist share the PostgreSQL, each with a
+database of its own in it, but not the Valkey: tests cut off all its subscribers and take its user's rights
+away. `pytest -m live` gets a whole running platform instead, without participants, and its tests use that
+platform's database.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if wants_platform(early_config):
         early_config.stash[platform_key] = _start_platform(_private_folder())
     elif not ("DATABASE_URL" in os.environ and "REDIS_URL" in os.environ):
-        _start_servers(_private_folder())
+        _start_servers(_private_folder(), with_valkey=not has_workers(early_config))
     load_config.cache_clear()
     return (yield)
 
@@ -49,6 +50,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 def wants_platform(config: pytest.Config) -> bool:
     """Whether this is the run of the live tests."""
     return str(config.known_args_namespace.markexpr) == "live"
+
+
+def has_workers(config: pytest.Config) -> bool:
+    """Whether the tests run in workers of this process, which are told of the same options."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    return not is_worker and bool(getattr(config.known_args_namespace, "numprocesses", None))
 
 
 @pytest.hookimpl(trylast=True)
@@ -67,8 +74,10 @@ def _private_folder() -> Path:
     return folder
 
 
-def _start_servers(folder: Path) -> None:
+def _start_servers(folder: Path, *, with_valkey: bool) -> None:
     servers = EmbeddedServers(load_config(), durable=False)
+    if not with_valkey:
+        servers.valkey = None
     with launched(folder, follow_parent=True) as (launch, children):
         servers.start(launch)
     _cleanup.callback(stop_children, children)

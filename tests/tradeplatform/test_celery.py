@@ -12,6 +12,7 @@ from orders import tasks
 from orders.tasks import expire_due_orders
 
 
+@pytest.mark.django_db  # a task gives back its thread's connection, if an earlier test left one
 @pytest.mark.parametrize(
     ("error", "graver"),
     [(OperationalError("the database system is starting up"), False), (ValueError("2"), True)],
