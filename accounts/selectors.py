@@ -66,7 +66,8 @@ def require_own_account(reach: Reach, account_id: int) -> int:
 
 def _owners(account_ids: Sequence[int]) -> list[int | None]:
     """Whose each account is, by the person's id; None where there is no account."""
-    rows = fetch("SELECT id, user_id FROM accounts_tradingaccount WHERE id = ANY(%s)", [list(account_ids)])
+    sql = "SELECT id, user_id FROM accounts_tradingaccount WHERE id = ANY(%s)"
+    rows = fetch(sql, [list(account_ids)], prepared=True)
     owners: dict[int, int] = dict(rows)
     return [owners.get(account_id) for account_id in account_ids]
 

@@ -26,7 +26,7 @@ from orders.models import (
     OrderStatus,
     Side,
 )
-from tradeplatform.common.db import fetch, only
+from tradeplatform.common.db import array, fetch, only, read
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
 from tradeplatform.common.together import Together
@@ -161,10 +161,14 @@ def own_order(reach: Reach, order_id: int) -> OrderRef:
     return OrderRef(*found)
 
 
+_AT_THEIR_TIMES = "JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, created_at) USING (id, created_at)"
+
+
 def load_orders(refs: Iterable[tuple[int, datetime]]) -> dict[int, Order]:
     """Orders by id, from (id, creation time): only the partitions of those times are read."""
     ids, times = zip(*refs, strict=True)
-    return {order.id: order for order in Order.objects.filter(id__in=ids, created_at__in=set(times))}
+    found = read(Order, _AT_THEIR_TIMES, [array(ids), array(times)])
+    return {order.id: order for order in found}
 
 
 def _each_order(refs: Sequence[tuple[int, datetime]]) -> list[Order]:

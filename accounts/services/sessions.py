@@ -27,7 +27,7 @@ from accounts.models import Session, SessionEnd, User
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
-from tradeplatform.common.db import require_transaction
+from tradeplatform.common.db import read_both, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.together import Together
 from tradeplatform.common.valkey import tell_access_changed
@@ -199,18 +199,21 @@ def _named(token: Any) -> tuple[str, int]:
 
 
 def _of(user_id: int) -> QuerySet[Session]:
-    return _going_on().filter(user_id=user_id)
-
-
-def _going_on() -> QuerySet[Session]:
-    return Session.objects.select_related("user").filter(ended_at__isnull=True)
+    return Session.objects.select_related("user").filter(ended_at__isnull=True, user_id=user_id)
 
 
 def _find(named: Sequence[tuple[str, int]]) -> list[Session | None]:
-    """The living session of each (session, person), an object of its own; None where there is none."""
-    living = {(one.sid, one.user_id): one for one in _going_on().filter(sid__in={sid for sid, _ in named})}
-    found = [living.get(name) for name in named]
-    return [deepcopy(one) if one in found[:place] else one for place, one in enumerate(found)]
+    """The living session of each (session, person), an object of its own; None where there is none.
+
+    Every request asks, so by a statement that is planned once.
+    """
+    rest = "ON accounts_user.id = user_id WHERE sid = ANY(%s) AND ended_at IS NULL"
+    living: dict[tuple[str, int], Session] = {}
+    for session, user in read_both(Session, User, rest, [[sid for sid, _ in named]]):
+        session.user = user
+        living[session.sid, session.user_id] = session
+    each = [living.get(name) for name in named]
+    return [deepcopy(one) if one in each[:place] else one for place, one in enumerate(each)]
 
 
 _look_up = Together(_find)

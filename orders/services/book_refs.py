@@ -43,6 +43,7 @@ def _find(ids: list[int]) -> dict[int, BookRef]:
     rows = fetch(
         "SELECT instrument_id, shard_id, last_price_ticks FROM orders_book WHERE instrument_id = ANY(%s)",
         [ids],
+        prepared=True,
     )
     return {row[0]: BookRef(*row) for row in rows}
 

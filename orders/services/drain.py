@@ -31,7 +31,7 @@ from orders.services.order_state import OrderState
 from orders.services.pending import PendingCommand, mark_done, read_pending
 from orders.services.projecting import Projection, writing_events
 from tradeplatform.common import tracing
-from tradeplatform.common.db import execute
+from tradeplatform.common.db import execute, read
 from tradeplatform.config import load_config
 
 logger = structlog.get_logger(__name__)
@@ -202,8 +202,7 @@ def drain(
 
 def _take(shard_id: int, owner: str, now: datetime) -> Shard:
     """Lock the shard's row; a new owner opens a new epoch."""
-    found = Shard.objects.raw("SELECT * FROM orders_shard WHERE id = %s FOR NO KEY UPDATE", [shard_id])
-    shard = next(iter(found), None)
+    shard = next(iter(read(Shard, "WHERE id = %s FOR NO KEY UPDATE", [shard_id])), None)
     if shard is None:
         raise Shard.DoesNotExist(f"There is no shard {shard_id}.")
     if shard.status == ShardStatus.STOPPED:
@@ -217,9 +216,7 @@ def _take(shard_id: int, owner: str, now: datetime) -> Shard:
 
 
 def _apply(shard: Shard, commands: list[PendingCommand], kills: Standing, now: datetime) -> frames.Batch:
-    rows = list(
-        Book.objects.raw("SELECT * FROM orders_book WHERE shard_id = %s ORDER BY instrument_id", [shard.id])
-    )
+    rows = read(Book, "WHERE shard_id = %s ORDER BY instrument_id", [shard.id])
     cached = books.engine_at(shard_id=shard.id, position=shard.position, books=rows)
     engine = cached.engine
     before = {book.instrument_id: book for book in rows}
@@ -297,6 +294,7 @@ def _move_books(cached: books.ShardEngine, instrument_ids: list[int]) -> None:
             [engine.phase(number) for number in instrument_ids],
             [engine.state_hash(number) for number in instrument_ids],
         ],
+        prepared=True,
     )
 
 
@@ -306,6 +304,7 @@ def _move_shard(shard: Shard, applied: int, now: datetime) -> None:
         "UPDATE orders_shard SET position = %s, drained_at = %s"
         " WHERE id = %s AND epoch = %s AND position = %s",
         [shard.position + applied, now, shard.id, shard.epoch, shard.position],
+        prepared=True,
     )
     if moved != 1:
         metrics.FENCED.inc()

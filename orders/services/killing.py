@@ -124,7 +124,7 @@ def read_standing(shard_id: int) -> Standing:
     stops: dict[tuple[str, int], Stop] = {}
     due: list[Due] = []
     for scope, key, stage, members, effect_id, act_stage, actor_id, label, reason in fetch(
-        _STANDING, [shard_id]
+        _STANDING, [shard_id], prepared=True
     ):
         stop = Stop(KillScope(scope), key, KillStage(stage), frozenset(members))
         stops[scope, key] = stop

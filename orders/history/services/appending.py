@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from tradeengine import pack_rows
 
 from orders.history.building import FLAT, Execution, Standing, build
 from orders.history.executions import in_order
 from orders.history.models import Correction
 from orders.history.services.timelines import frozen_until
-from tradeplatform.common.db import array, copy_rows, execute, fetch
+from tradeplatform.common.db import array, copy_packed, execute, fetch
 
 logger = structlog.get_logger(__name__)
 
@@ -26,6 +27,8 @@ POINT_COLUMNS = (
     "at", "origin", "execution_id", "account_id", "instrument_id", "quantity", "price", "fee", "true_at",
     "position", "cost", "realised", "fees",
 )  # fmt: skip
+
+POINT_TYPES = "thqqinnntnnnn"
 
 # (account, instrument): the positions that an execution is part of.
 _Key = tuple[int, int]
@@ -58,7 +61,7 @@ def append(executions: Sequence[Execution], *, now: datetime) -> int:
                 points.append(point_row(execution, standing))
             else:
                 changed.append((number, standing))
-    copy_rows("history_positionpoint", POINT_COLUMNS, points)
+    copy_packed("history_positionpoint", POINT_COLUMNS, pack_rows(POINT_TYPES, points))
     _move_points(changed)
     _move_live_positions(last, {key: len(found) for key, found in fresh.items()})
     return corrections
