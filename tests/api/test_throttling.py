@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -48,9 +49,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def address() -> str:
-    """An address that nobody else calls from."""
+    """An address that nobody else calls from, written as it is counted: without leading zeros."""
     digits = f"{int(tag(), 16):08x}"
-    return f"2001:db8:{digits[:4]}:{digits[4:]}::1"
+    return str(ip_address(f"2001:db8:{digits[:4]}:{digits[4:]}::1"))
 
 
 @pytest.fixture
