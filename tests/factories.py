@@ -48,12 +48,22 @@ from orders.models import (
     Trade,
     TriggerBy,
 )
+from orders.selectors import find_order
 from orders.services import changing
 from orders.services.drain import Drained, drain, drain_all
-from orders.services.intake import submit_order, submit_orders
+from orders.services.intake import submit_order, submit_orders, submit_requests
 from orders.services.order_lists import submit_list
 from orders.services.phases import end_auction, request_phase, resume_instrument
-from orders.services.requests import Accepted, Changes, ListKind, NewList, NewOrder, Outcome
+from orders.services.requests import (
+    Accepted,
+    CancelOrder,
+    Changes,
+    ListKind,
+    NewList,
+    NewOrder,
+    Outcome,
+    requested,
+)
 from tradeplatform.common.errors import Refusal
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -255,9 +265,12 @@ class Market:
 
     def cancel(self, order_id: int, account: TradingAccount | None = None, *, now: datetime = NOW) -> int:
         """Ask for a cancel, as the owner or (without an account) as an operator; the command's id."""
-        return changing.cancel_order(
-            order_id=order_id, account_id=account.id if account else None, actor=ACTOR, now=now
-        ).command_id
+        if account is None:
+            order = find_order(order_id=order_id, account_id=None)
+            return changing.cancel_order(order=order, actor=ACTOR, now=now, reason="").command_id
+        wanted = CancelOrder(account_id=account.id, order_id=order_id)
+        (outcome,) = submit_requests(requests=[wanted], actor=ACTOR, source=Source.API, now=now)
+        return requested(outcome).command_id
 
     def amend(
         self,

@@ -24,7 +24,7 @@ from orders.models import Order, Source
 from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
 from orders.services import changing
 from orders.services.awaiting import await_commands, await_order, await_orders, require_done
-from orders.services.batching import amend_soon, submit_soon
+from orders.services.batching import amend_soon, cancel_soon, submit_soon
 from orders.services.order_lists import submit_list
 from orders.services.requests import Changes, Requested
 from tradeplatform.common.api_input import parse
@@ -220,10 +220,10 @@ class OrderView(APIView):
     )
     def delete(self, request: Request, order: int) -> Response:
         """Take what is open of an order off the book. Works while trading is halted."""
-        wait_ms, now = parse(inputs.WaitQuery, request.query_params)["wait"], timezone.now()
+        wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
         ref = own_order(reach_of(request), order)
-        requested = changing.cancel_order(
-            order_id=ref.id, account_id=ref.account_id, actor=actor_of(request), now=now
+        requested = cancel_soon(
+            order_id=ref.id, account_id=ref.account_id, actor=actor_of(request), source=Source.API
         )
         return _changed(ref, requested, wait_ms=wait_ms)
 

@@ -27,7 +27,7 @@ from orders.feed.protocol import OrderOp
 from orders.models import Source
 from orders.selectors import find_order_by_client_id, own_order
 from orders.services import changing
-from orders.services.batching import amend_soon, submit_soon
+from orders.services.batching import amend_soon, cancel_soon, submit_soon
 from orders.services.order_lists import submit_list
 from orders.services.requests import Accepted, Changes, Requested
 from tradeplatform.common.api_input import StrictSerializer, TextField, WholeNumberField, parse
@@ -165,8 +165,8 @@ def _cancel(body: dict[str, Any], caller: Caller) -> Answer:
     else:
         sentence = "Name one order: by order, or by account and client_order_id."
         raise Refusal(Code.INVALID_COMBINATION, sentence, fields={"order": sentence})
-    requested = changing.cancel_order(
-        order_id=order_id, account_id=account_id, actor=caller.actor, now=timezone.now()
+    requested = cancel_soon(
+        order_id=order_id, account_id=account_id, actor=caller.actor, source=Source.SOCKET
     )
     return {"account": account_id, "orders": _requested([requested])}
 

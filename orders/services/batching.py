@@ -1,6 +1,7 @@
-"""Single orders and amends of many threads go in together: who comes first commits, with who came meanwhile.
+"""What many threads ask for one by one goes in together: who comes first commits, with who came meanwhile.
 
-Each keeps its own actor, correlation id and outcome.
+Each keeps its own actor, correlation id and outcome. Cancels go by themselves: they lock no account, and wait
+for nobody who does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from orders.services.intake import MAX_BATCH, submit_sent
 from orders.services.requests import (
     Accepted,
     AmendOrder,
+    CancelOrder,
     Changes,
     Denied,
     NewOrder,
@@ -34,13 +36,17 @@ def submit_now(sent: Sequence[Sent]) -> list[Outcome | Requested]:
     return submit_sent(sent, now=timezone.now())
 
 
-_submit = Together(
-    submit_now,
-    most=MAX_BATCH,
-    room=MAX_BATCH,
-    patience=LOCK_PATIENCE,
-    whose=lambda sent: sent.request.account_id,
-)
+def _turns() -> Together[Sent, Outcome | Requested]:
+    return Together(
+        submit_now,
+        most=MAX_BATCH,
+        room=MAX_BATCH,
+        patience=LOCK_PATIENCE,
+        whose=lambda sent: sent.request.account_id,
+    )
+
+
+_submit, _cancel = _turns(), _turns()
 
 
 def submit_soon(*, order: NewOrder, actor: Actor, source: Source) -> Accepted:
@@ -61,3 +67,15 @@ def amend_soon(
     """Ask for an amend in these transactions, as `changing.amend_order`. Raises Refusal, overloaded too."""
     wanted = AmendOrder(account_id=account_id, order_id=order_id, changes=changes)
     return requested(_submit(Sent(wanted, Origin(actor, source, correlation_id()))))
+
+
+def cancel_soon(
+    *, order_id: int, account_id: int, actor: Actor, source: Source, client_request_id: str = ""
+) -> Requested:
+    """Ask for an account's order to be cancelled, in one transaction with other threads' cancels.
+
+    Works while the instrument is halted. Raises Refusal: order_not_found (also for another account's),
+    order_not_open, overloaded.
+    """
+    wanted = CancelOrder(account_id=account_id, order_id=order_id, client_request_id=client_request_id)
+    return requested(_cancel(Sent(wanted, Origin(actor, source, correlation_id()))))

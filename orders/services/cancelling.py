@@ -1,10 +1,11 @@
-"""The cancels of a mixed list: names to orders in one query, so that a list costs what one costs."""
+"""The cancels of a list: names to orders in one query, so that a list costs what one costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from orders.models import CLIENT_ORDER_ID, FINAL, CommandKind, OrderStatus
+from orders.selectors import order_not_found
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
@@ -13,7 +14,7 @@ from orders.services.writing import Draft
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
 
-_Key = tuple[int, str]  # trading account, client order id
+_Key = tuple[int, int | str]  # trading account, order id or client order id
 _Target = tuple[int, int, int]  # order id, instrument id, shard id
 
 
@@ -25,31 +26,37 @@ def cancel_commands(
     """The commands of these cancels with their places in the list; the others' outcomes are set to Denied.
 
     An order that the same list places before its cancel counts as placed. Must be called inside the
-    transaction of the list, with the accounts' rows locked and the drafts numbered.
+    transaction of the list, with the drafts numbered. No account needs to be locked: whoever sees an order
+    takes a later command id than it has.
     """
     if not cancels:
         return []
-    placed = {(d.order.account_id, d.client_order_id): (d.index, _target(d)) for d in drafts}
-    named = {index: (cancel.account_id, cancel.client_order_id) for index, cancel in cancels}
-    possible = {key for key in named.values() if CLIENT_ORDER_ID.fullmatch(key[1])}
-    stored = _stored(possible - placed.keys())
+    placed: dict[_Key, tuple[int, _Target]] = {
+        (d.order.account_id, d.client_order_id): (d.index, _target(d)) for d in drafts
+    }
+    stored = _stored({_key(cancel) for _index, cancel in cancels} - placed.keys())
     commands = []
-    for index, key in named.items():
+    for index, cancel in cancels:
         try:
-            order_id, instrument_id, shard_id = _find(index, key, placed, stored)
+            order_id, instrument_id, shard_id = _find(index, _key(cancel), placed, stored)
         except Refusal as refusal:
-            outcomes[index] = Denied(refusal, key[1])
+            outcomes[index] = Denied(refusal, cancel.client_order_id or None)
             continue
         row = CommandRow(
             shard_id=shard_id,
             instrument_id=instrument_id,
             kind=CommandKind.CANCEL,
             order_id=order_id,
-            account_id=key[0],
+            account_id=cancel.account_id,
             reason_code=engine_codes.REASON["client"],
+            client_request_id=cancel.client_request_id,
         )
         commands.append((index, row))
     return commands
+
+
+def _key(cancel: CancelOrder) -> _Key:
+    return cancel.account_id, cancel.order_id or cancel.client_order_id
 
 
 def _target(draft: Draft) -> _Target:
@@ -60,13 +67,13 @@ def _target(draft: Draft) -> _Target:
 def _find(
     index: int,
     key: _Key,
-    placed: dict[_Key, tuple[int, _Target]],
-    stored: dict[_Key, tuple[_Target, str]],
+    placed: Mapping[_Key, tuple[int, _Target]],
+    stored: Mapping[_Key, tuple[_Target, str]],
 ) -> _Target:
     if key in placed and placed[key][0] < index:
         return placed[key][1]
     if key not in stored:
-        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=ascii(key[1][:36])[1:-1])
+        raise _not_found(key[1])
     target, status = stored[key]
     if status in FINAL:
         label = OrderStatus(status).label.lower()
@@ -79,16 +86,31 @@ def _find(
     return target
 
 
-def _stored(keys: set[_Key]) -> dict[_Key, tuple[_Target, str]]:
+def _not_found(name: int | str) -> Refusal:
+    if isinstance(name, int):
+        return order_not_found(name)
+    return Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=ascii(name[:36])[1:-1])
+
+
+def _stored(keys: Collection[_Key]) -> dict[_Key, tuple[_Target, str]]:
+    """What and where the orders are that some account has under these names; impossible names are unknown."""
+    ids = [(account, name) for account, name in keys if isinstance(name, int) and 0 < name < 2**63]
+    names = [
+        (account, name) for account, name in keys if isinstance(name, str) and CLIENT_ORDER_ID.fullmatch(name)
+    ]
+    return _named("order_id", "bigint", ids) | _named("client_order_id", "text", names)
+
+
+def _named(column: str, kind: str, keys: Sequence[_Key]) -> dict[_Key, tuple[_Target, str]]:
     if not keys:
         return {}
     rows = fetch(
-        "SELECT i.account_id, i.client_order_id, o.id, o.instrument_id, b.shard_id, o.status"
+        f"SELECT i.account_id, i.{column}, o.id, o.instrument_id, b.shard_id, o.status"  # noqa: S608
         " FROM orders_orderidentity i"
-        " JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
-        " USING (account_id, client_order_id)"
+        f" JOIN unnest(%s::bigint[], %s::{kind}[]) AS k(account_id, {column}) USING (account_id, {column})"
         " JOIN orders_order o ON o.id = i.order_id AND o.created_at = i.order_created_at"
         " JOIN orders_book b ON b.instrument_id = o.instrument_id",
-        [[key[0] for key in keys], [key[1] for key in keys]],
+        [[account for account, _name in keys], [name for _account, name in keys]],
+        prepared=True,
     )
     return {(account, name): (tuple(target), status) for account, name, *target, status in rows}

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from audit.actor import Actor
 from orders.models import CLIENT_ORDER_ID, Book, CommandKind, Order, Side, Source
-from orders.selectors import find_order, require_open
+from orders.selectors import require_open
 from orders.services import engine_codes
 from orders.services.intake import submit_sent
 from orders.services.journal import CommandRow, write_commands
@@ -20,31 +20,14 @@ from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.errors import Code, Refusal
 
 
-def cancel_order(
-    *,
-    order_id: int,
-    account_id: int | None,
-    actor: Actor,
-    now: datetime,
-    reason: str = "",
-    client_request_id: str = "",
-) -> Requested:
-    """Ask for an order to be cancelled; `account_id` None means an operator does.
+def cancel_order(*, order: Order, actor: Actor, now: datetime, reason: str) -> Requested:
+    """Ask, as an operator, for somebody's order to be cancelled; works while the instrument is halted.
 
-    `client_request_id` is what the client calls this cancel. Works while the instrument is halted. Raises
-    Refusal: order_not_found (also for another account's), order_not_open.
+    Raises Refusal order_not_open. Owners cancel by `batching.cancel_soon`, and in lists.
     """
     with transaction.atomic():
-        order = find_order(order_id=order_id, account_id=account_id)
         require_open(order)
-        (command,) = _write_cancels(
-            [order],
-            account_id=account_id,
-            actor=actor,
-            now=now,
-            reason=reason,
-            client_request_id=client_request_id,
-        )
+        (command,) = _write_cancels([order], account_id=None, actor=actor, now=now, reason=reason)
     return command
 
 

@@ -129,7 +129,7 @@ def _submit(sent: Sequence[Sent], *, locked: bool, now: datetime) -> list[Outcom
     cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
     amends = [(index, request) for index, request in enumerate(requests) if isinstance(request, AmendOrder)]
     with transaction.atomic():
-        accounts = lock_owners(request.account_id for request in requests)
+        accounts = lock_owners(one.account_id for one in requests if not isinstance(one, CancelOrder))
         drafts = _resolve(orders, accounts, outcomes)
         drafts = _unknown_identities(drafts, outcomes)
         drafts = _checked(drafts, accounts, origins, now, outcomes)

@@ -40,9 +40,7 @@ def cancel_order(*, order_id: int, actor: Actor, now: datetime, reason: str) -> 
             raise Refusal(
                 Code.NO_CHANGE, "A cancel of this order is already on its way.", order=str(order.id)
             )
-        requested = changing.cancel_order(
-            order_id=order.id, account_id=None, actor=actor, now=now, reason=reason
-        )
+        requested = changing.cancel_order(order=order, actor=actor, now=now, reason=reason)
         record(
             actor=actor,
             action="orders.order.cancel",

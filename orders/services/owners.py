@@ -36,7 +36,9 @@ def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
     Whatever adds to an account's orders or holds takes turns here. Must be called inside a transaction.
     """
     require_transaction()
-    rows = fetch(_LOCK, [list(set(ids))], prepared=True)
+    if not (wanted := list(set(ids))):
+        return {}
+    rows = fetch(_LOCK, [wanted], prepared=True)
     return {
         number: Owner(is_active, is_locked, trade_group, realm, Stops.parse(stops))
         for number, is_active, is_locked, trade_group, realm, stops in rows

@@ -72,10 +72,15 @@ class NewList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
-    """One item of a list: take the client's order off the book, named by the id the client gave it."""
+    """One item of a list: take the client's order off the book, named by the client's id of it or by ours.
+
+    `client_request_id` is what the client calls this cancel.
+    """
 
     account_id: int
-    client_order_id: str
+    client_order_id: str = ""
+    order_id: int = 0
+    client_request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,14 +22,14 @@ from accounts.services.funding import deposit, withdraw
 from accounts.services.locking import lock_account, unlock_account
 from instruments.models import InstrumentStatus
 from orders.models import Command, CommandStatus, Order, OrderType, Side, Source, StpMode, TimeInForce
-from orders.services.changing import amend_order, cancel_all_orders, cancel_order
+from orders.services.changing import amend_order, cancel_all_orders
 from orders.services.drain import drain
 from orders.services.expiring import expire_due
 from orders.services.intake import submit_requests
 from orders.services.operator_acts import Scope, mass_cancel
 from orders.services.order_lists import submit_list
 from orders.services.phases import end_auction, end_due_auctions, request_phase, resume_instrument
-from orders.services.requests import CancelOrder, Changes, Denied, ListKind, NewList, NewOrder
+from orders.services.requests import CancelOrder, Changes, Denied, ListKind, NewList, NewOrder, requested
 from tests.factories import ACTOR, NOW, Market, fund, make_account, make_asset, make_market, make_shard, tag
 from tests.threads import all_at_once
 from tradeplatform.common.errors import Refusal
@@ -131,7 +131,9 @@ class Storm:
     def cancel(self, rng: random.Random) -> None:
         """Some live order."""
         order = self._some_order(rng)
-        cancel_order(order_id=order.id, account_id=order.account_id, actor=ACTOR, now=NOW)
+        wanted = CancelOrder(account_id=order.account_id, order_id=order.id)
+        (outcome,) = submit_requests(requests=[wanted], actor=ACTOR, source=Source.API, now=NOW)
+        requested(outcome)
 
     def cancel_all(self, rng: random.Random) -> None:
         """Of one account."""

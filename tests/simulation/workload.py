@@ -20,14 +20,23 @@ from accounts.models import Role, TradingAccount
 from accounts.services.funding import deposit, withdraw
 from instruments.models import Instrument, InstrumentStatus
 from orders.models import OrderType, Shard, Side, Source, StpMode, TimeInForce
-from orders.selectors import waiting_shards
+from orders.selectors import find_order, waiting_shards
 from orders.services.changing import amend_order, cancel_all_orders, cancel_order
 from orders.services.drain import drain
 from orders.services.expiring import expire_due
 from orders.services.intake import submit_requests
 from orders.services.operator_acts import Scope, mass_cancel
 from orders.services.phases import end_auction, end_due_auctions, request_phase, resume_instrument
-from orders.services.requests import Accepted, CancelOrder, Changes, Denied, NewOrder, Outcome, Requested
+from orders.services.requests import (
+    Accepted,
+    CancelOrder,
+    Changes,
+    Denied,
+    NewOrder,
+    Outcome,
+    Requested,
+    requested,
+)
 from tests.factories import (
     ACTOR,
     NOW,
@@ -341,15 +350,20 @@ class Workload:
         if order is None:
             return
         operator = self.rng.random() < 0.2
-        code = refusal_of(
-            lambda: cancel_order(
-                order_id=order.id, account_id=None if operator else order.account, actor=ACTOR, now=self.now
-            )
-        )
+        code = refusal_of(lambda: self._cancel(order.id, None if operator else order.account))
         expect(code, "" if order.is_live else "order_not_open", f"cancel of {order}")
         if not code:
             self.auditor.asked_cancel(order, "operator" if operator else "client")
         self._count(f"cancel {code}".strip())
+
+    def _cancel(self, order_id: int, owner: int | None) -> None:
+        if owner is None:
+            found = find_order(order_id=order_id, account_id=None)
+            cancel_order(order=found, actor=ACTOR, now=self.now, reason="")
+            return
+        wanted = CancelOrder(account_id=owner, order_id=order_id)
+        (outcome,) = submit_requests(requests=[wanted], actor=ACTOR, source=Source.API, now=self.now)
+        requested(outcome)
 
     def cancel_all(self) -> None:
         """Everything an account has open."""

@@ -20,7 +20,7 @@ from orders.order_selectors import OrderSpan, live_orders, orders_of_instrument
 from orders.selectors import find_order, find_order_by_client_id, load_orders, orders_by_id
 from orders.services import changing
 from orders.services.awaiting import MAX_WAIT_MS, await_commands, await_order, require_done
-from orders.services.batching import submit_soon
+from orders.services.batching import cancel_soon, submit_soon
 from orders.services.requests import Accepted, NewOrder
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.gateways.binance import errors, limits, order_shapes
@@ -172,12 +172,11 @@ def cancel_one(call: Call, rules: Rules, id_name: str, client_name: str, cancel_
     if restriction is not None and status_word(order) != restriction.removeprefix("ONLY_"):
         raise errors.cancel_rejected("Order was not canceled due to cancel restrictions.")
     call.check_fresh()
-    now = timezone.now()
-    requested = changing.cancel_order(
+    requested = cancel_soon(
         order_id=order.pk,
         account_id=call.account_id,
         actor=call.actor,
-        now=now,
+        source=Source.API,
         client_request_id=cancel_id,
     )
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.models import TradingAccount
 from accounts.services.key_issuing import revoke_key, rotate_key
 from accounts.services.people import set_active
-from orders.models import Fill, Order, OrderStatus, OrderType, Side, StpMode, TimeInForce, event_id
-from orders.services import changing
+from orders.models import Fill, Order, OrderStatus, OrderType, Side, Source, StpMode, TimeInForce, event_id
+from orders.services.batching import cancel_soon
 from orders.services.journal import microseconds
 from orders.services.requests import ListKind
 from tests.factories import ACTOR, Market, fund, stored
@@ -35,8 +35,8 @@ def short(event: Message) -> tuple[Any, ...]:
 
 
 def cancel(market: Market, order_id: int, account: TradingAccount, name: str) -> None:
-    changing.cancel_order(
-        order_id=order_id, account_id=account.pk, actor=ACTOR, now=timezone.now(), client_request_id=name
+    cancel_soon(
+        order_id=order_id, account_id=account.pk, actor=ACTOR, source=Source.API, client_request_id=name
     )
 
 
