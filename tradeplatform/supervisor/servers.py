@@ -21,12 +21,14 @@ from tradeplatform.config import Config, load_config
 from tradeplatform.supervisor.homes import server_home
 from tradeplatform.supervisor.postgres import Passwords, Postgres
 from tradeplatform.supervisor.processes import end_processes
-from tradeplatform.supervisor.program import Program, log_path, spawn
+from tradeplatform.supervisor.program import Program, ProgramFailedError, log_path, spawn
 from tradeplatform.supervisor.users import service_user
 from tradeplatform.supervisor.valkey import Valkey, free_port
 
-#: Seconds a command waits for servers that `manage.py up` is bringing back.
+#: Seconds a command waits for PostgreSQL, and for Valkey alone, that `manage.py up` is bringing back.
+#: Commands do without Valkey, and the kill switch may be pressed because it hangs.
 _PATIENCE = 30.0
+_PATIENCE_WITH_VALKEY = 2.0
 
 #: Commands that need no database, so they must not wait for one to start.
 _WITHOUT_SERVERS = frozenset(
@@ -188,17 +190,29 @@ def remember_servers(var_dir: Path, environment: dict[str, str], pids: Sequence[
 def running_servers(var_dir: Path) -> dict[str, str] | None:
     """The environment of the servers that run now, or None; leftovers that do not answer are ended.
 
-    While `manage.py up` runs here the servers are its business: one that just died is about to be back.
+    While `manage.py up` runs here the servers are its business, and never ended, however long they say
+    nothing: one that just died is about to be back. Raises ProgramFailedError when PostgreSQL does not come.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while (state := _read_state(var_dir)) is not None:
-        if all(map(_answers, state.environment.values())):
+    begun = time.monotonic()
+    while True:
+        state = _read_state(var_dir)
+        silent = [name for name, url in state.environment.items() if not _answers(url)] if state else []
+        if state and not silent:
             return state.environment
-        if not is_locked(var_dir / "up.lock") or time.monotonic() > deadline:
+        if not is_locked(var_dir / "up.lock"):
             forget_servers(var_dir)
             return None
+        waited = time.monotonic() - begun
+        if state and silent == ["REDIS_URL"] and waited > _PATIENCE_WITH_VALKEY:
+            return state.environment
+        if waited > _PATIENCE:
+            msg = (
+                f"The PostgreSQL of the platform that runs here has not answered for {waited:.0f} s: look at "
+                f"{log_path(var_dir, 'postgres')} and at `manage.py up --status`, or end the platform with "
+                "`manage.py up --stop`."
+            )
+            raise ProgramFailedError(msg)
         time.sleep(0.1)
-    return None
 
 
 def is_locked(path: Path) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 import psycopg.errors
 import pytest
@@ -21,10 +26,12 @@ import redis
 from tradeplatform.config import Config, ConfigurationError
 from tradeplatform.supervisor.homes import runnable, server_home
 from tradeplatform.supervisor.postgres import _system_folders, find_programs
+from tradeplatform.supervisor.program import ProgramFailedError
 from tradeplatform.supervisor.servers import (
     EmbeddedServers,
     borrowed_servers,
     launched,
+    remember_servers,
     running_servers,
     stop_children,
 )
@@ -217,6 +224,44 @@ def test_servers_of_a_killed_command_are_used_and_then_stopped_by_the_next(folde
     with borrowed_servers(bare_config(folder)) as environment:
         assert environment == left_behind
     assert running_servers(folder) is None
+
+
+@contextmanager
+def supervised(folder: Path) -> Iterator[None]:
+    """As if `manage.py up` ran there."""
+    with (folder / "up.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def test_a_command_does_without_the_platforms_valkey_when_that_hangs(folder: Path) -> None:
+    """The kill switch is pressed then; that command used to end PostgreSQL under the running platform."""
+    with borrowed_servers(bare_config(folder)) as environment, supervised(folder):
+        processes = json.loads((folder / "servers.json").read_text())["processes"]
+        (valkey,) = (pid for pid, _ in processes if "valkey" in psutil.Process(pid).name())
+        os.kill(valkey, signal.SIGSTOP)
+        try:
+            assert running_servers(folder) == environment
+        finally:
+            os.kill(valkey, signal.SIGCONT)
+        assert all(psutil.pid_exists(pid) for pid, _ in processes)
+        psycopg.connect(environment["DATABASE_URL"]).close()
+
+
+def test_a_command_does_not_end_the_platforms_servers_that_do_not_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tradeplatform.supervisor.servers._PATIENCE", 0.3)
+    nobody = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
+        remember_servers(folder, nobody, [server.pid])
+        with supervised(folder), pytest.raises(ProgramFailedError, match="has not answered for 0 s"):
+            running_servers(folder)
+        assert server.poll() is None
+        assert (folder / "servers.json").is_file()
+        # With nobody to look after them they are leftovers.
+        assert running_servers(folder) is None
+        assert not psutil.pid_exists(server.pid)
 
 
 def test_a_start_cut_off_in_initdb_is_made_good(folder: Path) -> None:
