@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from django.db import OperationalError, transaction
 from django.db.models import Min
+from django.utils.text import capfirst
 
 from audit.actor import Actor
 from audit.approvable import EffectRow
@@ -134,10 +135,11 @@ def ask_release(
     with transaction.atomic():
         switch = kill_switch.locked(switch_id)
         to = kill_switch.require_next(switch)
+        newest = kill_switch.newest_act(switch)
         return ask_always(
             action=RELEASE,
             target=ApprovalTarget("risk.killswitch", switch.pk, str(switch)),
-            payload={"switch": switch.pk, "to": to.value},
+            payload={"switch": switch.pk, "to": to.value, "act": newest and newest.pk},
             request_id=request_id,
             reason=reason,
             actor=actor,
@@ -146,12 +148,16 @@ def ask_release(
 
 
 def preview_release(payload: Mapping[str, Any]) -> list[EffectRow]:
-    """What is taken before and after. Raises Refusal: not_found, no_change, kill_not_in_effect."""
+    """What is taken before and after.
+
+    Raises Refusal: not_found, no_change, row_changed, kill_not_in_effect.
+    """
     switch = KillSwitch.objects.filter(id=payload["switch"]).first()
     if switch is None:
         raise Refusal(Code.NOT_FOUND, "No such kill switch.", switch=payload["switch"])
     to = KillStage(payload["to"])
     kill_switch.require_next(switch, to)
+    _require_asked_of(switch, payload)
     _require_in_effect(switch)
     return [(str(switch), KillStage(switch.stage).label, to.label)]
 
@@ -161,6 +167,7 @@ def execute_release(approval: ApprovalRequest, actor: Actor, now: datetime) -> N
     switch = kill_switch.locked(approval.payload["switch"])
     to = KillStage(approval.payload["to"])
     kill_switch.require_next(switch, to)
+    _require_asked_of(switch, approval.payload)
     _require_in_effect(switch)
     act = kill_switch.release(
         switch_id=switch.pk,
@@ -172,6 +179,18 @@ def execute_release(approval: ApprovalRequest, actor: Actor, now: datetime) -> N
     )
     if act.before != KillStage.NO_ORDERS:
         _make_due(act)
+
+
+def _require_asked_of(switch: KillSwitch, payload: Mapping[str, Any]) -> None:
+    """Refuse a request that is about an earlier press: who asked for it knew nothing of this one."""
+    newest = kill_switch.newest_act(switch)
+    if newest and payload.get("act") != newest.pk:
+        raise Refusal(
+            Code.ROW_CHANGED,
+            f"{capfirst(str(switch))}: it was pressed or released since this was asked for. Reject it; who "
+            "still wants the release asks again.",
+            switch=switch.pk,
+        )
 
 
 def _make_due(act: KillAct) -> None:

@@ -138,6 +138,11 @@ def standing_press(switch: KillSwitch) -> KillAct:
     return switch.acts.filter(stage__in=PRESSES).latest("id")
 
 
+def newest_act(switch: KillSwitch) -> KillAct | None:
+    """Its last press or step of a release; none of a switch that was never pressed."""
+    return switch.acts.order_by("id").last()
+
+
 def require_next(switch: KillSwitch, to: KillStage | None = None) -> KillStage:
     """The stage of its release's next step. Raises Refusal no_change: there is none, or it is not `to`."""
     step = NEXT_STAGE.get(KillStage(switch.stage))

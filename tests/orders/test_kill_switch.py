@@ -553,6 +553,20 @@ class TestRelease:
         assert caught.value.code == Code.NO_CHANGE
         assert stage_of(pressed) == KillStage.LIMIT_ONLY
 
+    def test_a_request_about_an_earlier_press_releases_no_later_one(self, pressed: Pressed) -> None:
+        one, left_over = self.ask(pressed), self.ask(pressed)
+        agree(one)
+        step(pressed.act.switch)
+        again = press()
+        bring_into_effect(again.act, clock=timezone.now, grace=0)
+
+        with pytest.raises(Refusal) as caught:
+            agree(left_over)
+
+        assert caught.value.code == Code.ROW_CHANGED
+        assert stage_of(pressed) == KillStage.STOPPED
+        assert KillAct.objects.latest("id") == again.act
+
     def test_nothing_is_released_that_has_not_been_stopped_everywhere(
         self, market: Market, crossing: tuple[int, int, int]
     ) -> None:
