@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -291,6 +293,32 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
             )
             yield _shards(reach.shards)
         yield _acts(switch, acts)
+
+
+def kill_tile() -> dict[str, Any]:
+    """For the first page and that of the system: what is stopped, or half released, and where to look."""
+    closed = list(KillSwitch.objects.exclude(stage=KillStage.OPEN).order_by("-changed_at", "-id")[:_ACTS])
+    tile = {"label": "Stopped by kill switch", "url": reverse("admin:risk_killswitch_changelist")}
+    if not KillSwitch.objects.filter(scope=KillScope.GLOBAL).exists():
+        note = "The global switch is missing: see docs/runbook.md"
+        return tile | {"value": "Everything", "note": note, "tone": "bad"}
+    if not closed:
+        return tile | {"value": 0, "note": "Nothing is stopped", "tone": ""}
+    # What stops most comes first.
+    first = min(closed, key=lambda switch: switch.scope != KillScope.GLOBAL)
+    others = f"; {len(closed) - 1} more" if len(closed) > 1 else ""
+    note = capfirst(f"{first}: {_TAKEN[KillStage(first.stage)]}{others}")
+    return tile | {"value": len(closed), "note": note, "tone": "bad"}
+
+
+def kill_badges(instrument_id: int) -> list[SafeString]:
+    """For the page of a market: the switches that stand against all orders in it."""
+    concerned = Q(scope=KillScope.GLOBAL) | Q(scope=KillScope.INSTRUMENT, key=instrument_id)
+    closed = KillSwitch.objects.filter(concerned).exclude(stage=KillStage.OPEN).order_by("scope")
+    return [
+        show.badge(f"Kill switch: {_TAKEN[KillStage(switch.stage)]}", _TONE[KillStage(switch.stage)])
+        for switch in closed
+    ]
 
 
 def _shards(shards: Sequence[OnShard]) -> Table:

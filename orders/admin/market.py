@@ -17,6 +17,7 @@ from instruments.selectors import rules_by_id
 from orders.admin import show as trading
 from orders.admin.armed_reading import armed_orders
 from orders.admin.books import last_event, last_price, state
+from orders.admin.kill_switch import kill_badges
 from orders.indicative import indicative
 from orders.models import Book, Command, CommandStatus, Order, Trade
 from orders.rendering import indicative_json
@@ -51,6 +52,7 @@ def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
     values = {
         "instrument": found,
         "status": market.status(found),
+        "killed": kill_badges(found.pk),
         "page_url": show.page_of(found, found.pk),
         "facts": {
             "symbol": found.symbol,

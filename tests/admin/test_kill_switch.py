@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pgtrigger
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role
@@ -18,6 +20,7 @@ from tests.admin.conftest import Lived, SignIn
 from tests.admin.pressing import errors, filled, press, recorded, said
 from tests.admin.registry import act, address
 from tests.audit.agreeing import agree
+from tests.factories import make_market
 
 REASON = "runaway robot"
 STOP = "stop"
@@ -146,3 +149,40 @@ def test_what_is_open_has_nothing_to_release_and_can_be_stopped_from_its_page(
 
     assert everything().stage == "stopped"
     assert boss.get(act(KillSwitch, everything().pk, STOP)).status_code == 302
+
+
+@pytest.mark.parametrize("page", ["admin:index", "admin:system"])
+def test_the_first_page_and_the_systems_say_what_is_stopped(boss: Client, lived: Lived, page: str) -> None:
+    def tile() -> tuple[Any, ...]:
+        tiles = boss.get(reverse(page)).context["tiles"]
+        (found,) = [each for each in tiles if each["label"] == "Stopped by kill switch"]
+        return found["value"], found["note"], found["tone"]
+
+    assert tile() == (0, "Nothing is stopped", "")
+    stop(boss, "instrument", lived.market.symbol)
+    assert tile() == (1, f"Instrument {lived.market.symbol}: only cancels are taken", "bad")
+    stop(boss)
+    assert tile() == (2, "Everything: only cancels are taken; 1 more", "bad")
+
+
+def test_a_market_says_that_it_is_stopped(boss: Client, lived: Lived) -> None:
+    def said_on(symbol: str) -> bool:
+        page = boss.get(reverse("admin:market", args=[symbol])).content.decode()
+        return "Kill switch: only cancels are taken" in page
+
+    other = make_market()
+    stop(boss, "instrument", lived.market.symbol)
+    assert (said_on(lived.market.symbol), said_on(other.symbol)) == (True, False)
+    stop(boss)
+    assert said_on(other.symbol)
+
+
+def test_where_the_global_switch_is_missing_the_first_page_says_so(
+    boss: Client,
+) -> None:
+    with pgtrigger.ignore():
+        KillSwitch.objects.filter(scope=KillScope.GLOBAL).delete()
+
+    tiles = boss.get(reverse("admin:index")).context["tiles"]
+
+    assert "Everything" in [tile["value"] for tile in tiles if tile["label"] == "Stopped by kill switch"]

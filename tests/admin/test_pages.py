@@ -94,6 +94,7 @@ def test_dashboard_shows_what_happened(boss: Client, lived: Lived) -> None:
         "Orders in the last minute",
         "Trades in the last minute",
         "Commands waiting on the slowest shard",
+        "Stopped by kill switch",
         "Instruments stopped",
     ]
     assert lived.market.symbol in answer.content.decode()
@@ -148,8 +149,8 @@ def test_side_bar_holds_no_dead_link(boss: Client, lived: Lived) -> None:
 @pytest.mark.parametrize(
     ("statuses", "note"),
     [
-        ([], "Every instrument trades"),
-        (["halted"], "All others trade"),
+        ([], "All are active"),
+        (["halted"], "All others are active"),
         (["halted", "closed"], "1 more are closed or collect orders"),
     ],
 )

@@ -42,6 +42,17 @@ def test_staff_see_what_their_role_lets_them_look_at(sign_in: SignIn, market: Ma
     assert "Invariants broken" in labels
 
 
+def test_a_stopped_shard_that_is_behind_is_called_stopped(boss: Client, market: Market) -> None:
+    market.buy(market.trader(), 1, 49000)  # accepted on a day long ago, and waits
+
+    def page() -> str:
+        return boss.get(reverse("admin:system")).content.decode()
+
+    assert "Takes cancels only: behind" in page()
+    Shard.objects.filter(pk=market.shard.id).update(status=ShardStatus.STOPPED, stop_reason="hash differs")
+    assert "Takes cancels only: behind" not in page()
+
+
 def test_what_is_wrong_stands_out_and_leads_on(boss: Client, market: Market) -> None:
     Shard.objects.filter(pk=market.shard.id).update(status=ShardStatus.STOPPED, stop_reason="hash differs")
     now = timezone.now()

@@ -18,6 +18,7 @@ from instruments.admin import show as market
 from instruments.models import Instrument, InstrumentStatus
 from orders.admin import show as trading
 from orders.admin.books import last_price, state
+from orders.admin.kill_switch import kill_tile
 from orders.admin.order_buttons import capped
 from orders.admin.shards import lag
 from orders.models import Book, Command, Fill, Order, Shard, ShardStatus
@@ -47,6 +48,8 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         _add_shards(page, now)
     if may("orders.view_book"):
         page["panels"].append(_books(now))
+    if may("risk.view_killswitch"):
+        page["tiles"].append(kill_tile())
     if may("instruments.view_instrument"):
         _add_stopped(page)
     if may("audit.view_auditrecord"):
@@ -129,9 +132,9 @@ def _add_stopped(page: dict[str, Any]) -> None:
     stopped = [row for row in rows if row.status in _STOPPED]
     url = show.list_of(Instrument, status=InstrumentStatus.HALTED)
     resting = len(rows) - len(stopped)
-    note = f"{resting} more are closed or collect orders" if resting else "All others trade"
+    note = f"{resting} more are closed or collect orders" if resting else "All others are active"
     if not rows:
-        note = "Every instrument trades"
+        note = "All are active"
     page["tiles"].append(_tile("Instruments stopped", len(stopped), note, url, "bad" if stopped else ""))
     if rows:
         page["panels"].append(

@@ -20,6 +20,7 @@ from accounts.models import ProofRun
 from django_partition.headroom import headroom
 from orders.admin import show as trading
 from orders.admin.books import books_table
+from orders.admin.kill_switch import kill_tile
 from orders.admin.order_buttons import capped
 from orders.admin.shards import lag
 from orders.models import Command, ShardStatus
@@ -48,6 +49,7 @@ def system_view(request: HttpRequest) -> HttpResponse:
             *_speed(hour),
             *_refused(hour),
             *_shards(states),
+            *_killed(request),
             *_proof(request, now),
             *_partitions(request, now),
         ],
@@ -106,6 +108,10 @@ def _shards(states: Sequence[ShardState]) -> list[dict[str, Any]]:
                   show.page_of(first, first.pk), bad=True)]  # fmt: skip
 
 
+def _killed(request: HttpRequest) -> list[dict[str, Any]]:
+    return [kill_tile()] if request.user.has_perm("risk.view_killswitch") else []
+
+
 def _proof(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
     if not request.user.has_perm("accounts.view_proofrun"):
         return []
@@ -129,7 +135,7 @@ def _shard_table(states: Sequence[ShardState], now: datetime) -> Table:
     return Table(
         "Shards",
         columns("Shard", "Status", "#Waiting", "Oldest waits for", "#Position", "#Epoch", "Taken over (UTC)",
-                "#Last drained", "Leader"),
+                "#Last drained", "Owner"),
         [
             [
                 show.ref(shard, f"Shard {shard.pk}"),
@@ -153,9 +159,9 @@ def _shard_table(states: Sequence[ShardState], now: datetime) -> Table:
 
 
 def _takes(state: ShardState, now: datetime) -> SafeString:
-    """Its status, or that it takes no new orders."""
+    """Its status, or of one that runs that it takes no new orders."""
     limit = config.shard_lag_limit_seconds
-    if limit and state.backlog.lag_seconds(now) > limit:
+    if state.shard.status == ShardStatus.RUNNING and limit and state.backlog.lag_seconds(now) > limit:
         return show.badge("Takes cancels only: behind", Tone.WARN)
     return trading.shard_status(state.shard)
 

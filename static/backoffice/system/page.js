@@ -1,9 +1,12 @@
-// The charts of the system page: one value a minute over the last hour, asked for every half minute.
+// The charts of the system page: one value a minute over the last hour, asked for every half minute. They always
+// show the whole hour: a young platform has little to draw, on its right.
 
 import uPlot from "../../vendor/uplot-1.6.32/uPlot.esm.js";
 import { colours, onThemeChange } from "../market/theme.js";
 
 const SECONDS = 30;
+const HOUR = 3600;
+const EACH = [600, 900, 1200, 1800, 3600];  // seconds between two times below a chart
 const page = document.getElementById("sys-charts");
 
 // What each chart draws: names of the columns, and of the colours they have.
@@ -40,18 +43,27 @@ class Course {
     this.plot = new uPlot(
       {
         ...this.size(),
-        padding: [8, 8, 0, 0],
+        padding: [8, 20, 0, 0],
         cursor: { drag: { x: false, y: false } },
         legend: { show: false },
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
-        scales: { y: { range: (_plot, _low, high) => [0, (high || 1) * 1.1] } },
-        axes: [{ ...axis, values: (_plot, splits) => splits.map(clock) }, { ...axis, size: 56 }],
+        scales: { x: { range: () => hour(this.data[0]) }, y: { range: (_plot, _low, high) => [0, (high || 1) * 1.1] } },
+        axes: [
+          { ...axis, incrs: EACH, space: 60, values: (_plot, splits) => splits.map(clock) },
+          { ...axis, size: 56 },
+        ],
         series: [{}, ...this.lines.map(([label, colour]) => ({ label, stroke: paint[colour], width: 1.5 }))],
       },
       this.data,
       this.place,
     );
   }
+}
+
+// The hour that ends with the newest value.
+function hour(minutes) {
+  const last = minutes.at(-1) ?? Date.now() / 1000;
+  return [last - HOUR, last];
 }
 
 function clock(at) {
