@@ -22,12 +22,11 @@ logger = structlog.get_logger(__name__)
 class StateMismatch(Exception):  # noqa: N818 - a state of affairs
     """A rebuilt book differs from the book the journal left behind."""
 
-    def __init__(self, *, instrument_id: int, stored: str, rebuilt: str) -> None:
+    def __init__(self, *, symbol: str, stored: str, rebuilt: str) -> None:
         super().__init__(
-            f"Book {instrument_id}: the open orders give state {rebuilt}, but {stored} is stored. "
-            "Compare with a replay of the journal before starting this shard again."
+            f"Book {symbol}: the open orders give state {rebuilt}, but {stored} is stored. `manage.py "
+            "replay-journal --verify` names the orders: put them right before starting this shard again."
         )
-        self.instrument_id = instrument_id
 
 
 @dataclass(slots=True)
@@ -84,6 +83,7 @@ def rebuild(books: list[Book], *, using: str = "default") -> Engine:
         )
         rebuilt = engine.state_hash(book.instrument_id)
         if book.state_hash and rebuilt != book.state_hash:
-            raise StateMismatch(instrument_id=book.instrument_id, stored=book.state_hash, rebuilt=rebuilt)
+            symbol = rules[book.instrument_id].symbol
+            raise StateMismatch(symbol=symbol, stored=book.state_hash, rebuilt=rebuilt)
     engine.level_changes()  # a rebuilt book is not a change
     return engine

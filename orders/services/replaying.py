@@ -8,13 +8,17 @@ from itertools import islice
 from typing import Any
 
 from django.db import connections
-from tradeengine import Engine, codec
-from tradeengine.codec import EngineEvent
+from tradeengine import Engine, EngineError, codec
+from tradeengine.codec import EngineEvent, OpenOrder
 
+from instruments.selectors import rules_by_id
 from orders.models import Book, Shard, event_id
+from orders.services.loading import open_orders
 from orders.services.pending import COLUMNS, PendingCommand
 
 _BATCH = 10_000
+#: Orders that are named of a shard, at most.
+_NAMED = 10
 _EVENT_SQL = (
     "SELECT kind, reason_code, side, flags, instrument_id, seq, command_id, order_id, account_id,"
     " maker_order_id, maker_account_id, price_ticks, quantity_lots, leaves_lots, maker_leaves_lots, priority,"
@@ -52,21 +56,31 @@ def replay_shards(
     compare_after: int = 0,
     compare: bool = True,
     only: int | None = None,
+    orders: bool = False,
     tell: Callable[[int], None] = lambda _commands: None,
 ) -> Iterator[Replayed]:
     """Put every shard's journal (or that of `only`) through a fresh engine, from zero.
 
     With `compare`, the events of commands behind the position `compare_after` are held against the stored
-    ones, and at the end each book against its row. Everything is read in the caller's snapshot, so a shard
-    may go on meanwhile. `tell` hears how many commands were done, as it goes.
+    ones, and at the end each book against its row; with `orders` its open orders too, one by one. Everything
+    is read in the caller's snapshot, so a shard may go on meanwhile. `tell` hears how many commands were
+    done, as it goes.
     """
     shards = Shard.objects.using(using).order_by("id")
     for shard in shards if only is None else shards.filter(id=only):
-        yield _replay_shard(shard, using, compare_after=compare_after, compare=compare, tell=tell)
+        yield _replay_shard(
+            shard, using, compare_after=compare_after, compare=compare, orders=orders, tell=tell
+        )
 
 
 def _replay_shard(
-    shard: Shard, using: str, *, compare_after: int, compare: bool, tell: Callable[[int], None]
+    shard: Shard,
+    using: str,
+    *,
+    compare_after: int,
+    compare: bool,
+    orders: bool,
+    tell: Callable[[int], None],
 ) -> Replayed:
     engine = Engine()
     found = list(Book.objects.using(using).filter(shard_id=shard.id).order_by("instrument_id"))
@@ -97,7 +111,59 @@ def _replay_shard(
             for book in found
             if book.state_hash and (book.seq, book.state_hash) != books[book.instrument_id]
         ]
+    if orders and compare and not differences:
+        differences = list(islice(_order_differences(shard.id, engine, found, using), _NAMED))
     return Replayed(shard.id, commands, events, books, differences)
+
+
+def _order_differences(
+    shard_id: int, engine: Engine, found: Sequence[Book], using: str
+) -> Iterator[dict[str, Any]]:
+    """Open orders whose rows are not what the journal left: those for which a shard would not start."""
+    rules = rules_by_id((book.instrument_id for book in found), using=using)
+    for book in found:
+        number = book.instrument_id
+        place = {"shard": shard_id, "instrument": rules[number].symbol}
+        try:
+            stored = open_orders(rules[number], using=using)
+        except ValueError as error:
+            yield place | {"error": str(error)}
+            continue
+        if _gives(stored, book, engine.state_hash(number)):
+            continue
+        mine, theirs = (
+            {order.order_id: order for order in codec.iter_open(records)}
+            for records in (engine.open_orders(number), stored)
+        )
+        for order in sorted(mine.keys() | theirs.keys()):
+            if mine.get(order) != theirs.get(order):
+                yield place | {
+                    "order": order,
+                    "replayed": _fields(mine.get(order)),
+                    "stored": _fields(theirs.get(order)),
+                }
+
+
+def _gives(orders: bytes, book: Book, state_hash: str) -> bool:
+    """Whether these orders make the book of this hash: cheaper than looking at each."""
+    copy, number = Engine(), book.instrument_id
+    try:
+        copy.restore(
+            number,
+            orders,
+            seq=book.seq,
+            last_time=book.last_time,
+            last_price=book.last_price_ticks,
+            phase=book.phase,
+        )
+    except EngineError:
+        return False
+    return copy.state_hash(number) == state_hash
+
+
+def _fields(order: OpenOrder | None) -> str:
+    """What the engine knows of an order, in ticks and lots."""
+    return "no open order" if order is None else str(order)
 
 
 def _journal(shard_id: int, using: str) -> Iterator[PendingCommand]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db.models import F
 
-from orders.models import Book, Command, Event, EventKind
+from orders.models import Book, Command, Event, EventKind, Order
 from tests.factories import Market, make_market
 from tests.threads import PATIENCE, start_elsewhere
 
@@ -97,6 +98,15 @@ def test_what_lies_before_the_position_is_replayed_and_not_compared(market: Mark
     assert shard["events"] == Event.objects.filter(command_id__gt=half.pk).count()
 
 
+def test_where_nothing_came_behind_the_position_it_does_not_say_that_events_agree(market: Market) -> None:
+    assert "every stored event" in run("--verify", "--from", "11")[1]
+    code, printed = run("--verify", "--from", "12")
+
+    assert code == 0
+    assert "there was no event to compare" in printed
+    assert "every stored event" not in printed
+
+
 @pytest.mark.parametrize("change", [{"state_hash": "0" * 32}, {"seq": F("seq") + 1}])
 def test_a_book_that_is_not_what_the_journal_gives_is_named(market: Market, change: dict[str, Any]) -> None:
     Book.objects.filter(instrument=market.instrument).update(**change)
@@ -105,6 +115,43 @@ def test_a_book_that_is_not_what_the_journal_gives_is_named(market: Market, chan
 
     (difference,) = [one for shard in told["shards"] for one in shard["differences"]]
     assert (code, difference["instrument"]) == (1, market.instrument.pk)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"quantity": F("quantity") + 1, "leaves": F("leaves") + 1},
+        {"price": Decimal(49997)},
+        {"priority": F("priority") + 1},
+    ],
+)
+def test_an_open_order_whose_row_was_changed_is_named(market: Market, change: dict[str, Any]) -> None:
+    """The shard would not start with it, and whoever has to put it right must find it."""
+    trader = market.trader()
+    touched, _other = market.buy(trader, 1, 49999), market.buy(trader, 1, 49998)
+    market.drain()
+    assert verified()[0] == 0
+    with pgtrigger.ignore():
+        Order.objects.filter(pk=touched).update(**change)
+
+    code, told = verified()
+
+    (difference,) = [one for shard in told["shards"] for one in shard["differences"]]
+    assert (code, difference["instrument"], difference["order"]) == (1, market.symbol, touched)
+    assert difference["replayed"] != difference["stored"]
+
+
+def test_an_open_order_that_is_no_whole_number_of_steps_is_told_of(market: Market) -> None:
+    touched = market.buy(market.trader(), 1, 49999)
+    market.drain()
+    with pgtrigger.ignore():
+        Order.objects.filter(pk=touched).update(price=Decimal("49998.0000001"))
+
+    code, told = verified()
+
+    (difference,) = [one for shard in told["shards"] for one in shard["differences"]]
+    assert (code, difference["instrument"]) == (1, market.symbol)
+    assert "not multiples of its tick" in difference["error"]
 
 
 def test_it_looks_at_one_moment_of_a_platform_that_goes_on(market: Market) -> None:

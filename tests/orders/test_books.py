@@ -141,7 +141,7 @@ class TestRebuild:
         with pytest.raises(StateMismatch) as caught:
             rebuilt_hash(market)
 
-        assert caught.value.instrument_id == market.instrument.id
+        assert f"Book {market.symbol}: " in str(caught.value)
 
     @pytest.mark.parametrize(
         "changes", [{"seq": 2}, {"last_price_ticks": 1}, {"phase": Phase.HALTED}, {"last_time": 1}]

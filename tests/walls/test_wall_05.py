@@ -45,14 +45,14 @@ def test_wall_05_a_rebuilt_book_that_differs_stops_the_shard_and_says_so(market:
     stored_hash = tampered(market)
     before = everything_stored(), Transfer.objects.count()
 
-    with pytest.raises(ShardStopped, match="Compare with a replay") as caught:
+    with pytest.raises(ShardStopped, match="--verify` names the orders") as caught:
         market.drain()
 
     assert (everything_stored(), Transfer.objects.count()) == before
     shard = shard_of(market)
     assert (shard.status, shard.position) == (ShardStatus.STOPPED, 1)
     assert shard.stop_reason == str(caught.value)
-    assert f"Book {market.instrument.id}: " in shard.stop_reason
+    assert f"Book {market.symbol}: " in shard.stop_reason
     assert f"but {stored_hash} is stored" in shard.stop_reason
     assert Command.objects.filter(status=CommandStatus.PENDING).count() == 1
 

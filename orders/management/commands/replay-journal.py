@@ -28,7 +28,8 @@ class Command(BaseCommand):
 
     help = (
         "Replay the journal of commands from zero and print the books it gives; with --verify compare every "
-        "event and every book with what is stored. Reads one snapshot: the platform may go on meanwhile."
+        "event, every book and every open order with what is stored. Reads one snapshot: the platform may "
+        "go on meanwhile."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -63,6 +64,7 @@ class Command(BaseCommand):
                     compare=verify,
                     compare_after=options["after"],
                     only=only,
+                    orders=True,
                     tell=lambda commands: bar.advance(task, commands),
                 )
             )
@@ -101,7 +103,8 @@ def _as_json(found: Sequence[Replayed], symbols: dict[int, str], seconds: float)
 def _print(
     console: Console, found: Sequence[Replayed], symbols: dict[int, str], *, verify: bool, seconds: float
 ) -> None:
-    table = Table("Shard", "Instrument")
+    table = Table("Shard")
+    table.add_column("Instrument", no_wrap=True)
     for heading in ("Commands", "Events compared", "Seq"):
         table.add_column(heading, justify="right")
     table.add_column("State hash", no_wrap=True)
@@ -128,5 +131,7 @@ def _print(
         console.print(
             f"[red]The journal and the books differ[/] ({rate}): see docs/runbook.md, A shard stopped."
         )
+    elif not any(shard.events for shard in found):
+        console.print(f"The journal gives every book; there was no event to compare ({rate}).")
     else:
         console.print(f"The journal gives every stored event and every book ({rate}).")
