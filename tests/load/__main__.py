@@ -41,7 +41,10 @@ def main() -> int:
     parser.add_argument("--poisson", action="store_true", help="arrivals as independent clients come")
     parser.add_argument("--accounts", type=int, default=200)
     parser.add_argument("--own-quotes", action="store_true", help="a quote asset for each instrument")
-    parser.add_argument("--stock", type=int, nargs=2, default=(3_000, 900), metavar=("QUIET", "MAKERS"))
+    stock = "orders that rest before the clock starts, far from the touch and near it"
+    parser.add_argument(
+        "--stock", type=int, nargs=2, default=(3_000, 900), metavar=("QUIET", "MAKERS"), help=stock
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-invariants", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -51,13 +54,20 @@ def main() -> int:
     options = parser.parse_args()
     if options.url and (options.clients is None or options.door == "service"):
         parser.error("--url goes with --clients, and with the door http or socket.")
+    if options.url and not options.clients.is_file():
+        parser.error(
+            f"No {options.clients}: `python -m tests.load.clients` makes it, on the platform's host."
+        )
     options.batch = options.batch or (500 if options.door == "service" else 32)
+    if options.door != "service":
+        sys.stderr.write(f"First {sum(options.stock):,} orders are sent that rest (--stock), one by one.\n")
     result, broken = _from_afar(options) if options.url else _on_our_own(options)
     if options.json:
         print(json.dumps(as_json(result) | {"invariants_broken": broken}))
     else:
-        print(as_table(MIXES[options.mix], options.door, result))
-        print(f"\ninvariants broken: {_spelled(broken)}")
+        print(as_table(MIXES[options.mix], options.door, result, afar=bool(options.url)))
+        if not options.url:
+            print(f"\ninvariants broken: {_spelled(broken)}")
     return 1 if broken or result.unsent else 0
 
 

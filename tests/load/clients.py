@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from tests.load.actions import Holder, Ticker, World
+from tradeplatform.supervisor.servers import servers_for_command
 
 
 def main() -> None:
@@ -26,12 +28,13 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=200)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeplatform.settings")
-    import django  # noqa: PLC0415 - settings are read on import, so the environment comes first
+    with servers_for_command(sys.argv):
+        import django  # noqa: PLC0415 - settings are read on import, so the environment comes first
 
-    django.setup()
-    from tests.load.world import make_world  # noqa: PLC0415 - models need a configured Django
+        django.setup()
+        from tests.load.world import make_world  # noqa: PLC0415 - models need a configured Django
 
-    write_clients(make_world(accounts=options.accounts, keys=True), options.file)
+        write_clients(make_world(accounts=options.accounts, keys=True), options.file)
 
 
 def write_clients(world: World, file: Path) -> None:

@@ -53,8 +53,8 @@ def as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def as_table(mix: Mix, door: str, result: Result) -> str:
-    """Lines to read."""
+def as_table(mix: Mix, door: str, result: Result, *, afar: bool = False) -> str:
+    """Lines to read; from `afar` what a client cannot see is left out."""
     facts = as_json(result)
     lines = [
         f"mix {mix.name}: {mix.words}",
@@ -62,14 +62,21 @@ def as_table(mix: Mix, door: str, result: Result) -> str:
         "",
         f"{'offered':28} {facts['offered_per_second']:10,.0f} /s for {result.seconds:.0f} s",
         f"{'accepted':28} {facts['accepted_per_second']:10,.0f} /s, the last after {result.took:.1f} s",
+    ]
+    inside = [
         f"{'committed with outcome':28} {facts['committed_per_second']:10,.0f} /s within the time",
         f"{'until all was applied':28} {facts['throughput_per_second']:10,.0f} /s",
         f"{'lag at the end':28} {result.lag_commands:10,} commands, {result.lag_seconds:.2f} s",
     ]
+    if not afar:
+        lines += inside
     if result.unsent:
         lines.append(f"{'never sent':28} {result.unsent:10,}")
     lines += [f"{'refused ' + code:28} {count:10,}" for code, count in result.refused.items()]
     lines.append(f"{'sent':28} " + ", ".join(f"{count:,} {kind}" for kind, count in result.kinds.items()))
+    if afar:
+        lines.append(f"{'acknowledged, ms from when due':28} " + _spelled(facts["acknowledged_ms"]))
+        return "\n".join(lines)
     share = 100 * result.traded / max(1, result.orders)
     lines.append(
         f"{'orders':28} {result.orders:10,}, of which traded {share:.1f} %, rejected {result.rejected:,};"
