@@ -103,23 +103,17 @@ def _as_json(found: Sequence[Replayed], symbols: dict[int, str], seconds: float)
 def _print(
     console: Console, found: Sequence[Replayed], symbols: dict[int, str], *, verify: bool, seconds: float
 ) -> None:
-    table = Table("Shard")
-    table.add_column("Instrument", no_wrap=True)
-    for heading in ("Commands", "Events compared", "Seq"):
-        table.add_column(heading, justify="right")
+    table = Table("Shard", "Instrument")
+    table.add_column("Seq", justify="right")
     table.add_column("State hash", no_wrap=True)
     for shard in found:
         table.add_section()
         for number, (seq, state) in shard.books.items() or [(0, (0, ""))]:
-            table.add_row(
-                str(shard.shard_id),
-                symbols.get(number, "no book"),
-                f"{shard.commands:,}",
-                f"{shard.events:,}" if verify else "",
-                f"{seq:,}",
-                state,
-            )
+            table.add_row(str(shard.shard_id), symbols.get(number, "no book"), f"{seq:,}", state)
     console.print(table)
+    for shard in found:
+        compared = f", {shard.events:,} events compared" if verify else ""
+        console.print(f"Shard {shard.shard_id}: {shard.commands:,} commands{compared}.")
     for shard in found:
         for difference in shard.differences:
             console.print(f"[red]differs[/] {difference}")
