@@ -91,7 +91,11 @@ class Simulation:
         for rules in self.desk.rules.values():
             participant = self._whose_turn(rules)
             view = snapshot.view(participant, rules, self._wander(rules, snapshot))
+            leaving = {order.client_order_id for order in view.mine if order.leaving}
             for wish in participant.character.habit.act(view, self.chance):
+                if isinstance(wish, Withdraw) and wish.client_order_id in leaving:
+                    # Asked for already: a shard that is stopped or behind would only get it twice.
+                    continue
                 if isinstance(wish, Move):
                     moves.append((participant, rules, wish))
                 elif isinstance(wish, Bracket):

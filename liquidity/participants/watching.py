@@ -11,7 +11,7 @@ from instruments.scaling import steps
 from instruments.selectors import Rules
 from liquidity.participants.desk import Desk, Participant
 from liquidity.participants.wishes import OpenOrder, View
-from orders.models import Side, event_id
+from orders.models import CommandKind, Side, event_id
 from tradeplatform.common.db import fetch
 
 
@@ -103,18 +103,19 @@ def trade_count(after: dict[int, int]) -> int:
 def _own_orders(accounts: Sequence[int], markets: dict[int, Rules]) -> dict[tuple[int, int], list[OpenOrder]]:
     """Live limit orders, oldest first."""
     rows = fetch(
-        "SELECT account_id, instrument_id, id, client_order_id, side, price, leaves FROM orders_order"
+        "SELECT account_id, instrument_id, id, client_order_id, side, price, leaves,"
+        " id IN (SELECT order_id FROM orders_command WHERE status = 'pending' AND kind = %s) AS leaving"
+        " FROM orders_order"
         " WHERE account_id = ANY(%s) AND instrument_id = ANY(%s) AND price IS NOT NULL"
         " AND status IN ('pending', 'open', 'partially_filled') ORDER BY id",
-        [list(accounts), list(markets)],
+        [CommandKind.CANCEL.value, list(accounts), list(markets)],
     )
     own: dict[tuple[int, int], list[OpenOrder]] = defaultdict(list)
-    for account_id, instrument_id, order_id, name, side, price, leaves in rows:
+    for account_id, instrument_id, order_id, name, side, price, leaves, leaving in rows:
         rules = markets[instrument_id]
+        ticks, lots = _count(price, rules.tick_size), _count(leaves, rules.lot_size)
         own[account_id, instrument_id].append(
-            OpenOrder(
-                order_id, name, Side(side), _count(price, rules.tick_size), _count(leaves, rules.lot_size)
-            )
+            OpenOrder(order_id, name, Side(side), ticks, lots, leaving=leaving)
         )
     return own
 

@@ -15,13 +15,14 @@ from orders.models import Side, TimeInForce
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """A participant's own live order."""
+    """A participant's own live order; `leaving` once its cancel is asked for and not answered yet."""
 
     order_id: int
     client_order_id: str
     side: Side
     ticks: int
     lots: int
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

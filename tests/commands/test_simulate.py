@@ -17,7 +17,7 @@ from accounts.models import FundingRequest, LedgerAccount, TradingAccount, User
 from instruments.models import Instrument, InstrumentStatus
 from liquidity.participants.desk import open_desk
 from liquidity.participants.simulating import Simulation
-from orders.models import Book, Fill, Link, Order, Source, Trade
+from orders.models import Book, Command, CommandKind, Fill, Link, Order, Source, Trade
 from orders.services import books
 from orders.services.seeding import SHARDS, Seeded
 from orders.services.sending import Drain, Sender
@@ -203,6 +203,20 @@ def test_told_to_stop_it_stops(seeded: Seeded) -> None:
 
     assert 20 < tally.orders < 40
     assert Order.objects.count() == tally.orders
+
+
+def test_what_was_cancelled_is_not_cancelled_again_before_the_answer(seeded: Seeded) -> None:
+    stop, looks = threading.Event(), iter(range(200))
+    desk = open_desk(symbols=["BTCUSDT"], actor=ACTOR, now=NOW)
+    # Nobody drains: every cancel waits.
+    sender = Sender(desk.shard_ids, Drain.WORKER, ACTOR, Source.SIMULATION, clock=lambda: NOW, stop=stop)
+    simulation = Simulation(desk, sender, random.Random(7), stop)
+
+    tally = simulation.run(orders=None, rate=None, each=lambda _: None if next(looks) < 199 else stop.set())
+
+    asked = list(Command.objects.filter(kind=CommandKind.CANCEL).values_list("order_id", flat=True))
+    assert len(asked) == tally.cancels > 10
+    assert len(set(asked)) == len(asked)
 
 
 def test_without_workers_it_says_so_at_once_and_sends_nothing(seeded: Seeded) -> None:
