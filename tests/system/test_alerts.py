@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ _FIGURE = re.compile(r"(tradeplatform_\w+)(?:\{([^}]*)\})?")
 _DURATION = re.compile(r"\d+[smhd]")
 _ASKED_FOR = {
     "Errors", "SlowOutcomes", "SlowAnswers", "ShardLags", "ShardStopped", "BookStale", "InvariantBroken",
-    "PartitionsEnd",
+    "PartitionsEnd", "NeverProved", "EverythingKilled", "ScopeKilled",
 }  # fmt: skip
 
 
@@ -72,6 +73,48 @@ def test_prometheus_itself_takes_the_rules() -> None:
     promtool = shutil.which("promtool")
     if promtool is not None:
         subprocess.run([promtool, "check", "rules", str(RULES)], check=True, capture_output=True)
+
+
+_UP, _PROOF = "tradeplatform_database_up", "tradeplatform_proof_age_seconds"
+_GLOBAL, _ACCOUNT = (
+    f'tradeplatform_kill_switches{{scope="{scope}",stage="stopped"}}' for scope in ("global", "account")
+)
+
+
+@pytest.mark.parametrize(
+    ("figures", "fires"),
+    [
+        ({_UP: 1, _PROOF: 3_600, _GLOBAL: 0, _ACCOUNT: 0}, []),
+        ({_UP: 1, _PROOF: 172_801}, ["ProofOld"]),
+        ({_UP: 1}, ["NeverProved"]),
+        ({_UP: 0}, ["DatabaseAway"]),
+        ({_UP: 1, _PROOF: 3_600, _GLOBAL: 1, _ACCOUNT: 0}, ["EverythingKilled"]),
+        ({_UP: 1, _PROOF: 3_600, _GLOBAL: 0, _ACCOUNT: 2}, ["ScopeKilled"]),
+    ],
+)
+def test_what_fires_after_two_days_of_the_same_figures(
+    tmp_path: Path, figures: dict[str, int], fires: list[str]
+) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        return
+    test = {
+        "interval": "4m",
+        "input_series": [{"series": name, "values": f"{value}+0x750"} for name, value in figures.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'sum by (alertname) (ALERTS{alertstate="firing"})',
+                "eval_time": "50h",
+                "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in fires],
+            }
+        ],
+    }
+    written = tmp_path / "test.yml"
+    written.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [test]}))
+
+    run = subprocess.run([promtool, "test", "rules", str(written)], check=False, capture_output=True)
+
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_half_a_second_is_a_bound_of_the_histograms_that_are_asked_about_it() -> None:

@@ -14,7 +14,11 @@ from redis import Redis
 from accounts.models import ProofRun, Role
 from django_partition.headroom import headroom
 from orders.models import Phase, Shard, ShardStatus, Side
-from tests.factories import Market, make_market, make_user
+from orders.services import kill_switch
+from risk.models import KillScope
+from risk.models.kill_switch import NEXT_STAGE
+from risk.services.kill_switch import EVERYTHING, find_target
+from tests.factories import ACTOR, NOW, Market, make_market, make_user
 from tests.system.counting import Figures, flat, own_hashes
 from tradeplatform.common import metrics
 from tradeplatform.common.db import execute
@@ -127,6 +131,27 @@ def test_the_newest_proof_says_how_many_invariants_are_broken(
 
     assert found["invariant_breaches",] == breaches
     assert 3_600 <= found["proof_age_seconds",] < 3_700
+
+
+def test_what_the_kill_switch_stops_by_scope_and_stage(client: Client, market: Market) -> None:
+    nothing = scraped(client)
+    assert {nothing["kill_switches", scope, stage] for scope in KillScope for stage in NEXT_STAGE} == {0}
+    for trader in (market.trader(), market.trader()):
+        target = find_target(KillScope.ACCOUNT, trader.account_number)
+        kill_switch.press(target=target, actor=ACTOR, now=NOW, reason="Looks wrong", keep_orders=True)
+    kill_switch.press(target=EVERYTHING, actor=ACTOR, now=NOW, reason="A fire")
+
+    found = scraped(client)
+
+    assert found["kill_switches", "account", "no_orders"] == 2
+    assert found["kill_switches", "global", "stopped"] == 1
+    assert sum(found["kill_switches", scope, stage] for scope in KillScope for stage in NEXT_STAGE) == 3
+
+
+def test_a_global_switch_that_is_missing_counts_as_stopped(client: Client) -> None:
+    execute("TRUNCATE risk_killswitch CASCADE")
+
+    assert scraped(client)["kill_switches", "global", "stopped"] == 1
 
 
 def test_without_valkey_the_database_still_speaks(

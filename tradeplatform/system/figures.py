@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from django_partition.headroom import headroom
 from orders.models import Book, Phase, ShardStatus
 from orders.services.journal import moment
 from orders.shard_selectors import shard_states
+from risk.models import KillScope, KillStage, KillSwitch
+from risk.models.kill_switch import NEXT_STAGE
 from tradeplatform.common.metrics import NAMESPACE
 
 _DAY_SECONDS = 86_400
@@ -25,6 +28,7 @@ def figures(now: datetime) -> Iterator[Metric]:
     yield _books(now)
     yield _partitions(now)
     yield from _proof(now)
+    yield _killed()
 
 
 def _shards(now: datetime) -> Iterator[Metric]:
@@ -68,6 +72,20 @@ def _proof(now: datetime) -> Iterator[Metric]:
         breaches.add_metric([], sum(not finding["holds"] for finding in newest.findings))
         age.add_metric([], (now - newest.at).total_seconds())
     yield from (breaches, age)
+
+
+def _killed() -> Metric:
+    family = _family("kill_switches", "Kill switches that are not open, by what they stop and how far.",
+                     "scope", "stage")  # fmt: skip
+    closed = KillSwitch.objects.exclude(stage=KillStage.OPEN).values_list("scope", "stage")
+    counted = Counter(closed.order_by())
+    if not KillSwitch.objects.filter(scope=KillScope.GLOBAL).exists():
+        # Without its row all is stopped.
+        counted[KillScope.GLOBAL.value, KillStage.STOPPED.value] += 1
+    for scope in KillScope:
+        for stage in NEXT_STAGE:
+            family.add_metric([scope.value, stage.value], counted[scope.value, stage.value])
+    return family
 
 
 def _family(name: str, about: str, *labels: str) -> GaugeMetricFamily:
