@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
+from audit.models import ApprovalRequest
+from audit.selectors import waiting
+from orders.models import KillEffect
 from orders.services.engine_codes import REASON
-from orders.services.kill_switch import live_orders
+from orders.services.kill_switch import RELEASE, live_orders
 from orders.services.killing import REFUSABLE, of_scope
-from risk.models import KillAct, KillStage
+from risk.models import KillAct, KillStage, KillSwitch
 from risk.models.kill_switch import PRESSES
-from risk.services.kill_switch import Target
+from risk.services.kill_switch import Target, newest_act
 from tradeplatform.common.db import fetch
 from tradeplatform.common.times import rfc3339
 
@@ -98,6 +102,22 @@ def not_open() -> list[KillAct]:
     newest = KillAct.objects.filter(switch=OuterRef("switch"), stage__in=PRESSES).order_by("-id")
     acts = KillAct.objects.filter(id=Subquery(newest.values("id")[:1])).exclude(switch__stage=KillStage.OPEN)
     return list(acts.select_related("switch").order_by("-id"))
+
+
+def with_waiting(switches: QuerySet[KillSwitch]) -> QuerySet[KillSwitch]:
+    """The switches with `waiting`: the shards on which the last press of each is still due."""
+    presses = KillAct.objects.filter(switch=OuterRef(OuterRef("pk")), stage__in=PRESSES).order_by("-id")
+    due = KillEffect.objects.filter(act=Subquery(presses.values("id")[:1]), position__isnull=True)
+    return switches.annotate(waiting=ArraySubquery(due.order_by("shard_id").values("shard_id")))
+
+
+def releases_asked_for(switch: KillSwitch, *, now: datetime) -> list[ApprovalRequest]:
+    """The requests for its next step that wait for approval; not those about an earlier press."""
+    newest = newest_act(switch)
+    if newest is None:
+        return []
+    asked = waiting(now=now).filter(target_type="risk.killswitch", target_id=str(switch.pk), action=RELEASE)
+    return list(asked.filter(payload__act=newest.pk))
 
 
 def would_stop(target: Target) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from audit.admin import asking
 from audit.admin.acting import actor_of
 from audit.models import AuditRecord
-from orders.kill_selectors import OnShard, reach_of, would_stop
+from orders.kill_selectors import OnShard, reach_of, releases_asked_for, with_waiting, would_stop
 from orders.models import Shard, ShardStatus
 from orders.services import kill_switch
 from risk.models import KillAct, KillScope, KillStage, KillSwitch
@@ -232,11 +232,15 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
     question = "What is stopped, since when, and is it in effect everywhere?"
     when_empty = "The global switch is missing, so everything is stopped: run `manage.py migrate`."
     ordering = ("-changed_at",)
-    list_display = ("what", "state", "changed")
+    list_display = ("what", "state", "in_effect", "changed")
     list_display_links = ("what",)
     list_filter = (StageFilter, ScopeFilter)
     buttons: ClassVar[list[type[Button]]] = [StopAgain, Release]
     list_buttons: ClassVar[list[type[Button]]] = [Stop, StopIntake]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KillSwitch]:
+        """With the shards that each still waits for."""
+        return with_waiting(super().get_queryset(request))
 
     @admin.display(description="Scope")
     def what(self, switch: KillSwitch) -> str:
@@ -249,6 +253,15 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
         stage = KillStage(switch.stage)
         return show.badge(stage.label, _TONE[stage])
 
+    @admin.display(description="In effect")
+    def in_effect(self, switch: Any) -> SafeString | str:
+        """Where the last press is, of what is not open."""
+        if switch.is_open:
+            return show.NOTHING
+        if not switch.waiting:
+            return "Everywhere"
+        return show.badge(f"Waits on shard {', '.join(map(str, switch.waiting))}", Tone.WARN)
+
     @admin.display(description="Since (UTC)")
     def changed(self, switch: KillSwitch) -> SafeString | str:
         """Its last press or release."""
@@ -257,6 +270,13 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
     def heading(self, switch: KillSwitch) -> str:
         """As in the list."""
         return self.what(switch)
+
+    def subheading(self, switch: KillSwitch) -> SafeString | str:
+        """Whether its release was asked for."""
+        asked = releases_asked_for(switch, now=timezone.now())
+        if not asked:
+            return ""
+        return show.together(["A release waits for another person:", *map(show.ref, asked)])
 
     def badges(self, switch: KillSwitch) -> Iterable[SafeString]:
         """How far it is open."""

@@ -14,13 +14,16 @@ from django.utils import timezone
 from accounts.models import Role
 from audit.models import ApprovalRequest
 from orders.models import KillEffect, Order
+from orders.services import kill_switch
 from orders.services.kill_switch import RELEASE
 from risk.models import KillAct, KillScope, KillSwitch
+from risk.services.kill_switch import find_target
 from tests.admin.conftest import Lived, SignIn
 from tests.admin.pressing import errors, filled, press, recorded, said
 from tests.admin.registry import act, address
 from tests.audit.agreeing import agree
-from tests.factories import make_market
+from tests.factories import ACTOR, make_market
+from tradeplatform.common.admin import show
 
 REASON = "runaway robot"
 STOP = "stop"
@@ -137,6 +140,42 @@ def test_a_release_waits_for_another_person_and_opens_one_step(sign_in: SignIn, 
     assert KillSwitch.objects.get(pk=switch.pk).stage == "limit_only"
     (record,) = recorded("risk.kill_switch.release")
     assert record.before == {"stage": "stopped"}
+
+
+def test_the_list_says_where_a_press_is_not_in_effect(boss: Client, lived: Lived) -> None:
+    def shown(switch: KillSwitch) -> str:
+        changes = boss.get(address(KillSwitch, "changelist")).context["cl"]
+        (row,) = [row for row in changes.result_list if row.pk == switch.pk]
+        return str(changes.model_admin.in_effect(row))
+
+    assert shown(everything()) == show.NOTHING
+    pressed = kill_switch.press(
+        target=find_target(KillScope.INSTRUMENT, lived.market.symbol), actor=ACTOR, now=now(), reason=REASON
+    )
+    assert f"Waits on shard {lived.market.shard.pk}<" in shown(pressed.act.switch)
+
+    kill_switch.bring_into_effect(pressed.act, clock=now)
+
+    assert shown(pressed.act.switch) == "Everywhere"
+
+
+def test_the_page_names_the_release_that_waits_and_none_of_an_earlier_press(
+    sign_in: SignIn, lived: Lived
+) -> None:
+    client = sign_in(Role.RISK_MANAGER)
+    stop(client, "instrument", lived.market.symbol)
+    switch = KillSwitch.objects.get(scope=KillScope.INSTRUMENT)
+    page = address(KillSwitch, "change", switch.pk)
+    assert client.get(page).context["subheading"] == ""
+    press(client, act(KillSwitch, switch.pk, "release"), reason="mended")
+    press(client, act(KillSwitch, switch.pk, "release"), reason="mended, really")
+    first, second = ApprovalRequest.objects.filter(action=RELEASE).order_by("id")
+
+    for asked in (first, second):
+        assert address(ApprovalRequest, "change", asked.pk) in client.get(page).context["subheading"]
+    agree(first, now=now())
+    # The other was about the press, and the first step has been taken since.
+    assert client.get(page).context["subheading"] == ""
 
 
 def test_what_is_open_has_nothing_to_release_and_can_be_stopped_from_its_page(
