@@ -34,6 +34,21 @@ from tradeplatform.common.together import Together
 # What everybody may see of a resting order: a slice of an iceberg, nothing of a hidden one.
 VISIBLE = "CASE WHEN display_quantity IS NULL THEN leaves ELSE shown END"
 
+
+def levels(instrument: str, side: Side) -> str:
+    """SQL of a book's visible levels of a side, best first: price and quantity; `instrument` is SQL too.
+
+    Best first is how the index of resting orders has them: with a LIMIT it reads no further.
+    """
+    order = "DESC" if side == Side.BUY else "ASC"
+    return (
+        f"SELECT price, sum({VISIBLE}) AS quantity FROM orders_order"  # noqa: S608 - our own words
+        f" WHERE instrument_id = {instrument} AND side = '{side.value}'"
+        " AND status IN ('open', 'partially_filled')"
+        f" GROUP BY price HAVING sum({VISIBLE}) > 0 ORDER BY price {order}"
+    )
+
+
 # A host whose clock is behind gives what came later an earlier time; a time here only finds partitions.
 _CLOCKS_APART = timedelta(hours=1)
 
@@ -103,19 +118,15 @@ def depths(instruments: Sequence[Rules], *, limit: int) -> list[Depth]:
     rows = fetch(
         f"""
         SELECT wanted.place, coalesce(book.seq, 0), side, price, quantity
-        FROM unnest(%s::int[]) WITH ORDINALITY AS wanted(id, place)
+        FROM unnest(%(numbers)s::int[]) WITH ORDINALITY AS wanted(id, place)
         LEFT JOIN orders_book book ON book.instrument_id = wanted.id
         LEFT JOIN LATERAL (
-            SELECT side, price, sum({VISIBLE}) AS quantity,
-                   row_number() OVER (
-                       PARTITION BY side ORDER BY CASE WHEN side = 'buy' THEN -price ELSE price END) AS level
-            FROM orders_order
-            WHERE instrument_id = wanted.id AND status IN ('open', 'partially_filled')
-            GROUP BY side, price HAVING sum({VISIBLE}) > 0
-        ) AS levels ON level <= %s
-        ORDER BY wanted.place, side, level
+            (SELECT 'buy' AS side, * FROM ({levels("wanted.id", Side.BUY)}) bids LIMIT %(limit)s)
+            UNION ALL (SELECT 'sell', * FROM ({levels("wanted.id", Side.SELL)}) asks LIMIT %(limit)s)
+        ) AS shown ON true
+        ORDER BY wanted.place, side, CASE WHEN side = 'buy' THEN -price ELSE price END
         """,  # noqa: S608 - our own words
-        [[rules.id for rules in instruments], limit],
+        {"numbers": [rules.id for rules in instruments], "limit": limit},
     )
     books: dict[int, Depth] = {}
     for place, seq, side, price, quantity in rows:

@@ -15,7 +15,8 @@ from itertools import pairwise
 from instruments.selectors import Rules
 from orders.market.intervals import UTC_CLOCK, Interval
 from orders.market.models.candle import SECONDS_KEPT_DAYS
-from orders.selectors import VISIBLE
+from orders.models import Side
+from orders.selectors import levels
 from tradeplatform.common.db import fetch
 
 _DAY = timedelta(days=1)
@@ -246,17 +247,12 @@ _AVERAGES = f"""
     ) window_
     ORDER BY wanted.place"""  # noqa: S608 - our own words
 
-_BEST = f"""
-    SELECT price, sum({VISIBLE}) AS quantity FROM orders_order
-    WHERE instrument_id = wanted.id AND side = '%s' AND status IN ('open', 'partially_filled')
-    GROUP BY price HAVING sum({VISIBLE}) > 0 ORDER BY price %s LIMIT 1"""  # noqa: S608 - our own words
-
 _TICKERS = f"""
     SELECT book.last_price_ticks, bid.price, bid.quantity, ask.price, ask.quantity, day.*
     FROM unnest(%(numbers)s::int[]) WITH ORDINALITY AS wanted(id, place)
     LEFT JOIN orders_book book ON book.instrument_id = wanted.id
-    LEFT JOIN LATERAL ({_BEST % ("buy", "DESC")}) bid ON true
-    LEFT JOIN LATERAL ({_BEST % ("sell", "ASC")}) ask ON true
+    LEFT JOIN LATERAL ({levels("wanted.id", Side.BUY)} LIMIT 1) bid ON true
+    LEFT JOIN LATERAL ({levels("wanted.id", Side.SELL)} LIMIT 1) ask ON true
     CROSS JOIN LATERAL (
         SELECT (array_agg(open ORDER BY first_seq))[1], max(high), min(low), coalesce(sum(volume), 0),
                coalesce(sum(quote_volume), 0), coalesce(sum(trades), 0)::bigint

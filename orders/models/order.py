@@ -155,8 +155,8 @@ class OrderQuerySet(QuerySet["Order"]):
         return self.filter(status__in=RESTING)
 
     def in_engine(self) -> OrderQuerySet:
-        """Resting or parked: what a rebuilt book is made of."""
-        return self.filter(status__in=IN_ENGINE)
+        """Resting or parked: what a rebuilt book is made of. Either has an index of its own."""
+        return self.filter(Q(status__in=RESTING) | Q(status__in=PARKED))
 
     def for_account(self, account_id: int) -> OrderQuerySet:
         """One account's."""
@@ -404,11 +404,11 @@ class Order(PartitionedModel):
             models.Index(fields=["account", "-id"], name="order_by_account"),
             models.Index(fields=["instrument", "-id"], name="order_by_instrument"),
             models.Index(fields=["id"], condition=Q(status__in=LIVE), name="order_live_by_id"),
+            # Best first from either end: what a book shows costs what is shown, whatever rests behind it.
             models.Index(
-                fields=["instrument", "priority"],
-                condition=Q(status__in=IN_ENGINE),
-                name="order_resting",
+                fields=["instrument", "side", "price"], condition=Q(status__in=RESTING), name="order_resting"
             ),
+            models.Index(fields=["instrument"], condition=Q(status__in=PARKED), name="order_parked"),
             models.Index(
                 fields=["account", "instrument"], condition=Q(status__in=LIVE), name="order_live_by_account"
             ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from instruments.services.pricing import NewQuote, record_quotes
-from orders.models import Phase
-from orders.selectors import VISIBLE
+from orders.models import Phase, Side
+from orders.selectors import levels
 from tradeplatform.common.db import fetch
 
 _SOURCE = "book"
@@ -27,14 +27,8 @@ def quote_books(*, now: datetime) -> int:
         SELECT book.instrument_id, bid.price, ask.price
         FROM orders_book book
         LEFT JOIN instruments_quote quoted ON quoted.instrument_id = book.instrument_id
-        CROSS JOIN LATERAL (
-            SELECT max(price) AS price FROM orders_order
-            WHERE instrument_id = book.instrument_id AND side = 'buy'
-                AND status IN ('open', 'partially_filled') AND {VISIBLE} > 0) bid
-        CROSS JOIN LATERAL (
-            SELECT min(price) AS price FROM orders_order
-            WHERE instrument_id = book.instrument_id AND side = 'sell'
-                AND status IN ('open', 'partially_filled') AND {VISIBLE} > 0) ask
+        CROSS JOIN LATERAL ({levels("book.instrument_id", Side.BUY)} LIMIT 1) bid
+        CROSS JOIN LATERAL ({levels("book.instrument_id", Side.SELL)} LIMIT 1) ask
         WHERE book.phase = %(open)s AND bid.price < ask.price AND (
             quoted.at IS NULL OR quoted.at <= %(repeat)s
             OR (book.last_time > extract(epoch FROM quoted.at - %(lag)s) * 1000000
