@@ -24,6 +24,7 @@ _SHARDS = (1, 2)
 _PATIENCE = 240.0
 _CALM = 4.0
 _CUT = 8.0
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +192,23 @@ class Run:
         self._until(self._trades, "trade in peace")
 
     def _move(self, shard: int) -> None:
-        """What an operator does: start the shard's worker again on the host that shall have it."""
+        """What an operator does: start the shard's worker again on the host that shall have it.
+
+        And once more where the old host's has it back: on a busy machine the one that starts may be so long
+        between taking the shard and applying what waits that the other finds it abandoned.
+        """
         self._calm()
         old = self._observer.now(shard).host
         (new,) = set(WORKERS) - {old}
         struck = time.monotonic()
-        self._machines[new].restart(f"shard-{shard}")
+        ready = self._machines[new].ready(f"shard-{shard}")
+        for _attempt in range(_ATTEMPTS):
+            self._machines[new].restart(f"shard-{shard}")
+            self._until(ready.exists, f"the worker of shard {shard} at {new}")
+            self._for(_CALM)
+            if self._observer.first_outcome(shard, struck, not_by=old) is not None:
+                break
+            say(f"shard {shard} is still at {old}")
         self._taken_over("moved by an operator", old, [shard], struck)
 
     def _strike(self, fault: Fault) -> None:
