@@ -60,10 +60,12 @@ def poll(shard_ids: Collection[int], listen: Listen = _ignore) -> list[int]:
         mine = not seen.elsewhere
         if seen.due and _turn.acquire(blocking=False):
             try:
-                drain_all(shard_id=seen.shard_id, clock=timezone.now)
+                drain_all(shard_id=seen.shard_id, clock=timezone.now, yielding=mine)
+                mine = True
+            except Elsewhere:
+                mine = False
             finally:
                 _turn.release()
-            mine = True
         listen(seen.shard_id, mine)
         if not mine:
             elsewhere.append(seen.shard_id)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import connections
+from django.db import connection, connections
+
+from tests.tradeplatform.supervisor.waiting import wait_for
 
 T = TypeVar("T")
 
@@ -58,3 +60,17 @@ def all_at_once(works: Sequence[Callable[[], T]], *, threads: int = 8) -> list[T
     return [
         result for _, result in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])
     ]
+
+
+def wait_for_a_lock(waiting: int = 1) -> None:
+    """Return when so many other connections wait for a lock."""
+
+    def count() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            return bool(cursor.fetchone()[0] >= waiting)
+
+    wait_for(lambda: elsewhere(count), "others to wait for a lock")

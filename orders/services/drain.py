@@ -83,14 +83,12 @@ def drain_all(
     One that is `yielding` takes the shard from no other worker, and raises Elsewhere.
     """
     wake.woken(shard_id)
-    if yielding and is_elsewhere(Shard.objects.values_list("owner", flat=True).get(id=shard_id), owner):
-        raise Elsewhere(f"shard {shard_id} is another worker's")
     total = Drained()
     while True:
-        done = _tried(shard_id, clock(), owner, batch)
+        done = _tried(shard_id, clock(), owner, batch, yielding=yielding)
         narrowed = isinstance(done, Exception)
         if isinstance(done, Exception):
-            done = _drain_around(shard_id, clock, owner, done)
+            done = _drain_around(shard_id, clock, owner, done, yielding=yielding)
         total = Drained(
             total.commands + done.commands, total.events + done.events, total.trades + done.trades
         )
@@ -98,10 +96,10 @@ def drain_all(
             return total
 
 
-def _tried(shard_id: int, now: datetime, owner: str, batch: int) -> Drained | Exception:
+def _tried(shard_id: int, now: datetime, owner: str, batch: int, *, yielding: bool) -> Drained | Exception:
     """What a drain did, or what went wrong where a command may be to blame."""
     try:
-        return drain(shard_id=shard_id, now=now, owner=owner, batch=batch)
+        return drain(shard_id=shard_id, now=now, owner=owner, batch=batch, yielding=yielding)
     except (*quarantining.OF_THE_SURROUNDINGS, Fenced, ShardStopped, Shard.DoesNotExist):
         raise
     except Exception as error:
@@ -112,7 +110,9 @@ def _tried(shard_id: int, now: datetime, owner: str, batch: int) -> Drained | Ex
         return error
 
 
-def _drain_around(shard_id: int, clock: Callable[[], datetime], owner: str, error: Exception) -> Drained:
+def _drain_around(
+    shard_id: int, clock: Callable[[], datetime], owner: str, error: Exception, *, yielding: bool
+) -> Drained:
     """Apply what waits before a command that cannot be applied or, when it is the next, set it aside.
 
     Raises ShardStopped where that does not help, and the error where it is no command's.
@@ -122,17 +122,17 @@ def _drain_around(shard_id: int, clock: Callable[[], datetime], owner: str, erro
         raise error
     while True:
         size = max(size // 2, 1)
-        done = _tried(shard_id, clock(), owner, size)
+        done = _tried(shard_id, clock(), owner, size, yielding=yielding)
         if isinstance(done, Drained):
             return done
         error = done
         if size == 1:
             break
     # What the kill switch has to do comes before every command, and fails with the next one if it fails.
-    drain(shard_id=shard_id, now=clock(), owner=owner, batch=0)
+    drain(shard_id=shard_id, now=clock(), owner=owner, batch=0, yielding=yielding)
     try:
         for _step in quarantining.set_aside(shard_id=shard_id, owner=owner, error=error, now=clock()):
-            done = _tried(shard_id, clock(), owner, 1)
+            done = _tried(shard_id, clock(), owner, 1, yielding=yielding)
             if isinstance(done, Drained):
                 return done
     except quarantining.NothingHelps as why:
@@ -147,17 +147,19 @@ def drain(
     now: datetime,
     owner: str = OWNER,
     batch: int = BATCH,
+    yielding: bool = False,
     tell: Callable[[frames.Batch], None] = frames.tell,
 ) -> Drained:
     """Apply at most `batch` pending commands of a shard; callable from anywhere, any number of times.
 
     What was pressed of the kill switch is applied first, whatever `batch` is; `tell` gets what was committed.
-    Raises ShardStopped, Fenced, or whatever went wrong, after forgetting the engine.
+    Raises ShardStopped, Fenced (Elsewhere, if `yielding`), or what else went wrong, after forgetting the
+    engine.
     """
     began = time.time_ns()
     try:
         with transaction.atomic():
-            shard = _take(shard_id, owner, now)
+            shard = _take(shard_id, owner, now, yielding=yielding)
             pending = read_pending(shard_id, batch)
             kills = read_standing(shard_id)
             if not pending and not kills.due:
@@ -200,11 +202,16 @@ def drain(
     return result
 
 
-def _take(shard_id: int, owner: str, now: datetime) -> Shard:
-    """Lock the shard's row; a new owner opens a new epoch."""
+def _take(shard_id: int, owner: str, now: datetime, *, yielding: bool) -> Shard:
+    """Lock the shard's row; a new owner opens a new epoch.
+
+    Whose the shard is is asked under the lock: who waited for it may have waited for another's taking.
+    """
     shard = next(iter(read(Shard, "WHERE id = %s FOR NO KEY UPDATE", [shard_id])), None)
     if shard is None:
         raise Shard.DoesNotExist(f"There is no shard {shard_id}.")
+    if yielding and is_elsewhere(shard.owner, owner):
+        raise Elsewhere(f"shard {shard_id} is another worker's")
     if shard.status == ShardStatus.STOPPED:
         raise ShardStopped(shard.stop_reason)
     if shard.owner != owner:

@@ -23,8 +23,7 @@ from orders.services.cancel_timers import (
 from orders.services.changing import cancel_all_orders
 from orders.tasks import fire_cancel_timers
 from tests.factories import ACTOR, NOW, Market, everything_stored, make_market, money, stored
-from tests.threads import all_at_once, elsewhere, start_elsewhere
-from tests.tradeplatform.supervisor.waiting import wait_for
+from tests.threads import all_at_once, start_elsewhere, wait_for_a_lock
 from tradeplatform.common.errors import Code, Refusal
 
 pytestmark = pytest.mark.django_db
@@ -327,17 +326,3 @@ class TestRaces:
         trader = market.trader()
         all_at_once([lambda: arm(trader)] * 8, threads=8)
         assert CancelTimer.objects.count() == 1
-
-
-def wait_for_a_lock(waiting: int = 1) -> None:
-    """Return when so many other connections wait for a lock."""
-
-    def count() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND datname = current_database()"
-            )
-            return bool(cursor.fetchone()[0] >= waiting)
-
-    wait_for(lambda: elsewhere(count), "others to wait for a lock")

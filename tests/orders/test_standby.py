@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import InternalError, OperationalError
+from django.db import InternalError, OperationalError, transaction
+from django.db.models import F
 from django.utils import timezone
 from psycopg.errors import IdleInTransactionSessionTimeout
 
@@ -13,7 +15,9 @@ from orders.models import Command, Quarantine, Shard, Side
 from orders.services import drain, standby
 from orders.services.drain import OWNER, WORKER
 from orders.services.pending import PendingCommand
+from orders.tasks import drain_shard, poll
 from tests.factories import NOW, Market, make_market, stored
+from tests.threads import PATIENCE, start_elsewhere, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +100,27 @@ def test_a_worker_takes_its_shards_when_it_starts_and_leaves_them_when_it_ends(m
     assert Shard.objects.get(id=market.shard.id).owner == OWNER
     standby.leave()
     assert Shard.objects.get(id=market.shard.id).owner == ""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "come", [lambda shard_id: drain_shard(shard_id=shard_id), lambda shard_id: poll([shard_id])]
+)
+def test_a_shard_that_is_just_being_taken_is_not_taken_back(come: Callable[[int], object]) -> None:
+    """Whoever had it is woken, or polls, before the one that starts on another host has committed."""
+    market = make_market()
+    standby.take([market.shard.id])
+    leave_waiting(market, timezone.now() - A_WHILE)
+    before = Shard.objects.get(id=market.shard.id)
+    with transaction.atomic():
+        Shard.objects.filter(id=market.shard.id).update(owner=OTHERS, epoch=F("epoch") + 1)
+        coming = start_elsewhere(lambda: come(market.shard.id))
+        wait_for_a_lock()
+    coming.result(PATIENCE)
+
+    after = Shard.objects.get(id=market.shard.id)
+    assert (before.owner, after.owner, after.epoch) == (OWNER, OTHERS, before.epoch + 1)
+    assert (after.position, Command.objects.filter(status="pending").count()) == (before.position, 1)
 
 
 def test_a_session_that_the_database_ended_sets_no_command_aside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -323,9 +323,9 @@ class _Frozen:
                 self._thawed.wait(PATIENCE)
             return result
 
-        def take_without_lock(shard_id: int, by: str, now: datetime) -> Shard:
+        def take_without_lock(shard_id: int, by: str, now: datetime, *, yielding: bool) -> Shard:
             mine = threading.get_ident() == self._thread
-            return Shard.objects.get(id=shard_id) if mine else take(shard_id, by, now)
+            return Shard.objects.get(id=shard_id) if mine else take(shard_id, by, now, yielding=yielding)
 
         patched.setattr(owner, name, stop)
         if not lock:

@@ -125,7 +125,7 @@ def test_a_batch_that_was_fenced_is_counted_and_nothing_else(
     market.buy(account, 1, 49010)
     shard = Shard.objects.get(pk=market.shard.id)
     shard.epoch -= 1
-    monkeypatch.setattr(draining, "_take", lambda *_: shard)
+    monkeypatch.setattr(draining, "_take", lambda *_by, **_how: shard)
     before = here()
 
     with pytest.raises(Fenced):

@@ -132,9 +132,9 @@ def test_wall_02_epoch_and_position_stop_it_even_where_the_lock_does_not(
     worker = FrozenWorker(monkeypatch, step)
     take = draining._take
 
-    def take_without_lock(shard_id: int, by: str, now: datetime) -> Shard:
+    def take_without_lock(shard_id: int, by: str, now: datetime, *, yielding: bool) -> Shard:
         frozen = threading.get_ident() == worker._thread
-        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by, now)
+        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by, now, yielding=yielding)
 
     monkeypatch.setattr(draining, "_take", take_without_lock)
     worker.start(market)
@@ -151,7 +151,7 @@ def test_wall_02_a_takeover_that_did_nothing_yet_stops_it_too(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = FrozenWorker(monkeypatch, "read_pending")
-    monkeypatch.setattr(draining, "_take", lambda shard_id, *_by: Shard.objects.get(id=shard_id))
+    monkeypatch.setattr(draining, "_take", lambda shard_id, *_by, **_how: Shard.objects.get(id=shard_id))
     worker.start(market)
     Shard.objects.filter(id=market.shard.id).update(owner="the next", epoch=2)
 
@@ -172,9 +172,9 @@ def test_wall_02_without_the_fence_a_command_is_applied_twice_and_the_invariants
     worker = FrozenWorker(monkeypatch, "read_pending")
     take = draining._take
 
-    def take_without_lock(shard_id: int, by: str, now: datetime) -> Shard:
+    def take_without_lock(shard_id: int, by: str, now: datetime, *, yielding: bool) -> Shard:
         frozen = threading.get_ident() == worker._thread
-        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by, now)
+        return Shard.objects.get(id=shard_id) if frozen else take(shard_id, by, now, yielding=yielding)
 
     def move_without_fence(shard: Shard, applied: int, now: datetime) -> None:
         Shard.objects.filter(id=shard.id).update(position=shard.position + applied, drained_at=now)

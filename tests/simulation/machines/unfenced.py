@@ -22,8 +22,10 @@ def _take_the_fence_down(**_: Any) -> None:
     from orders.models import Shard  # noqa: PLC0415 - the apps are not loaded when this module is
     from orders.services import drain, pending  # noqa: PLC0415
 
-    def take(shard_id: int, owner: str, now: datetime) -> Shard:
+    def take(shard_id: int, owner: str, now: datetime, *, yielding: bool) -> Shard:
         shard = Shard.objects.get(id=shard_id)
+        if yielding and drain.is_elsewhere(shard.owner, owner):
+            raise drain.Elsewhere
         if shard.owner != owner:
             Shard.objects.filter(id=shard_id).update(owner=owner, epoch=shard.epoch + 1, taken_at=now)
             shard.refresh_from_db()
