@@ -80,8 +80,6 @@ class StopForm(ReasonForm):
                 data["target"] = find_target(KillScope(scope), name)
             except Refusal as refusal:
                 self.add_error("scope_name", refusal.message)
-            if scope == KillScope.GLOBAL and name:
-                self.add_error("scope_name", "Everything has no name: leave this empty, or choose its kind.")
         return data
 
 

@@ -41,9 +41,13 @@ EVERYTHING = Target(KillScope.GLOBAL, 0, "everything")
 def find_target(scope: KillScope, name: str = "") -> Target:
     """The scope by its name: a symbol, an account's number, a group's name, an API key's public id.
 
-    Raises Refusal: unknown_symbol, account_not_found, not_found, api_key_not_found.
+    A name with `global` is refused: who wrote it meant less than everything. Raises Refusal: invalid_field,
+    unknown_symbol, account_not_found, not_found, api_key_not_found.
     """
     if scope == KillScope.GLOBAL:
+        if name:
+            sentence = "Everything has no name: leave this empty, or choose its kind."
+            raise Refusal(Code.INVALID_FIELD, sentence, fields={"name": sentence})
         return EVERYTHING
     found = _FIND[scope](name) if name.isprintable() else None
     if found is None:

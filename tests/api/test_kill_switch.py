@@ -66,6 +66,7 @@ def test_what_is_none_or_has_no_reason_stops_nothing(market: Market, risk: Api) 
         risk.post("/kill-switch", STOP | {"name": "NOPE"}),
         risk.post("/kill-switch", STOP),
         risk.post("/kill-switch", {"scope": "global"}),
+        risk.post("/kill-switch", {"scope": "global", "name": "BTCUSDT", "reason": "runaway robot"}),
         risk.post("/kill-switch", {"scope": "planet", "reason": "runaway robot"}),
         risk.post(
             f"/kill-switch/{KillSwitch.objects.get().pk}/release", {"reason": "mended", "request_id": "one"}
@@ -76,6 +77,7 @@ def test_what_is_none_or_has_no_reason_stops_nothing(market: Market, risk: Api) 
     assert codes == [
         (404, "unknown_symbol"),
         (404, "unknown_symbol"),
+        (400, "invalid_field"),
         (400, "invalid_field"),
         (400, "invalid_field"),
         (400, "no_change"),
