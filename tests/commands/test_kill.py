@@ -55,6 +55,16 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current_app, "send_task", away)
 
 
+def test_a_reason_is_printed_as_it_was_written(market: Market) -> None:
+    """A bracket of it is no style of ours, and nothing in it steers the terminal of whoever reads."""
+    reason = "see [#7] [/red] :bell: \x1b[31m"
+
+    kill("--instrument", market.symbol)
+    kill("--global", "--reason", reason)
+
+    assert r"\x1b[31m" in run("kill", "--list")
+
+
 def test_it_stops_and_says_where_and_how_fast_without_broker_valkey_or_worker(
     market: Market, alone: None
 ) -> None:

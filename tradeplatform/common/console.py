@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+
+class PlainConsole(Console):
+    """Prints each text as it is, for others wrote many of them: a `[word]` is no style, `:bell:` no picture.
+
+    What would steer the terminal, or is not seen, is spelled out. What shall have a style is a `Text`.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """As Console's; titles, cells and lines all come by here."""
+        return super().render_str("".join(map(_seen, text)), **options)
+
+
+def _seen(letter: str) -> str:
+    hidden = unicodedata.category(letter)[0] == "C" and letter not in "\n\t"
+    return ascii(letter)[1:-1] if hidden else letter
 
 
 def output(options: dict[str, Any]) -> Console:
     """Where a command prints its result; `call_command(..., stdout=...)` redirects it."""
-    return Console(file=options.get("stdout") or sys.stdout, highlight=False)
+    return PlainConsole(file=options.get("stdout") or sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def verdict(*, good: bool, words: str) -> Text:
+    """Words in the colour of what is as it should be, or is not."""
+    return Text(words, style="green" if good else "red")
 
 
 def progress(*columns: str) -> Progress:

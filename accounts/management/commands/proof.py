@@ -9,11 +9,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from rich.table import Table
+from rich.text import Text
 
 from accounts.models import ProofRun
 from accounts.services.proving import Step, prove_in_steps
 from audit.actor import Actor
-from tradeplatform.common.console import output, progress
+from tradeplatform.common.console import output, progress, verdict
 from tradeplatform.common.times import rfc3339
 
 
@@ -61,8 +62,8 @@ def _json(run: ProofRun) -> dict[str, Any]:
     }
 
 
-def _mark(holds: bool) -> str:  # noqa: FBT001 - what is shown
-    return "[green]holds[/]" if holds else "[red]BROKEN[/]"
+def _mark(holds: bool) -> Text:  # noqa: FBT001 - what is shown
+    return verdict(good=holds, words="holds" if holds else "BROKEN")
 
 
 def _history(runs: list[ProofRun]) -> Table:

@@ -13,7 +13,7 @@ from rich.table import Table
 from accounts.services import vault
 from accounts.services.envelope import VaultError
 from audit.actor import Actor
-from tradeplatform.common.console import output
+from tradeplatform.common.console import output, verdict
 
 
 class Command(BaseCommand):
@@ -59,6 +59,6 @@ def _table(uses: list[vault.KeyUse]) -> Table:
     table = Table("Key", "", title="Vault", title_justify="left")
     table.add_column("Secrets", justify="right")
     for use in uses:
-        word = "current" if use.current else "[red]MISSING[/]" if not use.known else "old"
+        word = verdict(good=False, words="MISSING") if not use.known else "current" if use.current else "old"
         table.add_row(use.kek, word if use.secrets or use.current else "old, not needed", f"{use.secrets:,}")
     return table

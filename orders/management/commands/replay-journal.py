@@ -17,7 +17,7 @@ from rich.table import Table
 from instruments.selectors import rules_by_id
 from orders.models import Shard
 from orders.services.replaying import Replayed, replay_shards
-from tradeplatform.common.console import output, progress
+from tradeplatform.common.console import output, progress, verdict
 from tradeplatform.common.invariants import READ_ONLY, one_snapshot
 
 _DIGITS = 19
@@ -116,15 +116,14 @@ def _print(
         console.print(f"Shard {shard.shard_id}: {shard.commands:,} commands{compared}.")
     for shard in found:
         for difference in shard.differences:
-            console.print(f"[red]differs[/] {difference}")
+            console.print(verdict(good=False, words="differs"), f"{difference}")
     commands = sum(shard.commands for shard in found)
     rate = f"{commands:,} commands in {seconds:.1f} s"
     if not verify:
         console.print(f"Replayed {rate}. Add --verify to compare with what is stored.")
     elif any(shard.differences for shard in found):
-        console.print(
-            f"[red]The journal and the books differ[/] ({rate}): see docs/runbook.md, A shard stopped."
-        )
+        words = verdict(good=False, words="The journal and the books differ")
+        console.print(words, f"({rate}): see docs/runbook.md, A shard stopped.")
     elif not any(shard.events for shard in found):
         console.print(f"The journal gives every book; there was no event to compare ({rate}).")
     else:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from tradeplatform.common.console import output, verdict
 from tradeplatform.common.invariants import Finding, check_all
 
 
@@ -33,24 +34,24 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps([finding.as_json() for finding in findings], default=str, indent=2))
         else:
-            _print(findings)
+            _print(output(options), findings)
         if not all(finding.holds for finding in findings):
             sys.exit(1)
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(console: Console, findings: list[Finding]) -> None:
     table = Table("", "Code", "What must hold")
     table.add_column("Examined", justify="right")
     table.add_column("Breaches", justify="right")
     for finding in findings:
-        mark = "[green]holds[/]" if finding.holds else "[red]BROKEN[/]"
+        mark = verdict(good=finding.holds, words="holds" if finding.holds else "BROKEN")
         table.add_row(mark, finding.code, finding.title, f"{finding.examined:,}", str(len(finding.breaches)))
-    console = Console()
     console.print(table)
     for finding in findings:
         for breach in finding.breaches:
-            console.print(f"[red]{finding.code}[/] {breach}")
+            console.print(verdict(good=False, words=finding.code), f"{breach}")
     broken = sum(not finding.holds for finding in findings)
-    console.print(
-        f"All {len(findings)} invariants hold." if not broken else f"[red]{broken} invariants are broken.[/]"
-    )
+    if broken:
+        console.print(verdict(good=False, words=f"{broken} invariants are broken."))
+    else:
+        console.print(f"All {len(findings)} invariants hold.")
