@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
 import signal
 import sys
@@ -24,6 +25,7 @@ import psutil
 
 from tests.simulation.faults.own import conclude, own_folder, platform_with_django, record, say, wait_for
 from tests.simulation.faults.servers import Servers, own_servers
+from tradeplatform.config import BASE_DIR
 from tradeplatform.supervisor.program import Program, plain_environment
 from tradeplatform.supervisor.users import service_user
 from tradeplatform.supervisor.valkey import free_port
@@ -32,22 +34,6 @@ if TYPE_CHECKING:
     from tests.running import Platform
 
 _ADDRESSES = ("DATABASE_URL", "TRADEPLATFORM_READONLY_DATABASE_URL")
-#: As the runbook has it.
-_CONFIGURATION = """\
-[databases]
-tradeplatform = host=127.0.0.1 port={server}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {users}
-pool_mode = transaction
-default_pool_size = {size}
-max_client_conn = 500
-server_login_retry = 1
-query_wait_timeout = 8
-"""
 
 
 def main() -> int:
@@ -75,6 +61,23 @@ def main() -> int:
             return 0 if _run(platform, servers, pooler, options) else 1
 
 
+def configured(*, server: int, port: int, users: Path, size: int) -> str:
+    """PgBouncer's configuration as the runbook prints it, with the places of this run."""
+    (text,) = re.findall(r"```ini\n(.*?)```", (BASE_DIR / "docs" / "runbook.md").read_text(), re.DOTALL)
+    for printed, here in (
+        ("host=10.0.0.5 port=5432", f"host=127.0.0.1 port={server}"),
+        ("listen_addr = 0.0.0.0", "listen_addr = 127.0.0.1\nunix_socket_dir ="),
+        ("listen_port = 6432", f"listen_port = {port}"),
+        ("auth_file = /etc/pgbouncer/userlist.txt", f"auth_file = {users}"),
+        ("default_pool_size = 2", f"default_pool_size = {size}"),
+    ):
+        before, found, after = text.partition(printed)
+        if not found:
+            raise ValueError(f"The runbook's configuration has no {printed!r}.")
+        text = before + here + after
+    return str(text)
+
+
 def _pooler(folder: Path, servers: Servers, size: int) -> Program:
     """How to start it; who it lets in is in a file."""
     user = service_user(None, data=servers.postgres.data)
@@ -85,10 +88,10 @@ def _pooler(folder: Path, servers: Servers, size: int) -> Program:
             user.owns(path)
     logins = [urlsplit(servers.embedded.environment()[name]) for name in _ADDRESSES]
     users.write_text("".join(f'"{login.username}" "{login.password}"\n' for login in logins))
-    values = {"server": servers.postgres.port, "port": free_port(), "users": users, "size": size}
-    configuration.write_text(_CONFIGURATION.format(**values))
+    port = free_port()
+    configuration.write_text(configured(server=servers.postgres.port, port=port, users=users, size=size))
     return Program(
-        name=f"pgbouncer-{values['port']}",
+        name=f"pgbouncer-{port}",
         argv=[str(shutil.which("pgbouncer")), configuration],
         env=plain_environment(),
         user=user,
