@@ -54,6 +54,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.url and (options.clients is None or options.door == "service"):
         parser.error("--url goes with --clients, and with the door http or socket.")
+    if options.url and options.door == "socket" and not options.ws_url:
+        parser.error("The door socket needs --ws-url as well, such as ws://127.0.0.1:8001/ws/v1.")
     if options.url and not options.clients.is_file():
         parser.error(
             f"No {options.clients}: `python -m tests.load.clients` makes it, on the platform's host."
