@@ -50,7 +50,7 @@ def backlogs() -> dict[int, Backlog]:
 def shard_states() -> list[ShardState]:
     """All shards in order of their ids; there are few."""
     books: dict[int, list[Book]] = {}
-    for book in Book.objects.select_related("instrument").order_by("instrument__symbol"):
+    for book in Book.objects.select_related("instrument", "shard").order_by("instrument__symbol"):
         books.setdefault(book.shard_id, []).append(book)
     waiting = backlogs()
     return [

@@ -16,12 +16,13 @@ from instruments.selectors import rules_by_id
 from orders.admin import depth_panels, event_words, words
 from orders.admin import show as trading
 from orders.admin.events import latest_events
-from orders.models import PARKED, RESTING, Book, Command, Event, Order, Phase
+from orders.models import PARKED, RESTING, Book, Command, Event, Order, Phase, ShardStatus
 from orders.services.journal import moment
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
 from tradeplatform.common.admin.lists import BackOfficeList
 from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
+from tradeplatform.common.admin.show import Tone
 
 _EVENTS = 50
 
@@ -175,7 +176,9 @@ def books_table(books: Iterable[Any]) -> Table:
 
 
 def state(book: Book) -> SafeString:
-    """Whether the engine matches; if not, what it does instead."""
+    """Whether the engine matches; if not, what it does instead. Read the book with its shard."""
+    if book.shard.status == ShardStatus.STOPPED:
+        return show.badge("Shard stopped", Tone.BAD, title=book.shard.stop_reason)
     found = Phase(book.phase)
     return show.badge("Matching" if found == Phase.OPEN else found.label, words.PHASE_TONE[found])
 

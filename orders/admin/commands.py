@@ -153,7 +153,6 @@ class CommandAdmin(DetailMixin, KeysetList):
         trading.attach_instruments([command])
         trading.attach_accounts([command])
         instrument = command.market
-        flags = [word for bit, word in _FLAGS if command.flags & bit]
         yield Facts(
             "",
             [
@@ -167,7 +166,7 @@ class CommandAdmin(DetailMixin, KeysetList):
                 Fact("Account", show.ref(command.party) if command.party else _nobody(command)),
                 Fact("Side", trading.side(command.side)),
                 Fact("Wants", wants(command)),
-                Fact("Flags", ", ".join(flags) or show.NOTHING),
+                Fact("Flags", flags(command.flags)),
                 Fact("Held beside the order", market.limit(command.held)),
                 Fact("Shard", show.ref_to(Shard, command.shard_id)),
                 Fact("Position", command.position or "waiting"),
@@ -209,6 +208,11 @@ def events_of(command: Command, instrument: Any) -> Table:
         empty="Its shard has not applied it yet: it waits in the journal.",
         note="The latest 200 at most." if len(rows) == 200 else "",  # noqa: PLR2004 - the bound above
     )
+
+
+def flags(bits: int) -> str:
+    """What a command's flags say."""
+    return ", ".join(word for bit, word in _FLAGS if bits & bit) or show.NOTHING
 
 
 def status(command: Command) -> SafeString:

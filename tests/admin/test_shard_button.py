@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import Role
 from orders.models import Shard, ShardStatus
@@ -52,6 +53,17 @@ def test_page_says_why_it_stopped_and_what_waits(boss: Client, stopped: Lived) -
 
     assert "state differs" in str(page.context["warning"])
     assert [(e.label, e.before) for e in asked.context["effects"][1:2]] == [("Waiting commands", "1")]
+
+
+@pytest.mark.parametrize("page", ["admin:index", "admin:system", "admin:orders_book_changelist"])
+def test_its_books_do_not_say_that_they_match(boss: Client, stopped: Lived, page: str) -> None:
+    while_stopped = boss.get(reverse(page)).content.decode()
+    assert (while_stopped.count("Shard stopped<"), while_stopped.count("Matching")) == (1, 0)
+
+    Shard.objects.update(status=ShardStatus.RUNNING)
+
+    while_running = boss.get(reverse(page)).content.decode()
+    assert (while_running.count("Shard stopped<"), while_running.count("Matching")) == (0, 1)
 
 
 def test_pressed_twice_starts_once(boss: Client, stopped: Lived) -> None:

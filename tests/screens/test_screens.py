@@ -186,6 +186,18 @@ class TestByHand:
 
         assert "is available" in page.inner_text(".errors")
 
+    def test_the_first_page_has_room_for_a_long_silence(self, scene: Scene, page: Page, watch: Watch) -> None:
+        Shard.objects.filter(id=2).update(drained_at=timezone.now() - timedelta(days=12, hours=13))
+        page.set_viewport_size({"width": 1280, "height": 800})
+        watch.visit("/admin/")
+
+        assert "12 d 13 h ago" in page.inner_text("#bo-live")
+        clipped = (
+            "[...document.querySelectorAll('.bo-scroll')].filter(one => one.scrollWidth > one.clientWidth)"
+        )
+        assert page.evaluate(f"{clipped}.length") == 0
+        assert watch.problems == []
+
     def test_a_proof_is_made_while_one_looks(self, scene: Scene, page: Page, watch: Watch) -> None:
         watch.visit("/admin/accounts/proofrun/now/")
         page.click("text=Check now")

@@ -119,7 +119,6 @@ def _add_shards(page: dict[str, Any], now: datetime) -> None:
                 for shard in shards
             ],
             empty="No shard exists yet. Run `manage.py seed`.",
-            wide=False,
         )
     )
 
@@ -158,7 +157,7 @@ def _add_stopped(page: dict[str, Any]) -> None:
 
 def _books(now: datetime) -> Panel:
     """The books that moved last."""
-    books = Book.objects.filter(seq__gt=0).select_related("instrument__base", "instrument__quote")
+    books = Book.objects.filter(seq__gt=0).select_related("instrument__base", "instrument__quote", "shard")
     return Table(
         "Markets that moved last",
         columns("Market", "Engine", "#Last price", "#Seq", "#Last event"),
@@ -173,7 +172,6 @@ def _books(now: datetime) -> Panel:
             for book in books.order_by("-last_time")[:_BOOKS]
         ],
         empty="No market has moved yet: send an order, or run `manage.py simulate`.",
-        wide=False,
     )
 
 
