@@ -51,7 +51,9 @@ def find_target(scope: KillScope, name: str = "") -> Target:
         return EVERYTHING
     found = _FIND[scope](name) if name.isprintable() else None
     if found is None:
-        raise Refusal(_UNKNOWN[scope], f"No such {scope.label}.", name=ascii(name[:64])[1:-1])
+        asked = ascii(name[:64])[1:-1]
+        sentence = f"No such {scope.label}: {asked}." if asked else f"Name the {scope.label}."
+        raise Refusal(_UNKNOWN[scope], sentence, name=asked)
     # Of a key its label and first characters tell it from others.
     return Target(scope, found.pk, str(found) if scope == KillScope.API_KEY else name)
 

@@ -85,8 +85,8 @@ def test_the_effect_is_shown_before_and_nothing_happens_without_a_yes(boss: Clie
 @pytest.mark.parametrize(
     ("scope", "name", "complaint"),
     [
-        ("instrument", "", "No such Instrument."),
-        ("account", "nobody", "No such Account."),
+        ("instrument", "", "Name the Instrument."),
+        ("account", "nobody", "No such Account: nobody."),
         ("global", "BTC-USD", "Everything has no name: leave this empty, or choose its kind."),
     ],
 )

@@ -120,7 +120,10 @@ def test_tables_say_the_same(market: Market) -> None:
 
     assert "press to last effect" in text
     assert "stopped already" in again
-    assert market.symbol[:4] in run("kill", "--list")
+    shown = run("kill", "--list")
+    act = KillAct.objects.latest("id")
+    assert f"Instrument {market.symbol}" in shown
+    assert f"{act.at:%Y-%m-%d %H:%M:%S}" in shown
 
 
 def test_a_shard_that_is_stopped_is_named_and_the_command_fails(market: Market) -> None:

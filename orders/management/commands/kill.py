@@ -20,6 +20,8 @@ from risk.services.kill_switch import Target, find_target
 from tradeplatform.common.console import output
 from tradeplatform.common.errors import Refusal
 
+_NO_EDGE = 1_000
+
 
 class Command(BaseCommand):
     """A thin door to orders.services.kill_switch."""
@@ -100,7 +102,10 @@ class Command(BaseCommand):
             found = [act_json(act, reaches[act.pk]) for act in stopped]
             self.stdout.write(json.dumps(found, indent=2))
             return
-        table = Table("Switch", "Scope", "Stage", "Since", "By", "Reason", "In effect", title="Kill switches")
+        table = Table(title="Kill switches")
+        for heading in ("Switch", "Scope", "Stage", "Since", "By", "Reason", "In effect"):
+            # Words go on in the next line; a number or a time does not.
+            table.add_column(heading, overflow="fold", no_wrap=heading in {"Switch", "Since"})
         for act in stopped:
             reach = reaches[act.pk]
             table.add_row(
@@ -112,7 +117,11 @@ class Command(BaseCommand):
                 act.reason,
                 f"{reach.in_effect} of {len(reach.shards)} shards",
             )
-        output(options).print(table if stopped else "Nothing is stopped.")
+        console = output(options)
+        if not console.is_terminal:
+            # A file or a pipe has no edge.
+            console.width = _NO_EDGE
+        console.print(table if stopped else "Nothing is stopped.")
 
 
 def shell() -> Actor:
