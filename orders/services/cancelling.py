@@ -1,4 +1,4 @@
-"""The cancels of a list: names to orders in one query, so that a list costs what one costs."""
+"""The cancels of a list: names to orders by one query for each kind of name, however long the list is."""
 
 from __future__ import annotations
 

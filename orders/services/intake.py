@@ -1,8 +1,9 @@
 """Intake: resolve, check, hold funds, write orders and commands, all in one transaction; then wake the shard.
 
 It takes a list; one order is a list of one. An order it accepts is committed; one it denies has stored
-nothing and holds nothing. Every account's intake is serialised by the lock on its row, so that what is
-checked (identity, open orders, funds) cannot change before it is written.
+nothing and holds nothing. An account's orders and amends are serialised by the lock on its row, so that what
+is checked (identity, open orders, funds) cannot change before it is written. Cancels need none of that, and
+wait for nobody's lock.
 """
 
 from __future__ import annotations
