@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.db.models import QuerySet
 
 from accounts.models import LedgerAccount, LedgerKind, MoneyRequest, TradingAccount
-from tradeplatform.common.db import fetch
+from tradeplatform.common.db import array, fetch
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
 from tradeplatform.common.together import Together
@@ -44,6 +44,10 @@ class Reach:
     user_id: int
     account_id: int | None = None
 
+    def is_own(self, account_id: int, owners: Mapping[int, int]) -> bool:
+        """Whether it is within reach, if these are the accounts' `owners`."""
+        return owners.get(account_id) == self.user_id and self.account_id in (None, account_id)
+
 
 def accounts_of(reach: Reach) -> QuerySet[TradingAccount]:
     """The trading accounts within reach, oldest first."""
@@ -64,11 +68,14 @@ def require_own_account(reach: Reach, account_id: int) -> int:
     return account_id
 
 
+def owners_of(account_ids: Iterable[int]) -> dict[int, int]:
+    """Whose these accounts are: the person's id by that of the account."""
+    sql = "SELECT id, user_id FROM accounts_tradingaccount WHERE id = ANY(%s::bigint[])"
+    return dict(fetch(sql, [array(account_ids)], prepared=True))
+
+
 def _owners(account_ids: Sequence[int]) -> list[int | None]:
-    """Whose each account is, by the person's id; None where there is no account."""
-    sql = "SELECT id, user_id FROM accounts_tradingaccount WHERE id = ANY(%s)"
-    rows = fetch(sql, [list(account_ids)], prepared=True)
-    owners: dict[int, int] = dict(rows)
+    owners = owners_of(account_ids)
     return [owners.get(account_id) for account_id in account_ids]
 
 

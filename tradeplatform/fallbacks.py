@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-from tradeplatform.common.api_errors import CONTENT_TYPE, headers_of, problem
+from tradeplatform.common.api_errors import CONTENT_TYPE, failed, headers_of, problem
 from tradeplatform.common.correlation import bind
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.gateways.binance.refusals import translated
@@ -35,9 +35,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500: a fault of ours, which the log knows by the correlation id."""
-    message = "Something failed on our side and the outcome is unknown: ask again by your own id."
-    refusal = Refusal(Code.INTERNAL_ERROR, message)
-    return _answer(request, refusal, HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
+    return _answer(request, failed(), HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
 
 
 def no_room(path: str, refusal: Refusal) -> HttpResponse:

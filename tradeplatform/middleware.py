@@ -46,6 +46,13 @@ class WholeBodyMiddleware:
         return response
 
 
+def correlation_id_of(request: HttpRequest) -> str:
+    """The caller's id of a request, where it is one we may write down; else a fresh one."""
+    # Not through request.headers, which would be remembered without what is added to them.
+    offered = request.META.get("HTTP_X_CORRELATION_ID", "")
+    return offered if _SANE.fullmatch(offered) else uuid_utils.uuid7().hex
+
+
 class CorrelationMiddleware:
     """Hands django-structlog an id it may trust and puts the same id on the answer."""
 
@@ -55,9 +62,7 @@ class CorrelationMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Check or make the id, then let the request through."""
-        # Not through request.headers, which would be remembered without what is added here.
-        offered = request.META.get("HTTP_X_CORRELATION_ID", "")
-        chosen = offered if _SANE.fullmatch(offered) else uuid_utils.uuid7().hex
+        chosen = correlation_id_of(request)
         request.META["HTTP_X_REQUEST_ID"] = chosen
         # For the answers of those who stand before the log, which starts a context of its own.
         bind(chosen)

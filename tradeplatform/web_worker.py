@@ -4,7 +4,8 @@ By itself a worker queues whatever comes on a thousand connections, and answers 
 requests hold up everybody's, and the cancels among them. Here a connection waits for what it says first, then
 in a queue of so many at most, in turns with those of other logins. Whose has no room is answered 503 at once,
 by a thread that does nothing else, and nothing of it has begun. What takes orders off, and the kill switch,
-comes before the rest, and has threads of its own besides.
+comes before the rest, and has threads of its own besides. Plain orders are answered in lists, by one thread
+(`express`).
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from selectors import EVENT_READ
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from tradeplatform.common.overload import Full, queue_full, watch
 from tradeplatform.common.turns import Turns
 from tradeplatform.config import load_config
+
+if TYPE_CHECKING:
+    from tradeplatform.express.lane import Coming, Lane
 
 #: Beside the threads that serve everything.
 _CANCELLING_THREADS = 2
@@ -50,6 +55,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._rest: Turns[TConn] = Turns(room)
         self._lock = threading.Lock()
         self._refusing = threading.local()
+        self._lane: Lane | None = None
 
     def init_process(self) -> None:
         """As it does; then serve."""
@@ -64,6 +70,15 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         """The application, for those who are let in to it."""
         super().load_wsgi()
         self.wsgi: WSGI = partial(_answer, self.wsgi, self._refusing)
+        from tradeplatform.express.lane import Lane  # noqa: PLC0415 - it needs Django, which is loaded by now
+
+        self._lane = Lane(
+            load_config().http_queue,
+            serve=self._serve_coming,
+            refuse=self._refuse_coming,
+            done=self._done,
+            closes=self._closes,
+        )
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection in; until it says something it costs no thread."""
@@ -79,24 +94,65 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, conn: TConn) -> None:
         """Queue a connection that has something to say; answer whoever has no room."""
-        head = _said(conn)
+        head = _said(conn, _PEEKED)
         if head == b"" and not _has_read(conn):
             # It has hung up: that takes no place of anybody's.
             self.nr_conns -= 1
             conn.close()
             return
         head = head or b""
-        first = _FIRST.match(head) is not None
+        whose = _whose(conn, head)
+        coming = self._coming(conn, head, whose)
+        if coming is None or self._lane is None:
+            self._queue(conn, whose, first=_FIRST.match(head) is not None)
+        elif (gives_way := self._lane.put(coming)) is not None:
+            self._refuse_coming(gives_way)
+
+    def _coming(self, conn: TConn, head: bytes, whose: tuple[bytes, bytes]) -> Coming | None:
+        """A request that may be answered in a list, if all of it and nothing else has come."""
+        if not head.startswith(b"POST /api/v1/orders") or _has_read(conn):
+            return None
+        from tradeplatform.express.lane import MOST_BYTES, Coming  # noqa: PLC0415 - as above
+        from tradeplatform.express.reading import length_of  # noqa: PLC0415 - as above
+
+        length = length_of(head)
+        if length is None or length > MOST_BYTES:
+            return None
+        sent = head if length < _PEEKED else _said(conn, MOST_BYTES + 1)
+        if sent is None or len(sent) != length:
+            return None
+        return Coming(conn, sent, whose, time.perf_counter(), time.time_ns())
+
+    def _queue(self, conn: TConn, whose: tuple[bytes, bytes], *, first: bool) -> None:
         queue = self._first if first else self._rest
         with self._lock:
-            gives_way = queue.put(conn, _whose(conn, head))
+            gives_way = queue.put(conn, whose)
         if gives_way is not None:
-            self._refuser.submit(self._do, partial(self._refuse, gives_way), gives_way)
+            self._refuse(gives_way)
             # The other's place in the queue of the threads is this one's.
             return
         self.tpool.submit(self._serve)
         if first:
             self._cancelling.submit(self._serve, first_alone=True)
+
+    def _serve_coming(self, coming: Coming) -> None:
+        self._queue(coming.conn, coming.whose, first=False)
+
+    def _refuse_coming(self, coming: Coming) -> None:
+        self._refuse(coming.conn)
+
+    def _done(self, conn: TConn, keeps: bool, rest: bytes) -> None:  # noqa: FBT001 - as its caller has it
+        """Finish with a connection in the main thread, once the rest of its answer is sent."""
+        if rest:
+            self._refuser.submit(self._do, partial(_sent, conn, rest, keeps), conn)
+            return
+        done: Future[bool] = Future()
+        done.set_result(keeps)
+        self.method_queue.defer(self.finish_request, conn, done)
+
+    def _closes(self) -> bool:
+        """Whether a connection is closed once it is answered, as `handle_request` decides."""
+        return not self.alive or not self.cfg.keepalive or len(self.keepalived_conns) >= self.max_keepalived
 
     def _serve(self, *, first_alone: bool = False) -> None:
         with self._lock:
@@ -114,15 +170,26 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
             done.set_exception(error)
         self.method_queue.defer(self.finish_request, conn, done)
 
-    def _refuse(self, conn: TConn) -> Any:
+    def _refuse(self, conn: TConn) -> None:
+        self._refuser.submit(self._do, partial(self._say_no, conn), conn)
+
+    def _say_no(self, conn: TConn) -> Any:
         self._refusing.now = True
-        return self.handle(conn)
+        try:
+            return self.handle(conn)
+        finally:
+            self._refusing.now = False
 
 
-def _said(conn: TConn) -> bytes | None:
+def _sent(conn: TConn, rest: bytes, keeps: bool) -> bool:  # noqa: FBT001 - what it returns
+    conn.sock.sendall(rest)
+    return keeps
+
+
+def _said(conn: TConn, most: int) -> bytes | None:
     """The beginning of a request, which stays to be read; empty at the end, None where nothing has come."""
     try:
-        found: bytes = conn.sock.recv(_PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        found: bytes = conn.sock.recv(most, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
         return None
     return found

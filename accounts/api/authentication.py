@@ -50,7 +50,7 @@ class KeyAuthentication(BaseAuthentication):
         caller = api_keys.authenticate(key_id, ip=client_address(http))
         signed = SignedRequest(
             method=http.method or "",
-            target=_target(http),
+            target=target_of(http),
             timestamp=http.headers.get("X-API-TIMESTAMP", ""),
             nonce=http.headers.get("X-API-NONCE", ""),
             body=_body(http),
@@ -82,7 +82,7 @@ class KeyHasScope(BasePermission):
         return True
 
 
-def _target(http: HttpRequest) -> str:
+def target_of(http: HttpRequest) -> str:
     """Path and query as the client sent them, percent signs and all."""
     raw = str(http.META.get("RAW_URI", ""))
     return raw if raw.startswith("/") else http.get_full_path()

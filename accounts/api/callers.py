@@ -56,12 +56,17 @@ def actor_of(request: Request) -> Actor:
     """The person, with the address the request came from and the session or key it was made with."""
     if isinstance(request.auth, ApiKeyCaller):
         return request.auth.actor
-    user = caller(request)
+    return actor_in(session_of(request), http_of(request))
+
+
+def actor_in(session: Session, http: HttpRequest) -> Actor:
+    """The person of a session, with the address a request of it came from."""
+    user = session.user
     return Actor.user(
         user_id=user.pk,
         label=user.username,
-        ip=client_address(http_of(request)),
-        credential=f"session:{session_of(request).sid}",
+        ip=client_address(http),
+        credential=f"session:{session.sid}",
     )
 
 

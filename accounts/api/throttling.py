@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -21,7 +22,7 @@ class CallerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this call. Raises Refusal throttled."""
-        take([_limit_of(request)], now=clock())
+        take([call_limit(request.auth, request._request)], now=clock())  # noqa: SLF001
         return True
 
 
@@ -35,8 +36,8 @@ class LoginThrottle(BaseThrottle):
         return True
 
 
-def _limit_of(request: Request) -> Limit:
-    http, auth = request._request, request.auth  # noqa: SLF001
+def call_limit(auth: object, http: HttpRequest) -> Limit:
+    """What whoever was let in by `auth` may call."""
     if isinstance(auth, ApiKeyCaller):
         return Limit(counter("key", auth.id, http), allowance(auth.tier_id).calls_1m, MINUTE)
     if isinstance(auth, Session):

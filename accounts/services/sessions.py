@@ -8,11 +8,14 @@ its sockets as soon as they hear of it.
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -41,6 +44,8 @@ _RACE = timedelta(seconds=10)
 # What a person may still look up: sessions that ended or expired so long ago are forgotten.
 _REMEMBERED = timedelta(days=30)
 _AGENT = 200
+# Checking a signature takes longer than all else that a token is looked at for.
+_TOKENS_KEPT = 10_000
 _NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -83,12 +88,23 @@ def open_session(user: User, *, ip: str | None, agent: str, now: datetime) -> To
 
 def identify(access: str) -> Session:
     """The session that an access token belongs to, with its user. Raises Refusal not_authenticated."""
-    token = _parsed(AccessToken, access)
-    session = _look_up(_named(token))
-    if session is None or not session.user.is_active:
-        raise _refused("This session has ended: log in again.")
-    _require_same_password(token, session.user)
-    return session
+    claims = _claims_of(access)
+    return _require_going_on(_look_up((claims.sid, claims.user_id)), claims)
+
+
+def identify_each(tokens: Collection[str]) -> dict[str, Session]:
+    """The sessions of those of these access tokens that are good ones, by token."""
+    claims: dict[str, _Claims] = {}
+    for token in tokens:
+        with suppress(Refusal):
+            claims[token] = _claims_of(token)
+    named = list({(claim.sid, claim.user_id) for claim in claims.values()})
+    sessions = dict(zip(named, _find(named), strict=True)) if named else {}
+    found: dict[str, Session] = {}
+    for token, claim in claims.items():
+        with suppress(Refusal):
+            found[token] = _require_going_on(sessions[claim.sid, claim.user_id], claim)
+    return found
 
 
 def expiry_of(access: str) -> datetime:
@@ -107,7 +123,7 @@ def renew(*, refresh: str, now: datetime) -> Tokens:
         session = _living(token).select_for_update(no_key=True, of=("self",)).first()
         if session is None or not session.user.is_active:
             raise _refused("This session has ended: log in again.")
-        _require_same_password(token, session.user)
+        _require_same_password(token.get(api_settings.REVOKE_TOKEN_CLAIM), session.user)
         if token["jti"] == session.refresh:
             fresh = _fresh(session.user, sid=session.sid)
             session.refresh, session.refresh_before = fresh["jti"], session.refresh
@@ -184,7 +200,38 @@ def _parsed(kind: Any, text: str) -> Any:
     try:
         return kind(text.encode())
     except (TokenError, UnicodeError) as error:
-        raise _refused("The token is not valid or has expired: log in again.") from error
+        raise _not_valid() from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """What an access token says."""
+
+    sid: str
+    user_id: int
+    password: str | None
+    expires: int
+
+
+@lru_cache(maxsize=_TOKENS_KEPT)
+def _read_claims(access: str) -> _Claims:
+    """Of a token that was good when it was first seen: what was signed stays so. Raises not_authenticated."""
+    token = _parsed(AccessToken, access)
+    return _Claims(*_named(token), token.get(api_settings.REVOKE_TOKEN_CLAIM), token["exp"])
+
+
+def _claims_of(access: str) -> _Claims:
+    claims = _read_claims(access)
+    if claims.expires <= time.time():
+        raise _not_valid()
+    return claims
+
+
+def _require_going_on(session: Session | None, claims: _Claims) -> Session:
+    if session is None or not session.user.is_active:
+        raise _refused("This session has ended: log in again.")
+    _require_same_password(claims.password, session.user)
+    return session
 
 
 def _living(token: Any) -> QuerySet[Session]:
@@ -242,8 +289,8 @@ def require_living(proof: SessionProof) -> None:
         raise _refused("This session has ended: log in again.")
 
 
-def _require_same_password(token: Any, user: User) -> None:
-    if token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
+def _require_same_password(claimed: str | None, user: User) -> None:
+    if claimed != get_md5_hash_password(user.password):
         raise _refused("The password was changed: log in again.")
 
 
@@ -255,6 +302,10 @@ def _end(
         session.save(update_fields=["ended_at", "ended_why"])
         _record("close", session, actor=actor, now=now, reason=reason)
         tell_access_changed(session.user_id)
+
+
+def _not_valid() -> Refusal:
+    return _refused("The token is not valid or has expired: log in again.")
 
 
 def _refused(sentence: str) -> Refusal:

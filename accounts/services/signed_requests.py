@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -60,12 +61,32 @@ def accept(caller: ApiKeyCaller, request: SignedRequest, *, signature: str, now:
 
     Raises Refusal: invalid_field, timestamp_ahead, timestamp_too_old, bad_signature, replayed.
     """
+    if not all(remember([check(caller, request, signature=signature, now=now)])):
+        sentence = "This request was accepted before: sign anew, with a nonce if all else is the same."
+        raise Refusal(Code.REPLAYED, sentence)
+
+
+def check(caller: ApiKeyCaller, request: SignedRequest, *, signature: str, now: datetime) -> bytes:
+    """Check time and signature; what the request is remembered by.
+
+    Raises Refusal: invalid_field, timestamp_ahead, timestamp_too_old, bad_signature.
+    """
     _require_fresh(request, now)
     payload = request.payload
     verify(caller, payload, signature)
-    if not _is_new(hashlib.sha256(b"%d\n%b" % (caller.id, payload)).digest()):
-        sentence = "This request was accepted before: sign anew, with a nonce if all else is the same."
-        raise Refusal(Code.REPLAYED, sentence)
+    return hashlib.sha256(b"%d\n%b" % (caller.id, payload)).digest()
+
+
+def remember(fingerprints: Sequence[bytes]) -> list[bool]:
+    """Remember requests; False for one that is remembered already."""
+    try:
+        pipe = client().pipeline(transaction=False)
+        for fingerprint in fingerprints:
+            pipe.set(b"signed:" + fingerprint, b"", ex=_REMEMBERED_SECONDS, nx=True)
+        return [bool(is_new) for is_new in pipe.execute()]
+    except (RedisError, OSError) as error:
+        _log.warning("signed_requests_remembered_here_only", error=str(error))
+        return [_is_new_here(fingerprint, time.monotonic()) for fingerprint in fingerprints]
 
 
 def _require_fresh(request: SignedRequest, now: datetime) -> None:
@@ -82,15 +103,6 @@ def _require_fresh(request: SignedRequest, now: datetime) -> None:
     if here - made > WINDOW // timedelta(milliseconds=1):
         sentence = f"The request was signed more than {WINDOW.seconds} seconds ago: set your clock."
         raise Refusal(Code.TIMESTAMP_TOO_OLD, sentence, **numbers)
-
-
-def _is_new(fingerprint: bytes) -> bool:
-    """Remember a request; False when it is remembered already."""
-    try:
-        return bool(client().set(b"signed:" + fingerprint, b"", ex=_REMEMBERED_SECONDS, nx=True))
-    except (RedisError, OSError) as error:
-        _log.warning("signed_requests_remembered_here_only", error=str(error))
-        return _is_new_here(fingerprint, time.monotonic())
 
 
 def _is_new_here(fingerprint: bytes, now: float) -> bool:

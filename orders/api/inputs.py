@@ -24,8 +24,10 @@ from tradeplatform.common.api_input import (
     TextField,
     WholeNumberField,
     WordField,
+    read,
 )
 
+USUAL_WAIT_MS = 1_000
 _ACCOUNT = "Id of one of your accounts, as GET /accounts lists them."
 _SYMBOL = "As GET /instruments lists them."
 _ZONED = re.compile(r"T.*(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.ASCII)
@@ -67,7 +69,7 @@ class WaitQuery(StrictSerializer):
 
     wait = WholeNumberField(
         max_value=MAX_WAIT_MS,
-        default=1_000,
+        default=USUAL_WAIT_MS,
         help_text="Milliseconds to wait for the book before answering 202. The request is committed anyway.",
     )
 
@@ -292,6 +294,15 @@ _LEG_FIELDS = (
     "trigger_price", "trigger_by", "trail_amount", "trail_percent", "trail_step", "limit_offset",
     "display_quantity", "min_quantity", "quote_quantity", "protection_price", "reduce_only", "expires_at",
 )  # fmt: skip
+
+
+#: Made once: making one costs more than reading an order with it does.
+_ORDER = OrderInput()
+
+
+def read_order(data: Any) -> NewOrder:
+    """The body of an order, as intake takes it. Raises Refusal, as `parse` does."""
+    return new_order(read(_ORDER, data))
 
 
 def new_order(given: dict[str, Any]) -> NewOrder:

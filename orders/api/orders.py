@@ -19,7 +19,7 @@ from accounts.selectors import chosen_accounts, require_own_account
 from accounts.services.rates import take_orders
 from orders.api import examples, inputs, shapes
 from orders.api.answers import cancelled_answer, instrument_id_of, list_answer, order_answer, orders_json
-from orders.api.batch import place_batch
+from orders.api.batch import body_of, place_batch
 from orders.models import Order, Source
 from orders.selectors import OrderRef, find_order_by_client_id, load_orders, orders_of, own_order
 from orders.services import changing
@@ -74,7 +74,7 @@ class OrdersView(APIView):
         refused (409).
         """
         wait_ms = parse(inputs.WaitQuery, request.query_params)["wait"]
-        order = inputs.new_order(parse(inputs.OrderInput, request.data))
+        order = inputs.read_order(request.data)
         require_own_account(reach_of(request), order.account_id)
         take_orders({order.account_id: 1}, tier_id=tier_of(request), now=timezone.now())
         accepted = submit_soon(order=order, actor=actor_of(request), source=Source.API)
@@ -168,11 +168,7 @@ class BatchView(APIView):
             now=timezone.now(),
             wait_ms=wait_ms,
         )
-        accepted = sum("order" in result for result in results)
-        body = {"accepted": accepted, "denied": len(results) - accepted, "results": results}
-        waits = [result["error"]["context"].get("retry_after") for result in results if "error" in result]
-        wait = max((wait for wait in waits if wait is not None), default=None)
-        headers = {} if wait is None else {"Retry-After": str(wait)}
+        body, headers = body_of(results)
         return Response(body, status=status.HTTP_207_MULTI_STATUS, headers=headers)
 
 

@@ -57,7 +57,7 @@ def problem_response(refusal: Refusal) -> JsonResponse:
 
 def problem_details_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception hook. None means a fault of ours, which Django's 500 handler reports."""
-    refusal, headers = _as_refusal(exc)
+    refusal, headers = as_refusal(exc)
     if refusal is None:
         return None
     set_rollback()
@@ -83,7 +83,14 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
     return headers
 
 
-def _as_refusal(exc: Exception) -> tuple[Refusal | None, dict[str, str]]:
+def failed() -> Refusal:
+    """The refusal of what failed by a fault of ours, which the log knows by the correlation id."""
+    message = "Something failed on our side and the outcome is unknown: ask again by your own id."
+    return Refusal(Code.INTERNAL_ERROR, message)
+
+
+def as_refusal(exc: BaseException) -> tuple[Refusal | None, dict[str, str]]:
+    """What an exception means to the caller, and headers that say it as well; None: a fault of ours."""
     if isinstance(exc, Refusal):
         return exc, headers_of(exc)
     if isinstance(exc, Http404):

@@ -11,7 +11,7 @@ is without one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -39,12 +39,12 @@ _REJECTS = counter(
     "limiter_rejects", "Calls refused by a rate limit, by the kind of the limit.", ("limit", "answer")
 )
 
-# KEYS: ban, refusals, bans so far; then a counter each. ARGV: whether bans are looked at, patience, first and
-# longest ban, how long bans are remembered; then for each counter: cost, most, seconds.
+# KEYS: ban, refusals, bans so far; then a counter each. ARGV: 0, 1 where bans are looked at and refusals are
+# counted, 2 where bans are looked at alone; patience, first and longest ban, how long bans are remembered;
+# then for each counter: cost, most, seconds.
 # Answers {0, counts...}, {1, place of the full counter} or {2, seconds the ban has left}.
 _TAKE = """
-local bans = ARGV[1] == '1'
-if bans then
+if ARGV[1] ~= '0' then
   local left = redis.call('TTL', KEYS[1])
   if left > 0 then return {2, left} end
 end
@@ -52,7 +52,7 @@ for i = 4, #KEYS do
   local a = 6 + (i - 4) * 3
   local used = tonumber(redis.call('GET', KEYS[i]) or '0')
   if used + tonumber(ARGV[a]) > tonumber(ARGV[a + 1]) then
-    if bans and i == 4 then
+    if ARGV[1] == '1' and i == 4 then
       local refusals = redis.call('INCR', KEYS[2])
       if refusals == 1 then redis.call('EXPIRE', KEYS[2], 60) end
       if refusals > tonumber(ARGV[2]) then
@@ -108,10 +108,7 @@ def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int
     """
     if not limits:
         return []
-    keys = [f"ban:{offender}", f"refusals:{offender}", f"bans:{offender}", *(one.key(now) for one in limits)]
-    numbers = [int(bool(offender)), PATIENCE, _FIRST_BAN, _LONGEST_BAN, _BANS_REMEMBERED]
-    counters = [number for one in limits for number in (one.cost, one.most, one.seconds)]
-    counted = _count(_Call(keys, [*numbers, *counters]))
+    counted = _count(_call(limits, now, offender, int(bool(offender))))
     if counted is None:
         return _take_here(limits, now)
     kind, *answer = counted
@@ -122,6 +119,46 @@ def take(limits: Sequence[Limit], *, now: float, offender: str = "") -> list[int
     _REJECTS.labels(limits[0].kind, "banned").inc()
     _log.warning("shut_out", who=offender, seconds=int(answer[0]))
     raise banned(int(answer[0]))
+
+
+def has_taken(calls: Sequence[tuple[Sequence[Limit], str]], *, now: float) -> list[bool]:
+    """Count several calls, each by its limits and its offender as `take` does; whether each was counted.
+
+    One that was not is for `take`, which refuses it and counts the refusal. One offender's calls are counted
+    as one call where there is room for all of them.
+    """
+    of: dict[str, list[int]] = {}
+    for place, (_limits, offender) in enumerate(calls):
+        of.setdefault(offender, []).append(place)
+    sums = [
+        (_sum(limits for place in places for limits in calls[place][0]), who) for who, places in of.items()
+    ]
+    answers = [False] * len(calls)
+    for places, counted in zip(of.values(), _has_taken_each(sums, now), strict=True):
+        each = [counted] * len(places)
+        if not counted and len(places) > 1:
+            each = _has_taken_each([calls[place] for place in places], now)
+        for place, answer in zip(places, each, strict=True):
+            answers[place] = answer
+    return answers
+
+
+def _sum(limits: Iterable[Limit]) -> list[Limit]:
+    """The limits, each once, with the costs of all."""
+    sums: dict[tuple[str, int], Limit] = {}
+    for limit in limits:
+        name = limit.name, limit.seconds
+        cost = limit.cost + (sums[name].cost if name in sums else 0)
+        sums[name] = Limit(limit.name, limit.most, limit.seconds, cost)
+    return list(sums.values())
+
+
+def _has_taken_each(calls: Sequence[tuple[Sequence[Limit], str]], now: float) -> list[bool]:
+    each = _ask([_call(limits, now, offender, _LOOK if offender else 0) for limits, offender in calls])
+    return [
+        counted[0] == 0 if counted is not None else _has_taken_here(limits, now)
+        for counted, (limits, _offender) in zip(each, calls, strict=True)
+    ]
 
 
 def give_back(limits: Sequence[Limit], *, now: float) -> None:
@@ -159,6 +196,17 @@ class _Call(NamedTuple):
 
     keys: list[str]
     numbers: list[int]
+
+
+# Bans are looked at, and refusals not counted.
+_LOOK = 2
+
+
+def _call(limits: Sequence[Limit], now: float, offender: str, bans: int) -> _Call:
+    keys = [f"ban:{offender}", f"refusals:{offender}", f"bans:{offender}", *(one.key(now) for one in limits)]
+    numbers = [bans, PATIENCE, _FIRST_BAN, _LONGEST_BAN, _BANS_REMEMBERED]
+    counters = [number for one in limits for number in (one.cost, one.most, one.seconds)]
+    return _Call(keys, [*numbers, *counters])
 
 
 def _ask(calls: Sequence[_Call]) -> list[list[int] | None]:
@@ -205,3 +253,11 @@ def _take_here(limits: Sequence[Limit], now: float) -> list[int]:
         for one, count in zip(limits, counts, strict=True):
             _here[one.key(now)] = (count, now + one.seconds)
     return counts
+
+
+def _has_taken_here(limits: Sequence[Limit], now: float) -> bool:
+    try:
+        _take_here(limits, now)
+    except Refusal:
+        return False
+    return True

@@ -29,9 +29,15 @@ def count_address(request: HttpRequest, *others: Limit) -> None:
     Cancels are counted apart and never shut out: whoever has used up everything else can still cancel.
     `others` are counted with it, or nothing is. Raises Refusal: throttled, banned.
     """
-    address, cancels = client_address(request) or "unknown", request.method == "DELETE"
+    limit, offender = address_limit(request)
+    take([limit, *others], now=clock(), offender=offender)
+
+
+def address_limit(request: HttpRequest) -> tuple[Limit, str]:
+    """What an address may ask, and who is shut out that goes on beyond it."""
+    address = client_address(request) or "unknown"
     limit = Limit(counter("address", address, request), settings.RATE_LIMITS["address"], MINUTE)
-    take([limit, *others], now=clock(), offender="" if cancels else f"address:{address}")
+    return limit, "" if request.method == "DELETE" else f"address:{address}"
 
 
 def anonymous_limit(request: HttpRequest) -> Limit:

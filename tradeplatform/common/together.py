@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -125,25 +125,38 @@ class Together(Generic[Ask, Answer]):
         return self._patience is not None and _clock() - waiting.since > self._patience
 
     def _answer(self, batch: Sequence[_Waiting[Ask, Answer]]) -> None:
-        """All at once; where that fails for another reason than the database's, each by itself."""
-        if not batch:
-            return
         try:
-            answers = self._do([waiting.ask for waiting in batch])
-            for waiting, answer in zip(batch, answers, strict=True):
-                waiting.answer, waiting.done = answer, True
-        except (OperationalError, InterfaceError) as error:
-            _fail(batch, error)
-        except Exception as error:
-            if len(batch) == 1:
-                _fail(batch, error)
-                return
-            logger.exception("together_failed", asked=len(batch))
-            for waiting in batch:
-                self._answer([waiting])
+            answers = answers_of(self._do, [waiting.ask for waiting in batch])
         except BaseException as error:
             _fail(batch, error)
             raise
+        for waiting, answer in zip(batch, answers, strict=True):
+            waiting.done = True
+            if isinstance(answer, Failed):
+                waiting.error = answer.error
+            else:
+                waiting.answer = answer
+
+
+class Failed(NamedTuple):
+    """Stands for the answer to what failed."""
+
+    error: Exception
+
+
+def answers_of(do: Callable[[Sequence[Ask]], Sequence[Answer]], asks: Sequence[Ask]) -> list[Answer | Failed]:
+    """What `do` answers to all at once; where that fails for another reason than the database's, to each."""
+    if not asks:
+        return []
+    try:
+        return list(do(asks))
+    except (OperationalError, InterfaceError) as error:
+        return [Failed(error)] * len(asks)
+    except Exception as error:
+        if len(asks) == 1:
+            return [Failed(error)]
+        logger.exception("together_failed", asked=len(asks))
+        return [answer for ask in asks for answer in answers_of(do, [ask])]
 
 
 def _fail(batch: Sequence[_Waiting[Ask, Answer]], error: BaseException) -> None:

@@ -33,23 +33,32 @@ class RequestCountMiddleware:
         """Let it through, then count it."""
         began, began_at = time.perf_counter(), time.time_ns()
         response = self.get_response(request)
-        door = _door(request.path)
-        REQUESTS.labels(door, f"{response.status_code // 100}xx").inc()
-        SECONDS.labels(door).observe(time.perf_counter() - began)
-        _trace(request, response, began_at)
+        route = request.resolver_match.route if request.resolver_match else ""
+        count(
+            request,
+            response.status_code,
+            route=route,
+            seconds=time.perf_counter() - began,
+            began_at=began_at,
+            correlation_id=response.headers.get("X-Correlation-ID", ""),
+        )
         return response
 
 
-def _trace(request: HttpRequest, response: HttpResponse, began: int) -> None:
-    route = request.resolver_match.route if request.resolver_match else ""
+def count(
+    request: HttpRequest, status: int, *, route: str, seconds: float, began_at: int, correlation_id: str
+) -> None:
+    """Count a request that was answered, and trace it; `began_at` is a time.time_ns."""
+    door = _door(request.path)
+    REQUESTS.labels(door, f"{status // 100}xx").inc()
+    SECONDS.labels(door).observe(seconds)
     method = str(request.method)
     answered: dict[str, str | int] = {
         "http.request.method": method,
-        "http.response.status_code": response.status_code,
+        "http.response.status_code": status,
     }
-    ids = [response.headers.get("X-Correlation-ID", "")]
     name = f"{method} /{route}" if route else method
-    tracing.record(name, began=began, correlation_ids=ids, server=True, **answered)
+    tracing.record(name, began=began_at, correlation_ids=[correlation_id], server=True, **answered)
 
 
 def _door(path: str) -> str:

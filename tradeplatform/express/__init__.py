@@ -1,0 +1,1 @@
+"""Requests that are answered in lists, before Django: many callers' orders in one transaction."""
