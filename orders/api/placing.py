@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError
 from django.utils import timezone
 from rest_framework import status
 from structlog.contextvars import bound_contextvars
@@ -90,8 +89,8 @@ class PlacingDoor:
         now = [one for one in ready if one.settled and not _waits(one, tell)]
         refs = [(item.order_id, item.created_at) for one in now for item in one.accepted]
         try:
-            shown: Shown | DatabaseError = _show(refs)
-        except DatabaseError as error:
+            shown: Shown | Exception = _show(refs)
+        except Exception as error:  # noqa: BLE001 - what was placed is placed: each is told that
             shown = error
         for one in now:
             tell(one, _answer(one, shown))
@@ -182,15 +181,15 @@ def _waits(one: Placing, tell: Tell[Placing]) -> bool:
     if not one.wait_ms or not one.accepted:
         return False
 
-    def told(shown: Shown | DatabaseError) -> None:
+    def told(shown: Shown | Exception) -> None:
         tell(one, _answer(one, shown))
 
     return _outcomes.wait(one.accepted, wait_ms=one.wait_ms, tell=told)
 
 
-def _answer(one: Placing, shown: Shown | DatabaseError) -> Answer:
+def _answer(one: Placing, shown: Shown | Exception) -> Answer:
     with bound_contextvars(request_id=one.asked.correlation_id):
-        if isinstance(shown, DatabaseError):
+        if isinstance(shown, Exception):
             return answer_of(shown)
         return _batch_answer(one, shown) if one.is_batch else _order_answer(one, shown)
 

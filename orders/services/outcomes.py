@@ -15,7 +15,7 @@ from math import inf
 from typing import Any, Generic, TypeVar
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import connection
 
 from orders.services.requests import Accepted
 from tradeplatform.common.db import array, fetch
@@ -37,7 +37,7 @@ Ref = tuple[int, datetime]
 class _Waiting(Generic[Shown]):
     accepted: Sequence[Accepted]
     until: float
-    tell: Callable[[Shown | DatabaseError], None]
+    tell: Callable[[Shown | Exception], None]
     look_at: float
     pause: float = _FIRST_PAUSE
 
@@ -61,7 +61,7 @@ class Outcomes(Generic[Shown]):
         accepted: Sequence[Accepted],
         *,
         wait_ms: int,
-        tell: Callable[[Shown | DatabaseError], None],
+        tell: Callable[[Shown | Exception], None],
     ) -> bool:
         """Tell once the book has seen all of these orders, or the time is up.
 
@@ -89,7 +89,6 @@ class Outcomes(Generic[Shown]):
                 waiting[:] = [one for one in waiting if id(one) not in told]
                 with self._changed:
                     self._many = len(waiting) + len(self._new)
-            close_old_connections()
 
     def _wait_until_due(self, waiting: list[_Waiting[Shown]]) -> None:
         """Until it is time to look at the first of them, or of those who come meanwhile and join them."""
@@ -108,10 +107,13 @@ class Outcomes(Generic[Shown]):
         ready: Sequence[_Waiting[Shown]]
         try:
             ready = self._ready(waiting, now)
-            found: Shown | DatabaseError | None = self._show(_refs(ready)) if ready else None
-        except DatabaseError as error:
+            found: Shown | Exception | None = self._show(_refs(ready)) if ready else None
+        except Exception as error:  # noqa: BLE001 - they are told, and who comes next is looked for
             _log.warning("outcomes_not_read", error=str(error).strip())
             found, ready = error, waiting
+        finally:
+            # Others may use it until the next look.
+            connection.close()
         for one in waiting:
             one.pause = min(2 * one.pause, _LONGEST_PAUSE)
             one.look_at = min(now + one.pause, max(now, one.until))
@@ -135,7 +137,7 @@ def _refs(waiting: Iterable[_Waiting[Any]]) -> list[Ref]:
     return [(item.order_id, item.created_at) for one in waiting for item in one.accepted]
 
 
-def _tell(one: _Waiting[Shown], found: Shown | DatabaseError) -> None:
+def _tell(one: _Waiting[Shown], found: Shown | Exception) -> None:
     try:
         one.tell(found)
     except Exception:  # noqa: BLE001 - one who cannot be told is no reason not to tell the next

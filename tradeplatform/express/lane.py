@@ -85,7 +85,10 @@ class Lane:
 
     def _run(self) -> None:
         while True:
-            self._answer(self._take())
+            try:
+                self._answer(self._take())
+            except Exception:  # noqa: BLE001 - who comes next is answered
+                _log.exception("list_failed")
             close_old_connections()
 
     def _take(self) -> list[Coming]:
@@ -142,7 +145,16 @@ class Lane:
         self._serve(coming)
 
     def _tell(self, coming: Coming, one: Placing, answer: Answer) -> None:
-        conn, asked = coming.conn, one.asked
+        try:
+            self._send(coming, one.asked, answer)
+        except Exception:  # noqa: BLE001 - what was done is done, and others wait to be told
+            _log.exception("answer_not_sent", request_id=one.asked.correlation_id)
+            self._done(coming.conn, False, b"")
+            return
+        note(one.asked, answer, one.caller.actor.user_id, began=coming.began, began_at=coming.began_at)
+
+    def _send(self, coming: Coming, asked: Asked, answer: Answer) -> None:
+        conn = coming.conn
         close = self._closes() or bool(conn.parser.mesg.should_close())
         said = encoded(asked, answer, close=close)
         # Who does not read what it asked for holds up nobody else: the rest is another thread's.
@@ -153,7 +165,6 @@ class Lane:
         except OSError:
             sent, close, said = 0, True, b""
         self._done(conn, not close, said[sent:])
-        note(asked, answer, one.caller.actor.user_id, began=coming.began, began_at=coming.began_at)
 
 
 def _unread(coming: Coming) -> None:
