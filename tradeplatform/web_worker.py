@@ -10,11 +10,13 @@ comes before the rest, and has threads of its own besides. Plain orders are answ
 
 from __future__ import annotations
 
+import fcntl
 import re
 import socket
 import sys
+import termios
 import threading
-import time
+from array import array
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -28,7 +30,7 @@ from tradeplatform.common.turns import Turns
 from tradeplatform.config import load_config
 
 if TYPE_CHECKING:
-    from tradeplatform.express.lane import Coming, Lane
+    from tradeplatform.express.lane import Lane
 
 #: Beside the threads that serve everything.
 _CANCELLING_THREADS = 2
@@ -36,6 +38,8 @@ _PEEKED = 4_096
 #: How long a thread may keep the interpreter while others wait for it. An order comes back to it from some
 #: twenty answers of the database, its account locked meanwhile: Python's own five milliseconds add up.
 _SWITCH_SECONDS = 0.0005
+#: What may be answered in lists begins so.
+_IN_LISTS = b"POST /api/v1/orders"
 _FIRST = re.compile(rb"DELETE |POST /api/v1/kill-switch[ /?]")
 # Who asks, as far as that can be told without looking anything up; together with where from, so that nobody
 # stands in another's queue by naming him.
@@ -45,14 +49,20 @@ _FORWARDED = re.compile(rb"\r\nx-forwarded-for:[ \t]*([^\r]+)\r\n", re.IGNORECAS
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+class Connection(TConn):  # type: ignore[misc]
+    """`awaited`: it has waited for the rest of the request that it is about."""
+
+    awaited = False
+
+
 class FairWorker(ThreadWorker):  # type: ignore[misc]
     """See above. One for each process; all but the threads' work is done by its main thread."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         room = load_config().http_queue
-        self._first: Turns[TConn] = Turns(room)
-        self._rest: Turns[TConn] = Turns(room)
+        self._first: Turns[Connection] = Turns(room)
+        self._rest: Turns[Connection] = Turns(room)
         self._lock = threading.Lock()
         self._refusing = threading.local()
         self._lane: Lane | None = None
@@ -74,8 +84,8 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
 
         self._lane = Lane(
             load_config().http_queue,
-            serve=self._serve_coming,
-            refuse=self._refuse_coming,
+            serve=self._queue,
+            refuse=self._refuse,
             done=self._done,
             closes=self._closes,
         )
@@ -87,43 +97,55 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.nr_conns += 1
-        conn = TConn(self.cfg, client, address, listener.getsockname())
+        conn = Connection(self.cfg, client, address, listener.getsockname())
         conn.set_timeout()
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
-    def enqueue_req(self, conn: TConn) -> None:
+    def enqueue_req(self, conn: Connection) -> None:
         """Queue a connection that has something to say; answer whoever has no room."""
-        head = _said(conn, _PEEKED)
+        awaited, conn.awaited = conn.awaited, False
+        if awaited:
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        head = _said(conn)
         if head == b"" and not _has_read(conn):
             # It has hung up: that takes no place of anybody's.
             self.nr_conns -= 1
             conn.close()
             return
         head = head or b""
-        whose = _whose(conn, head)
-        coming = self._coming(conn, head, whose)
-        if coming is None or self._lane is None:
+        whose, length = _whose(conn, head), self._length(conn, head)
+        if length is None or self._lane is None:
             self._queue(conn, whose, first=_FIRST.match(head) is not None)
-        elif (gives_way := self._lane.put(coming)) is not None:
-            self._refuse_coming(gives_way)
+        elif _arrived(conn) == length:
+            gives_way = self._lane.put(conn, length, whose)
+            if gives_way is not None:
+                self._refuse(gives_way)
+        elif awaited:
+            self._queue(conn, whose)
+        else:
+            self._await_rest(conn, length)
 
-    def _coming(self, conn: TConn, head: bytes, whose: tuple[bytes, bytes]) -> Coming | None:
-        """A request that may be answered in a list, if all of it and nothing else has come."""
-        if not head.startswith(b"POST /api/v1/orders") or _has_read(conn):
+    def _length(self, conn: Connection, head: bytes) -> int | None:
+        """Of a request that may be answered in a list; None of any other, and if more has come than that."""
+        if self._lane is None or not head.startswith(_IN_LISTS) or _has_read(conn):
             return None
-        from tradeplatform.express.lane import MOST_BYTES, Coming  # noqa: PLC0415 - as above
-        from tradeplatform.express.reading import length_of  # noqa: PLC0415 - as above
+        length = self._lane.length_of(head)
+        return None if length is None or _arrived(conn) > length else length
 
-        length = length_of(head)
-        if length is None or length > MOST_BYTES:
-            return None
-        sent = head if length < _PEEKED else _said(conn, MOST_BYTES + 1)
-        if sent is None or len(sent) != length:
-            return None
-        return Coming(conn, sent, whose, time.perf_counter(), time.time_ns())
+    def _await_rest(self, conn: Connection, length: int) -> None:
+        """Wait until all of a request has come: clients send a body behind its head, in a packet of its own.
 
-    def _queue(self, conn: TConn, whose: tuple[bytes, bytes], *, first: bool) -> None:
+        Meanwhile it costs no thread. It comes back here with less where the caller has hung up.
+        """
+        conn.awaited = True
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, length)
+        conn.sock.settimeout(0)
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _queue(self, conn: Connection, whose: tuple[bytes, bytes], *, first: bool = False) -> None:
         queue = self._first if first else self._rest
         with self._lock:
             gives_way = queue.put(conn, whose)
@@ -135,16 +157,10 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         if first:
             self._cancelling.submit(self._serve, first_alone=True)
 
-    def _serve_coming(self, coming: Coming) -> None:
-        self._queue(coming.conn, coming.whose, first=False)
-
-    def _refuse_coming(self, coming: Coming) -> None:
-        self._refuse(coming.conn)
-
-    def _done(self, conn: TConn, keeps: bool, rest: bytes) -> None:  # noqa: FBT001 - as its caller has it
+    def _done(self, conn: Connection, *, keeps: bool, rest: bytes) -> None:
         """Finish with a connection in the main thread, once the rest of its answer is sent."""
         if rest:
-            self._refuser.submit(self._do, partial(_sent, conn, rest, keeps), conn)
+            self._refuser.submit(self._do, partial(_sent, conn, rest, keeps=keeps), conn)
             return
         done: Future[bool] = Future()
         done.set_result(keeps)
@@ -162,7 +178,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         if conn is not None:
             self._do(partial(self.handle, conn), conn)
 
-    def _do(self, work: Callable[[], Any], conn: TConn) -> None:
+    def _do(self, work: Callable[[], Any], conn: Connection) -> None:
         done: Future[Any] = Future()
         try:
             done.set_result(work())
@@ -170,10 +186,10 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
             done.set_exception(error)
         self.method_queue.defer(self.finish_request, conn, done)
 
-    def _refuse(self, conn: TConn) -> None:
+    def _refuse(self, conn: Connection) -> None:
         self._refuser.submit(self._do, partial(self._say_no, conn), conn)
 
-    def _say_no(self, conn: TConn) -> Any:
+    def _say_no(self, conn: Connection) -> Any:
         self._refusing.now = True
         try:
             return self.handle(conn)
@@ -181,26 +197,33 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
             self._refusing.now = False
 
 
-def _sent(conn: TConn, rest: bytes, keeps: bool) -> bool:  # noqa: FBT001 - what it returns
+def _sent(conn: Connection, rest: bytes, *, keeps: bool) -> bool:
     conn.sock.sendall(rest)
     return keeps
 
 
-def _said(conn: TConn, most: int) -> bytes | None:
+def _arrived(conn: Connection) -> int:
+    """How many bytes it has to say."""
+    count = array("i", [0])
+    fcntl.ioctl(conn.sock, termios.FIONREAD, count)
+    return count[0]
+
+
+def _said(conn: Connection) -> bytes | None:
     """The beginning of a request, which stays to be read; empty at the end, None where nothing has come."""
     try:
-        found: bytes = conn.sock.recv(most, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        found: bytes = conn.sock.recv(_PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
         return None
     return found
 
 
-def _has_read(conn: TConn) -> bool:
+def _has_read(conn: Connection) -> bool:
     """Whether more than one request was read from it already."""
     return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
 
 
-def _whose(conn: TConn, head: bytes) -> tuple[bytes, bytes]:
+def _whose(conn: Connection, head: bytes) -> tuple[bytes, bytes]:
     """A login at an address; whoever has none shares his address's turn."""
     login, address = _LOGIN.search(head), str(conn.client[0]).encode()
     if load_config().behind_tls_proxy and (forwarded := _FORWARDED.search(head)):

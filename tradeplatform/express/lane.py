@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from django.db import close_old_connections
@@ -25,11 +25,10 @@ from tradeplatform.common.overload import watch
 from tradeplatform.common.together import LOCK_PATIENCE
 from tradeplatform.common.turns import Turns
 from tradeplatform.express.answering import encoded, note
-from tradeplatform.express.reading import read_plain
+from tradeplatform.express.reading import length_of, read_plain
 
-#: Requests of a list; each has at most MOST_BYTES.
-_MOST = 500
-MOST_BYTES = 1 << 16
+#: Requests of a list, and the bytes after which it takes no more.
+_MOST, _MOST_BYTES = 500, 1_000_000
 
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 LISTS = histogram("http_list_size", "Requests that a web process answered together.", _SIZES)
@@ -37,51 +36,69 @@ LISTS = histogram("http_list_size", "Requests that a web process answered togeth
 _log = structlog.get_logger(__name__)
 
 
+Whose = tuple[bytes, bytes]
+
+
 @dataclass(slots=True)
-class Coming:
-    """A connection with a whole request on it: its bytes, still to be read, and whose turn it takes."""
+class _Coming:
+    """A connection on which a whole request of `length` bytes has arrived, and whose turn it takes.
+
+    `began` is a perf_counter, `began_at` a time_ns. `sent` is what was read of it.
+    """
 
     conn: TConn
-    sent: bytes
-    whose: tuple[bytes, bytes]
+    length: int
+    whose: Whose
     began: float
     began_at: int
+    sent: bytes = b""
     asked: Asked | None = None
+
+
+class Done(Protocol):
+    """Takes a connection whose request was answered."""
+
+    def __call__(self, conn: TConn, *, keeps: bool, rest: bytes) -> None:
+        """`keeps`: it may say the next thing; `rest` of the answer is still to be sent."""
 
 
 class Lane:
     """See above. `serve` takes back what is not for lists, `refuse` what there is no room for.
 
-    `done` takes a connection whose request was answered: whether it is kept, and what of the answer is still
-    to be sent. All are called from any thread; `closes` says whether no connection is kept.
+    All are called from any thread; `closes` says whether no connection is kept.
     """
 
     def __init__(
         self,
         room: int,
         *,
-        serve: Callable[[Coming], None],
-        refuse: Callable[[Coming], None],
-        done: Callable[[TConn, bool, bytes], None],
+        serve: Callable[[TConn, Whose], None],
+        refuse: Callable[[TConn], None],
+        done: Done,
         closes: Callable[[], bool],
     ) -> None:
         """Nobody has come; the thread starts with the first."""
-        self._turns: Turns[Coming] = Turns(room)
+        self._turns: Turns[_Coming] = Turns(room)
         self._serve, self._refuse, self._done, self._closes = serve, refuse, done, closes
         self._door = PlacingDoor()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         watch("web-lists", self._turns)
 
-    def put(self, coming: Coming) -> Coming | None:
-        """Queue a connection; who gives way for it, as `Turns.put`."""
+    def length_of(self, said: bytes) -> int | None:
+        """How long a request is that is for here, by the bytes it begins with; None of any other."""
+        return length_of(said)
+
+    def put(self, conn: TConn, length: int, whose: Whose) -> TConn | None:
+        """Queue a connection with a whole request; who gives way for it, as `Turns.put`."""
+        coming = _Coming(conn, length, whose, time.perf_counter(), time.time_ns())
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="lists", daemon=True)
                 self._thread.start()
-            gives_way = self._turns.put(coming, coming.whose)
+            gives_way = self._turns.put(coming, whose)
             self._changed.notify()
-        return gives_way
+        return None if gives_way is None else gives_way.conn
 
     def _run(self) -> None:
         while True:
@@ -91,24 +108,26 @@ class Lane:
                 _log.exception("list_failed")
             close_old_connections()
 
-    def _take(self) -> list[Coming]:
+    def _take(self) -> list[_Coming]:
         """Who has come, as soon as somebody has."""
-        taken: list[Coming] = []
+        taken: list[_Coming] = []
+        room = _MOST_BYTES
         with self._changed:
             while not self._turns:
                 self._changed.wait()
-            while len(taken) < _MOST and (coming := self._turns.take()) is not None:
+            while len(taken) < _MOST and room > 0 and (coming := self._turns.take()) is not None:
                 taken.append(coming)
+                room -= coming.length
         return [coming for coming in taken if not self._is_late(coming)]
 
-    def _is_late(self, coming: Coming) -> bool:
+    def _is_late(self, coming: _Coming) -> bool:
         """Whether it has waited for so long, behind one that waits for a lock, that it is refused."""
         is_late = time.perf_counter() - coming.began > LOCK_PATIENCE
         if is_late:
-            self._refuse(coming)
+            self._refuse(coming.conn)
         return is_late
 
-    def _answer(self, taken: Sequence[Coming]) -> None:
+    def _answer(self, taken: Sequence[_Coming]) -> None:
         plain = [coming for coming in taken if self._read(coming)]
         ready = self._prepared([coming.asked for coming in plain if coming.asked])
         by = {id(one): coming for coming, one in zip(plain, ready, strict=True) if one is not None}
@@ -129,10 +148,10 @@ class Lane:
             _log.exception("list_not_prepared", requests=len(asked))
             return [None] * len(asked)
 
-    def _read(self, coming: Coming) -> bool:
+    def _read(self, coming: _Coming) -> bool:
         """Read a request off its connection; whoever is not plain is given back."""
         try:
-            coming.conn.sock.recv(len(coming.sent), socket.MSG_WAITALL)
+            coming.sent = coming.conn.sock.recv(coming.length, socket.MSG_WAITALL | socket.MSG_DONTWAIT)
             coming.asked = read_plain(_parsed(coming), coming.conn.client)
         except Exception:  # noqa: BLE001 - whoever serves it reads it again, and says what is wrong
             _log.debug("request_not_read", exc_info=True)
@@ -140,20 +159,20 @@ class Lane:
             self._give_back(coming)
         return coming.asked is not None
 
-    def _give_back(self, coming: Coming) -> None:
+    def _give_back(self, coming: _Coming) -> None:
         _unread(coming)
-        self._serve(coming)
+        self._serve(coming.conn, coming.whose)
 
-    def _tell(self, coming: Coming, one: Placing, answer: Answer) -> None:
+    def _tell(self, coming: _Coming, one: Placing, answer: Answer) -> None:
         try:
             self._send(coming, one.asked, answer)
         except Exception:  # noqa: BLE001 - what was done is done, and others wait to be told
             _log.exception("answer_not_sent", request_id=one.asked.correlation_id)
-            self._done(coming.conn, False, b"")
+            self._done(coming.conn, keeps=False, rest=b"")
             return
         note(one.asked, answer, one.caller.actor.user_id, began=coming.began, began_at=coming.began_at)
 
-    def _send(self, coming: Coming, asked: Asked, answer: Answer) -> None:
+    def _send(self, coming: _Coming, asked: Asked, answer: Answer) -> None:
         conn = coming.conn
         close = self._closes() or bool(conn.parser.mesg.should_close())
         said = encoded(asked, answer, close=close)
@@ -164,10 +183,10 @@ class Lane:
             sent = 0
         except OSError:
             sent, close, said = 0, True, b""
-        self._done(conn, not close, said[sent:])
+        self._done(conn, keeps=not close, rest=said[sent:])
 
 
-def _unread(coming: Coming) -> None:
+def _unread(coming: _Coming) -> None:
     """Let the connection's parser find the request as if nobody had read it."""
     conn = coming.conn
     conn.initialized, conn.parser = False, None
@@ -175,7 +194,7 @@ def _unread(coming: Coming) -> None:
     conn.parser.unreader.unread(coming.sent)
 
 
-def _parsed(coming: Coming) -> Any:
+def _parsed(coming: _Coming) -> Any:
     """As gunicorn parses it. Raises what it raises."""
     _unread(coming)
     return next(coming.conn.parser)

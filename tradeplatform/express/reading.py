@@ -42,7 +42,8 @@ def length_of(said: bytes) -> int | None:
     found, head = PLAIN.match(said), said.find(END_OF_HEAD)
     if found is None or head < found.end() - len(b"\r\n"):
         return None
-    return head + len(END_OF_HEAD) + int(found[1])
+    length = head + len(END_OF_HEAD) + int(found[1])
+    return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
 
 
 def read_plain(request: Any, client: Any) -> Asked | None:
