@@ -2,11 +2,11 @@
 
 Traffic, in words: one instrument, 20 accounts of one person, limit orders of 0.01 to 0.05 within ten ticks of
 a fixed price, sides at random: about half of them trade. Two web processes, one matching worker, PostgreSQL
-that syncs, the caller, all on this machine. One by one, over 16 connections:
+that syncs, the caller, all on this machine. One by one, over 16 connections and over 256:
 
 - single: POST /api/v1/orders, answered when the order is committed; matched and settled behind it;
 - save:   a plain REST framework view: serializer, one row saved; nothing held, matched or settled;
-- settle: the same, which also matches and settles in its transaction, as bench_orders' naive way.
+- settle: the same, which also matches and settles in its transaction, as bench_orders' naive way (over 16).
 
 Then POST /api/v1/orders/batch, 500 orders each: so many accepted, and so many accepted, matched and settled a
 second. Last, batches of 50 at half of that rate (open loop: a batch is late from when it was due, though no
@@ -33,7 +33,7 @@ import orjson
 from tests.bench.http_load import ask, post, web
 from tests.running import start_platform, stop_platform
 
-CONNECTIONS, BATCH, SMALL_BATCH = 16, 500, 50
+CONNECTIONS, MANY, BATCH, SMALL_BATCH = 16, 256, 500, 50
 _SETTINGS = {"TRADEPLATFORM_HTTP_WORKERS": "2", "TRADEPLATFORM_ADDRESS_CALLS_1M": "100000000"}
 
 
@@ -80,13 +80,20 @@ class _Bench:
 
     def measure(self, count: int) -> Iterator[tuple[str, float]]:
         """Name and figure of each thing measured."""
-        took, seconds = self._settled(self._port, "/api/v1/orders?wait=0", self._singles(count))
-        yield "single", count / seconds
-        yield "single p50 ms", statistics.median(took) * 1_000
+        for connections, name, times in ((CONNECTIONS, "single", 1), (MANY, f"single of {MANY}", 4)):
+            bodies = self._singles(times * count)
+            took, seconds = self._settled(self._port, "/api/v1/orders?wait=0", bodies, connections)
+            yield name, len(bodies) / seconds
+            yield f"{name}: p50 ms", statistics.median(took) * 1_000
         with web("tests.bench.naive_http:application", _SETTINGS) as naive:
-            for way, share in (("save", 1), ("settle", 5)):
+            for way, connections, share in (
+                ("save", CONNECTIONS, 1),
+                (f"save of {MANY}", MANY, 1),
+                ("settle", CONNECTIONS, 5),
+            ):
                 bodies = self._singles(count // share)
-                _took, seconds = self._asked(naive, f"/naive/{way}", bodies)
+                path = f"/naive/{way.partition(' ')[0]}"
+                _took, seconds = self._asked(naive, path, bodies, connections=connections)
                 yield way, len(bodies) / seconds
         orders = 20 * count
         bodies = self._batches(orders, BATCH)
@@ -104,9 +111,11 @@ class _Bench:
         yield "at half of that: p50 ms", statistics.median(ordered) * 1_000
         yield "at half of that: p99 ms", ordered[int(len(ordered) * 0.99)] * 1_000
 
-    def _settled(self, port: int, path: str, bodies: list[bytes]) -> tuple[list[float], float]:
+    def _settled(
+        self, port: int, path: str, bodies: list[bytes], connections: int
+    ) -> tuple[list[float], float]:
         started = time.perf_counter()
-        took, _seconds = self._asked(port, path, bodies)
+        took, _seconds = self._asked(port, path, bodies, connections=connections)
         self._wait_until_settled()
         return took, time.perf_counter() - started
 
@@ -164,7 +173,9 @@ def _print(medians: dict[str, float], *, as_json: bool) -> None:
         return
     print(f"{'what':26} {'figure':>10} {'single is x':>12}")
     for name, figure in medians.items():
-        ratio = f"{medians['single'] / figure:12.1f}" if name in {"save", "settle"} else ""
+        beside = "single of" + name.partition(" of")[2] if " of " in name else "single"
+        is_way = name.startswith(("save", "settle"))
+        ratio = f"{medians[beside] / figure:12.1f}" if is_way else ""
         print(f"{name:26} {figure:10,.1f} {ratio}")
 
 

@@ -20,18 +20,15 @@ from gunicorn.workers.gthread import TConn
 
 from orders.api.placing import Placing, PlacingDoor
 from tradeplatform.common.asked import Answer, Asked
-from tradeplatform.common.metrics import histogram
 from tradeplatform.common.overload import watch
 from tradeplatform.common.together import LOCK_PATIENCE
 from tradeplatform.common.turns import Turns
 from tradeplatform.express.answering import encoded, note
 from tradeplatform.express.reading import length_of, read_plain
+from tradeplatform.system.requests import LIST_SIZE
 
 #: Requests of a list, and the bytes after which it takes no more.
 _MOST, _MOST_BYTES = 500, 1_000_000
-
-_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-LISTS = histogram("http_list_size", "Requests that a web process answered together.", _SIZES)
 
 _log = structlog.get_logger(__name__)
 
@@ -136,7 +133,7 @@ class Lane:
                 self._give_back(coming)
         placing = [one for one in ready if one is not None]
         if placing:
-            LISTS.observe(len(placing))
+            LIST_SIZE.observe(len(placing))
             self._door.perform(placing, lambda one, answer: self._tell(by[id(one)], one, answer))
 
     def _prepared(self, asked: Sequence[Asked]) -> list[Placing | None]:

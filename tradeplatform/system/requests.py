@@ -12,6 +12,7 @@ from tradeplatform.common.metrics import counter, histogram
 
 # 1 ms to 10 s; 0.5 is a bound of its own, because an alert asks for it.
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 # The first word of an address, and what it is a door to.
 _DOORS = {"api": "api", "admin": "admin", "sapi": "binance", "0": "kraken"}
 _BINANCE = "/api/v3/"
@@ -20,6 +21,8 @@ REQUESTS = counter(
     "http_requests", "Requests answered, by door and by the class of the status.", ("door", "status")
 )
 SECONDS = histogram("http_seconds", "From a request's first line to its answer.", _SECONDS, ("door",))
+
+LIST_SIZE = histogram("http_list_size", "Requests that a web process answered together.", _SIZES)
 
 
 class RequestCountMiddleware:
