@@ -172,13 +172,14 @@ def own_order(reach: Reach, order_id: int) -> OrderRef:
     return OrderRef(*found)
 
 
-_AT_THEIR_TIMES = "JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, created_at) USING (id, created_at)"
+#: Joins orders with their (ids, creation times), two parameters.
+AT_THEIR_TIMES = "JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, created_at) USING (id, created_at)"
 
 
 def load_orders(refs: Iterable[tuple[int, datetime]]) -> dict[int, Order]:
     """Orders by id, from (id, creation time): only the partitions of those times are read."""
     ids, times = zip(*refs, strict=True)
-    found = read(Order, _AT_THEIR_TIMES, [array(ids), array(times)])
+    found = read(Order, AT_THEIR_TIMES, [array(ids), array(times)])
     return {order.id: order for order in found}
 
 

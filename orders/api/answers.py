@@ -13,10 +13,11 @@ from orders.models import Fill, Order, OrderStatus
 from orders.rendering import order_json, stored_fill_json
 from orders.selectors import orders_by_id
 from orders.services.order_lists import AcceptedList
+from orders.services.order_state import OrderState
 from orders.services.requests import ListKind
 
 
-def orders_json(orders: Iterable[Order]) -> list[dict[str, Any]]:
+def orders_json(orders: Iterable[Order | OrderState]) -> list[dict[str, Any]]:
     """Orders as their owner sees them."""
     listed = list(orders)
     rules = rules_by_id({order.instrument_id for order in listed})

@@ -17,6 +17,7 @@ from orders.api.inputs import read_order
 from orders.models import Order, OrderStatus, Source
 from orders.services.awaiting import await_orders
 from orders.services.intake import MAX_BATCH, submit_orders
+from orders.services.order_state import OrderState
 from orders.services.requests import Accepted, NewOrder, Outcome
 from tradeplatform.common.api_errors import problem
 from tradeplatform.common.errors import Code, Refusal
@@ -51,7 +52,7 @@ def place_batch(
     return results_of(settled, shown_by_id(stored.values()))
 
 
-def shown_by_id(orders: Iterable[Order]) -> dict[int, dict[str, Any]]:
+def shown_by_id(orders: Iterable[Order | OrderState]) -> dict[int, dict[str, Any]]:
     """Orders as their owner sees them, by id."""
     return {int(body["id"]): body for body in orders_json(orders)}
 

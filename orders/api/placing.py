@@ -23,9 +23,9 @@ from accounts.services.signed_requests import remember
 from orders.api.batch import accounts_named, body_of, owned, read_items, results_of, shown_by_id
 from orders.api.inputs import USUAL_WAIT_MS, read_order
 from orders.models import OrderStatus, Source
-from orders.selectors import load_orders
 from orders.services.awaiting import MAX_WAIT_MS
 from orders.services.intake import MAX_BATCH, submit_sent
+from orders.services.order_state import OrderState
 from orders.services.outcomes import Outcomes, Ref
 from orders.services.requests import Accepted, Denied, NewOrder, Origin, Outcome, Sent
 from tradeplatform.common.asked import Answer, Asked, Tell, answer_of
@@ -101,7 +101,7 @@ Shown = dict[int, dict[str, Any]]
 
 
 def _show(refs: Sequence[Ref]) -> Shown:
-    return shown_by_id(load_orders(refs).values()) if refs else {}
+    return shown_by_id(OrderState.load_at(refs).values()) if refs else {}
 
 
 # So many requests of a process may wait for the book; who comes then is told at once that it has not spoken.

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from orders.models import LIVE, TRIGGERED, OrderStatus, OrderType, Side
+from orders.selectors import AT_THEIR_TIMES
 from tradeplatform.common.db import array, execute, fetch, words
 
 
@@ -122,7 +123,16 @@ class OrderState:
     @classmethod
     def load(cls, ids: Iterable[int]) -> dict[int, OrderState]:
         """The orders with these ids. No lock: the shard's lock makes the caller their only writer."""
-        return cls._read("id = ANY(%s::bigint[])", [array(set(ids))])
+        return cls._read("WHERE id = ANY(%s::bigint[])", [array(set(ids))])
+
+    @classmethod
+    def load_at(cls, refs: Iterable[tuple[int, datetime]]) -> dict[int, OrderState]:
+        """Orders by (id, creation time), for who shows them: only the partitions of those times are read.
+
+        A model's object costs several times as much as all else that is done to show an order.
+        """
+        ids, times = zip(*refs, strict=True)
+        return cls._read(AT_THEIR_TIMES, [array(ids), array(times)])
 
     @classmethod
     def load_rest_of_lists(cls, known: Mapping[int, OrderState]) -> dict[int, OrderState]:
@@ -131,14 +141,14 @@ class OrderState:
         if not lists:
             return {}
         return cls._read(
-            "list_id > 0 AND list_id = ANY(%s) AND status = ANY(%s) AND NOT id = ANY(%s)",
+            "WHERE list_id > 0 AND list_id = ANY(%s) AND status = ANY(%s) AND NOT id = ANY(%s)",
             [list(lists), [status.value for status in LIVE], list(known)],
         )
 
     @classmethod
-    def _read(cls, condition: str, params: Sequence[Any]) -> dict[int, OrderState]:
+    def _read(cls, rest: str, params: Sequence[Any]) -> dict[int, OrderState]:
         # In the order of their ids: what is told of a batch is the same, whatever plan reads it.
-        sql = f"SELECT {_READ} FROM orders_order WHERE {condition} ORDER BY id"  # noqa: S608 - our words
+        sql = f"SELECT {_READ} FROM orders_order {rest} ORDER BY id"  # noqa: S608 - our words
         rows = fetch(sql, params, prepared=True)
         states = {}
         for row in rows:

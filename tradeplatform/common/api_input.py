@@ -32,6 +32,13 @@ class StrictSerializer(serializers.Serializer[Any]):
     they are meant, and what belongs together is judged by services; no subclass has a `validate_...`.
     """
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """As without validators and read-only fields, for which a serializer looks each time: it has none."""
+        if type(self).validate is not serializers.Serializer.validate:
+            return super().run_validation(data)
+        is_final, value = self.validate_empty_values(data)
+        return value if is_final else self.to_internal_value(data)
+
     def to_internal_value(self, data: Any) -> Any:
         """Refuse unknown names, then validate field by field; faults come in the order of the fields."""
         if not isinstance(data, Mapping):
