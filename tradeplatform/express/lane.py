@@ -149,7 +149,8 @@ class Lane:
         """Read a request off its connection; whoever is not plain is given back."""
         try:
             coming.sent = coming.conn.sock.recv(coming.length, socket.MSG_WAITALL | socket.MSG_DONTWAIT)
-            coming.asked = read_plain(_parsed(coming), coming.conn.client)
+            if len(coming.sent) == coming.length:
+                coming.asked = read_plain(_parsed(coming), coming.conn.client)
         except Exception:  # noqa: BLE001 - whoever serves it reads it again, and says what is wrong
             _log.debug("request_not_read", exc_info=True)
         if coming.asked is None:

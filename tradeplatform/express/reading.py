@@ -19,9 +19,10 @@ from tradeplatform.middleware import correlation_id_of
 #: The beginning of a request that may be plain: to a door that answers lists, its length said in advance.
 PLAIN = re.compile(
     rb"POST (?:/api/v1/orders|/api/v1/orders/batch)(?:\?[^ ]*)? HTTP/1\.1\r\n"
-    rb"(?:[^\r\n]*\r\n)*?content-length:[ \t]*([0-9]{1,7})[ \t]*\r\n",
-    re.IGNORECASE,
+    rb"(?:[^\r\n]*\r\n)*?(?i:content-length):[ \t]*([0-9]{1,7})[ \t]*\r\n"
 )
+# Who waits for our word before he sends his body has it from whoever serves everything.
+_WAITS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 END_OF_HEAD = b"\r\n\r\n"
 
 _KNOWN = frozenset(
@@ -34,13 +35,13 @@ _KNOWN = frozenset(
 )  # fmt: skip
 _NEEDED = frozenset({"CONTENT-LENGTH", "CONTENT-TYPE", "HOST"})
 _JSON = re.compile(r"application/json(?:; ?charset=utf-8)?", re.IGNORECASE)
-_TAKES_JSON = re.compile(r"(?:[^;]*[, ])?(?:\*/\*|application/json)(?:,[^;]*)?")
+_TAKES_JSON = re.compile(r"(?:[^;]*, *)?(?:\*/\*|application/json)(?: *,[^;]*)?")
 
 
 def length_of(said: bytes) -> int | None:
     """How long a request is that may be plain, by the bytes it begins with; None where it is not."""
     found, head = PLAIN.match(said), said.find(END_OF_HEAD)
-    if found is None or head < found.end() - len(b"\r\n"):
+    if found is None or head < found.end() - len(b"\r\n") or _WAITS.search(said, 0, head):
         return None
     length = head + len(END_OF_HEAD) + int(found[1])
     return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
