@@ -31,7 +31,7 @@ from orders.services.requests import Accepted, Denied, NewOrder, Origin, Outcome
 from tradeplatform.common.asked import Answer, Asked, Tell, answer_of
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.json_codec import decode, encode
-from tradeplatform.common.limits import Limit, has_taken
+from tradeplatform.common.limits import Limit, give_back, has_taken
 from tradeplatform.common.throttling import address_limit, clock
 from tradeplatform.common.together import Failed, answers_of
 
@@ -70,11 +70,9 @@ class PlacingDoor:
         read = [_read(one, caller) if caller else None for one, caller in zip(asked, callers, strict=True)]
         owners = owners_of({number for one in read if one for number in accounts_named(one.wanted)})
         owned_ones = [one and _owned(one, owners) for one in read]
-        counted = _only(owned_ones, has_taken([_limits(one) for one in owned_ones if one], now=clock()))
-        # Last: what is remembered was accepted, and is not looked at by a view.
-        signed = [one.caller.signed for one in counted if one and one.caller.signed]
-        is_new = iter(remember(signed) if signed else ())
-        return _only(counted, [next(is_new) if one.caller.signed else True for one in counted if one])
+        now = clock()
+        counted = _only(owned_ones, has_taken([_limits(one) for one in owned_ones if one], now=now))
+        return _remembered(counted, now=now)
 
     def perform(self, ready: Sequence[Placing], tell: Tell[Placing]) -> None:
         """Place them, and tell each when it is answered."""
@@ -149,6 +147,19 @@ def _only(each: Sequence[Placing | None], good: Sequence[bool]) -> list[Placing 
     """Those that are good; of what is there, in order."""
     told = iter(good)
     return [one if one is not None and next(told) else None for one in each]
+
+
+def _remembered(counted: Sequence[Placing | None], *, now: float) -> list[Placing | None]:
+    """Those that were not sent before. Last: what is remembered is served here, and not by a view."""
+    signed = [one.caller.signed for one in counted if one and one.caller.signed]
+    is_new = iter(remember(signed) if signed else ())
+    kept = _only(counted, [next(is_new) if one.caller.signed else True for one in counted if one])
+    for one, stays in zip(counted, kept, strict=True):
+        if one and not stays:
+            # Whoever copies a request uses up nothing of its owner's.
+            limits, _offender = _limits(one)
+            give_back(limits, now=now)
+    return kept
 
 
 def _transactions(ready: Iterator[Placing]) -> Iterator[list[Placing]]:
