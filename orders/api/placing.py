@@ -202,7 +202,10 @@ def _answer(one: Placing, shown: Shown | Exception) -> Answer:
     with bound_contextvars(request_id=one.asked.correlation_id):
         if isinstance(shown, Exception):
             return answer_of(shown)
-        return _batch_answer(one, shown) if one.is_batch else _order_answer(one, shown)
+        try:
+            return _batch_answer(one, shown) if one.is_batch else _order_answer(one, shown)
+        except Exception as error:  # noqa: BLE001 - he is told of it, and the others of theirs
+            return answer_of(error)
 
 
 def _batch_answer(one: Placing, shown: Shown) -> Answer:

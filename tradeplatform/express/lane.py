@@ -19,7 +19,7 @@ from django.db import close_old_connections
 from gunicorn.workers.gthread import TConn
 
 from orders.api.placing import Placing, PlacingDoor
-from tradeplatform.common.asked import Answer, Asked
+from tradeplatform.common.asked import Answer, Asked, Tell, answer_of
 from tradeplatform.common.overload import watch
 from tradeplatform.common.together import LOCK_PATIENCE
 from tradeplatform.common.turns import Turns
@@ -134,7 +134,15 @@ class Lane:
         placing = [one for one in ready if one is not None]
         if placing:
             LIST_SIZE.observe(len(placing))
-            self._door.perform(placing, lambda one, answer: self._tell(by[id(one)], one, answer))
+            self._perform(placing, lambda one, answer: self._tell(by.pop(id(one), None), one, answer))
+
+    def _perform(self, placing: Sequence[Placing], tell: Tell[Placing]) -> None:
+        """Do it; whatever happens, each is told."""
+        try:
+            self._door.perform(placing, tell)
+        except Exception as error:  # noqa: BLE001 - what a view would answer
+            for one in placing:
+                tell(one, answer_of(error))
 
     def _prepared(self, asked: Sequence[Asked]) -> list[Placing | None]:
         if not asked:
@@ -161,7 +169,10 @@ class Lane:
         _unread(coming)
         self._serve(coming.conn, coming.whose)
 
-    def _tell(self, coming: _Coming, one: Placing, answer: Answer) -> None:
+    def _tell(self, coming: _Coming | None, one: Placing, answer: Answer) -> None:
+        """Send an answer, unless he has had one."""
+        if coming is None:
+            return
         try:
             self._send(coming, one.asked, answer)
         except Exception:  # noqa: BLE001 - what was done is done, and others wait to be told
@@ -174,7 +185,7 @@ class Lane:
         conn = coming.conn
         close = self._closes() or bool(conn.parser.mesg.should_close())
         said = encoded(asked, answer, close=close)
-        # Who does not read what it asked for holds up nobody else: the rest is another thread's.
+        # Who does not read what it asked for holds up nobody else: the rest goes as the line takes it.
         try:
             sent = conn.sock.send(said, socket.MSG_DONTWAIT)
         except BlockingIOError:
