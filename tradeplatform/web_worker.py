@@ -16,11 +16,13 @@ import socket
 import sys
 import termios
 import threading
+import time
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -38,6 +40,8 @@ _PEEKED = 4_096
 #: How long a thread may keep the interpreter while others wait for it. An order comes back to it from some
 #: twenty answers of the database, its account locked meanwhile: Python's own five milliseconds add up.
 _SWITCH_SECONDS = 0.0005
+#: Seconds for a caller to take an answer that is longer than what the line holds.
+_SLOWEST_READER = 30.0
 #: What may be answered in lists begins so.
 _IN_LISTS = b"POST /api/v1/orders"
 _FIRST = re.compile(rb"DELETE |POST /api/v1/kill-switch[ /?]")
@@ -66,6 +70,8 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._refusing = threading.local()
         self._lane: Lane | None = None
+        #: Whose answers are on their way; who is given up first stands first.
+        self._sending: deque[Connection] = deque()
 
     def init_process(self) -> None:
         """As it does; then serve."""
@@ -160,11 +166,44 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
     def _done(self, conn: Connection, *, keeps: bool, rest: bytes) -> None:
         """Finish with a connection in the main thread, once the rest of its answer is sent."""
         if rest:
-            self._refuser.submit(self._do, partial(_sent, conn, rest, keeps=keeps), conn)
-            return
+            self.method_queue.defer(self._send_rest, conn, memoryview(rest), keeps)
+        else:
+            self.method_queue.defer(self._finish, conn, keeps)
+
+    def _finish(self, conn: Connection, keeps: bool) -> None:  # noqa: FBT001 - the queue takes no names
         done: Future[bool] = Future()
         done.set_result(keeps)
-        self.method_queue.defer(self.finish_request, conn, done)
+        self.finish_request(conn, done)
+
+    def _send_rest(self, conn: Connection, rest: memoryview, keeps: bool) -> None:  # noqa: FBT001 - as above
+        """Send what is left of an answer as its reader takes it: no thread waits for him."""
+        conn.sock.settimeout(0)
+        conn.timeout = time.monotonic() + _SLOWEST_READER
+        self._sending.append(conn)
+        self.poller.register(conn.sock, EVENT_WRITE, partial(self._on_writable, conn, rest, keeps))
+
+    def _on_writable(self, conn: Connection, rest: memoryview, keeps: bool, sock: socket.socket) -> None:  # noqa: FBT001 - as above
+        try:
+            rest = rest[sock.send(rest) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            rest, keeps = rest[:0], False
+        if rest:
+            self.poller.modify(sock, EVENT_WRITE, partial(self._on_writable, conn, rest, keeps))
+            return
+        self.poller.unregister(sock)
+        self._sending.remove(conn)
+        self._finish(conn, keeps)
+
+    def murder_pending(self) -> None:
+        """As it does; then end those who do not read what they asked for."""
+        super().murder_pending()
+        while self._sending and self._sending[0].timeout <= time.monotonic():
+            conn = self._sending.popleft()
+            self.poller.unregister(conn.sock)
+            self.nr_conns -= 1
+            conn.close()
 
     def _closes(self) -> bool:
         """Whether a connection is closed once it is answered, as `handle_request` decides."""
@@ -195,11 +234,6 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
             return self.handle(conn)
         finally:
             self._refusing.now = False
-
-
-def _sent(conn: Connection, rest: bytes, *, keeps: bool) -> bool:
-    conn.sock.sendall(rest)
-    return keeps
 
 
 def _arrived(conn: Connection) -> int:
