@@ -42,6 +42,8 @@ _PEEKED = 4_096
 _SWITCH_SECONDS = 0.0005
 #: Seconds for a caller to take an answer that is longer than what the line holds.
 _SLOWEST_READER = 30.0
+#: Seconds for a caller to hang up after its last answer.
+_SLOWEST_TO_HANG_UP = 2.0
 #: What may be answered in lists begins so.
 _IN_LISTS = b"POST /api/v1/orders"
 _FIRST = re.compile(rb"DELETE |POST /api/v1/kill-switch[ /?]")
@@ -57,6 +59,14 @@ class Connection(TConn):  # type: ignore[misc]
     """`awaited`: it has waited for the rest of the request that it is about."""
 
     awaited = False
+    hang_up: Callable[[Connection], None]
+
+    def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - as gunicorn calls it
+        """Close it; gracefully: let the other end read its answer and hang up first."""
+        if graceful:
+            self.hang_up(self)
+        else:
+            super().close()
 
 
 class FairWorker(ThreadWorker):  # type: ignore[misc]
@@ -72,6 +82,8 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._lane: Lane | None = None
         #: Whose answers are on their way; who is given up first stands first.
         self._sending: deque[Connection] = deque()
+        #: On which nothing more is said, until the other end has hung up too.
+        self._ending: deque[Connection] = deque()
 
     def init_process(self) -> None:
         """As it does; then serve."""
@@ -104,6 +116,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
             return
         self.nr_conns += 1
         conn = Connection(self.cfg, client, address, listener.getsockname())
+        conn.hang_up = self._hang_up
         conn.set_timeout()
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
@@ -196,14 +209,44 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._sending.remove(conn)
         self._finish(conn, keeps)
 
-    def murder_pending(self) -> None:
-        """As it does; then end those who do not read what they asked for."""
-        super().murder_pending()
-        while self._sending and self._sending[0].timeout <= time.monotonic():
-            conn = self._sending.popleft()
-            self.poller.unregister(conn.sock)
-            self.nr_conns -= 1
+    def _hang_up(self, conn: Connection) -> None:
+        """Say no more, and wait for the other end to hang up.
+
+        By itself gunicorn's main thread waits for that, for two seconds with each, and serves nobody.
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.settimeout(0)
+        except OSError:
             conn.close()
+            return
+        self.nr_conns += 1
+        conn.timeout = time.monotonic() + _SLOWEST_TO_HANG_UP
+        self._ending.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self._on_ending, conn))
+
+    def _on_ending(self, conn: Connection, sock: socket.socket) -> None:
+        try:
+            if sock.recv(_PEEKED):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._ending.remove(conn)
+        self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """As it does; then end those who neither read what they asked for nor hang up."""
+        super().murder_pending()
+        for waiting in (self._sending, self._ending):
+            while waiting and waiting[0].timeout <= time.monotonic():
+                self._drop(waiting.popleft())
 
     def _closes(self) -> bool:
         """Whether a connection is closed once it is answered, as `handle_request` decides."""

@@ -6,9 +6,11 @@ import fcntl
 import http.client
 import json
 import select
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -194,3 +196,29 @@ def test_who_says_nothing_costs_no_thread(web: Web) -> None:
     assert web.send("GET", "/health/live").answer()[0] == 200
     silent[0].send("GET", "/late")
     assert silent[0].answer()[0] == 200
+
+
+def test_who_does_not_hang_up_after_the_last_answer_holds_up_nobody(web: Web) -> None:
+    lasting = [web.connect() for _ in range(5)]
+    for one in lasting:
+        one.connection.request("GET", "/health/live", headers={"Connection": "close"})
+        # By hand: http.client would hang up.
+        assert one.connection.sock.recv(1_000).startswith(b"HTTP/1.1 200 ")
+    began = time.monotonic()
+
+    assert web.send("GET", "/health/live").answer()[0] == 200
+
+    # By itself gunicorn waits for two seconds, for each of them.
+    assert time.monotonic() - began < 1.5
+    # After that they are left.
+    for one in lasting:
+        wait_for(partial(is_reset, one), "the connection to be closed", seconds=_PATIENCE)
+
+
+def is_reset(asked: Asked) -> bool:
+    """Whether nobody is there any more who would take what is sent."""
+    try:
+        asked.connection.sock.sendall(b" ")
+    except OSError:
+        return True
+    return False
