@@ -23,11 +23,13 @@ from accounts.services.signed_requests import remember
 from orders.api.batch import accounts_named, body_of, owned, read_items, results_of, shown_by_id
 from orders.api.inputs import USUAL_WAIT_MS, read_order
 from orders.models import OrderStatus, Source
+from orders.rendering import order_json
 from orders.services.awaiting import MAX_WAIT_MS
 from orders.services.intake import MAX_BATCH, submit_sent
 from orders.services.order_state import OrderState
 from orders.services.outcomes import Outcomes, Ref
 from orders.services.requests import Accepted, Denied, NewOrder, Origin, Outcome, Sent
+from orders.services.writing import as_written
 from tradeplatform.common.asked import Answer, Asked, Tell, answer_of
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.json_codec import decode, encode
@@ -85,9 +87,8 @@ class PlacingDoor:
                 else:
                     one.settled = settled
         now = [one for one in ready if one.settled and not _waits(one, tell)]
-        refs = [(item.order_id, item.created_at) for one in now for item in one.accepted]
         try:
-            shown: Shown | Exception = _show(refs)
+            shown: Shown | Exception = _show_placed([item for one in now for item in one.accepted])
         except Exception as error:  # noqa: BLE001 - what was placed is placed: each is told that
             shown = error
         for one in now:
@@ -100,6 +101,16 @@ Shown = dict[int, dict[str, Any]]
 
 def _show(refs: Sequence[Ref]) -> Shown:
     return shown_by_id(OrderState.load_at(refs).values()) if refs else {}
+
+
+def _show_placed(accepted: Sequence[Accepted]) -> Shown:
+    """The same as they were committed; what was placed before as it stands."""
+    shown = _show([(item.order_id, item.created_at) for item in accepted if item.draft is None])
+    for item in accepted:
+        if item.draft is not None:
+            state = as_written(item.draft, item.created_at)
+            shown[item.order_id] = order_json(state, item.draft.rules)
+    return shown
 
 
 # So many requests of a process may wait for the book; who comes then is told at once that it has not spoken.

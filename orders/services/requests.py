@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from audit.actor import Actor
 from instruments.scaling import short_text
 from orders.models import OrderType, Side, Source, StpMode, TimeInForce, TriggerBy
 from tradeplatform.common.errors import Refusal
+
+if TYPE_CHECKING:
+    from orders.services.writing import Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +130,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order is committed. `duplicate` says that the same request was accepted before."""
+    """The order is committed. `duplicate` says that the same request was accepted before.
+
+    `draft` is what was written of it; None where that was before this list.
+    """
 
     order_id: int
     created_at: datetime
     client_order_id: str
     duplicate: bool = False
+    draft: Draft | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
@@ -16,6 +17,7 @@ from orders.models import CommandKind, Link, OrderStatus, TimeInForce, TriggerBy
 from orders.services import engine_codes
 from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
+from orders.services.order_state import OrderState
 from orders.services.requests import Accepted, NewOrder, Origin
 from tradeplatform.common.db import copy_packed, next_ids
 
@@ -28,6 +30,8 @@ _ORDER_COLUMNS = (
     "link", "parent_id", "partner_id", "list_id", "source", "credential", "actor_id", "actor_label",
     "correlation_id",
 )  # fmt: skip
+# What an order's state knows of that: all but a few columns.
+_SHOWN = [field.name for field in fields(OrderState) if field.name in _ORDER_COLUMNS]
 _ORDER_TYPES = "qttqissssbsqnnnnnnnnnnnssqqnsnhnnnnnbtsqqqssqss"
 _ZERO = Decimal(0)
 _IDENTITY_COLUMNS = ("order_id", "account_id", "client_order_id", "order_created_at", "fingerprint")
@@ -103,7 +107,13 @@ def write_orders(drafts: Sequence[Draft], origins: Sequence[Origin], *, now: dat
     copy_packed("orders_order", _ORDER_COLUMNS, pack_rows(_ORDER_TYPES, rows))
     names = ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered)
     copy_packed("orders_orderidentity", _IDENTITY_COLUMNS, pack_rows(_IDENTITY_TYPES, names))
-    return [Accepted(number, now, draft.client_order_id) for number, draft in numbered]
+    return [Accepted(number, now, draft.client_order_id, draft=draft) for number, draft in numbered]
+
+
+def as_written(draft: Draft, now: datetime) -> OrderState:
+    """An order as it was written, before its book has seen it."""
+    row: dict[str, Any] = dict(zip(_ORDER_COLUMNS, _order(draft.order_id, draft, now), strict=False))
+    return OrderState(created=now.isoformat(), triggered_at=None, **{name: row[name] for name in _SHOWN})
 
 
 def _by(origin: Origin) -> tuple[object, ...]:

@@ -117,6 +117,31 @@ class TestMany:
         assert [said and said[1]["accepted"] for said in answers.said()] == [40, 40, 40]
         assert sizes == [80, 40]
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {},
+            {"type": "market", "price": None},
+            {"type": "market", "price": None, "quantity": None, "quote_quantity": "500"},
+            {"type": "stop", "price": None, "trigger_price": "51000", "trigger_by": "quote"},
+            {"type": "take_profit_limit", "trigger_price": "49000", "price": "49100"},
+            {"type": "trailing_stop", "price": None, "trail_amount": "100", "trail_step": "10"},
+            {"type": "trailing_stop_limit", "price": None, "trail_percent": "1.5", "limit_offset": "5"},
+            {"display_quantity": "0.1", "post_only": True},
+            {"min_quantity": "0.5", "time_in_force": "ioc"},
+            {"side": "sell", "reduce_only": True, "quantity": "150", "time_in_force": "ioc"},
+            {"time_in_force": "gtd", "expires_at": "2999-01-31T12:00:00.5Z", "stp_mode": "expire_both"},
+        ],
+    )
+    def test_what_is_told_is_what_was_committed(
+        self, market: Market, alice: TradingAccount, token: str, change: dict[str, object]
+    ) -> None:
+        answers = Answers(plain(order_body(market, alice, **change), token))
+
+        assert answers.codes() == [(202, "pending")]
+        ((_status, told),) = answers.whole()
+        assert told == Api().bearer(token).get(f"/orders/{told['id']}").json()
+
     def test_costs_no_query_more_for_more(
         self, market: Market, alice: TradingAccount, token: str, tiers_known: None
     ) -> None:
