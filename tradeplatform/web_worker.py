@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from multiprocessing.sharedctypes import RawArray
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,10 @@ _SWITCH_SECONDS = 0.0005
 _SLOWEST_READER = 30.0
 #: Seconds for a caller to hang up after its last answer.
 _SLOWEST_TO_HANG_UP = 2.0
+#: Seconds that a process which has more connections than another leaves it to take in the next.
+_FOR_OTHERS = 0.001
+#: How many connections each process has; who is not there has too many. Made before they are forked.
+_HELD = RawArray("l", [sys.maxsize] * 128)
 #: What may be answered in lists begins so.
 _IN_LISTS = b"POST /api/v1/orders"
 _FIRST = re.compile(rb"DELETE |POST /api/v1/kill-switch[ /?]")
@@ -80,6 +85,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._refusing = threading.local()
         self._lane: Lane | None = None
+        self._place = self.age % len(_HELD)
         #: Whose answers are on their way; who is given up first stands first.
         self._sending: deque[Connection] = deque()
         #: On which nothing more is said, until the other end has hung up too.
@@ -110,6 +116,8 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection in; until it says something it costs no thread."""
+        if self._has_more_than_others():
+            time.sleep(_FOR_OTHERS)
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -120,6 +128,15 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         conn.set_timeout()
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """As it does, once the others know how many it has."""
+        _HELD[self._place] = self.nr_conns
+        super().wait_for_and_dispatch_events(timeout)
+
+    def _has_more_than_others(self) -> bool:
+        fewest = min(count for place, count in enumerate(_HELD) if place != self._place)
+        return bool(self.nr_conns > fewest)
 
     def enqueue_req(self, conn: Connection) -> None:
         """Queue a connection that has something to say; answer whoever has no room."""

@@ -16,7 +16,10 @@ LOG, GATE = "begun.txt", "gate"
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Note the request; one to /held waits until nobody holds the gate."""
+    """Note the request; one to /held waits until nobody holds the gate.
+
+    One to /process is told who serves it.
+    """
     folder = Path(os.environ[FOLDER])
     line = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {environ.get('HTTP_AUTHORIZATION', '-')}\n"
     with (folder / LOG).open("a") as log:
@@ -24,5 +27,6 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == "/held":
         with (folder / GATE).open() as gate:
             fcntl.flock(gate, fcntl.LOCK_SH)
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
+    said = str(os.getpid()).encode() if environ["PATH_INFO"] == "/process" else b"ok"
+    start_response("200 OK", [("Content-Length", str(len(said)))])
+    return [said]

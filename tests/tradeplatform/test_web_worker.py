@@ -7,8 +7,9 @@ import http.client
 import json
 import select
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -97,16 +98,23 @@ class Asked:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     """One worker with one thread, as the platform starts it: its port, and what its application reads."""
     folder = tmp_path_factory.mktemp("web")
+    with serving(folder, workers=1) as port:
+        yield port, folder
+
+
+@contextmanager
+def serving(folder: Path, *, workers: int) -> Iterator[int]:
+    """So many with one thread each; their port."""
     for name in (LOG, GATE):
         (folder / name).touch()
     port = free_port()
-    config = load_config().model_copy(update={"http_port": port, "http_workers": 1, "http_threads": 1})
+    config = load_config().model_copy(update={"http_port": port, "http_workers": workers, "http_threads": 1})
     program = Roles(config, {FOLDER: str(folder), "TRADEPLATFORM_HTTP_QUEUE": str(_ROOM)}).web()
     argv = ["tests.tradeplatform.gated:application" if ":app" in str(part) else part for part in program.argv]
     process = spawn(replace(program, argv=argv), folder / "web.log", follow_parent=True)
     try:
         wait_for_web(port)
-        yield port, folder
+        yield port
     finally:
         process.terminate()
         process.wait(_PATIENCE)
@@ -222,3 +230,21 @@ def is_reset(asked: Asked) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_processes_share_the_connections(tmp_path: Path) -> None:
+    """Who finds the port readable first would take them all."""
+    with serving(tmp_path, workers=2) as port, ExitStack() as opened:
+        web = Web(port, tmp_path, opened.enter_context((tmp_path / GATE).open("w")), opened)
+
+        served: Counter[bytes] = Counter()
+
+        def have_served(processes: int, connections: int) -> bool:
+            served.update(web.send("GET", "/process").answer()[2] for _ in range(connections))
+            return len(served) == processes
+
+        wait_for(lambda: have_served(2, 1), "both to serve", seconds=_PATIENCE)
+        served.clear()
+        assert have_served(2, 40)
+
+    assert min(served.values()) >= 12
