@@ -112,6 +112,22 @@ def test_without_a_reason_nothing_is_stopped(market: Market) -> None:
     assert not KillAct.objects.exists()
 
 
+def test_a_reason_is_as_long_as_every_door_takes_it_and_no_longer(market: Market) -> None:
+    maker = make_user(Role.RISK_MANAGER)
+    scope = ("--instrument", market.symbol)
+
+    for arguments in [(*scope, "--dry-run"), scope]:
+        with pytest.raises(CommandError, match=r"at most 500 characters.*\(invalid_field\)"):
+            run("kill", *arguments, "--reason", "r" * 501)
+    assert not KillAct.objects.exists()
+
+    switch = read("kill", *scope, "--reason", f" {'r' * 500} ")["switch"]
+    with pytest.raises(CommandError, match=r"at most 500 characters.*\(invalid_field\)"):
+        run("release", str(switch), "--by", maker.username, "--reason", "r" * 501)
+    assert not ApprovalRequest.objects.exists()
+    read("release", str(switch), "--by", maker.username, "--reason", "r" * 500)
+
+
 def test_tables_say_the_same(market: Market) -> None:
     assert "Nothing is stopped" in run("kill", "--list")
 
