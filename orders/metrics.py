@@ -59,16 +59,30 @@ def count_commands(kinds: Iterable[CommandKind]) -> None:
 def count_intake(size: int, denied: Iterable[Code]) -> None:
     """Count one transaction of intake, and the codes of what it denied."""
     INTAKE_BATCH.observe(size)
-    _add(DENIED, Tally(code.value for code in denied))
+    codes = Tally(code.value for code in denied)
+    _add(DENIED, codes)
+    HOLD_FAILURES.inc(codes[Code.INSUFFICIENT_FUNDS.value])
 
 
 @contextmanager
 def counting_denied(orders: int) -> Iterator[None]:
     """Count so many orders as denied if the block refuses them."""
     try:
-        yield
+        with counting_hold_failure():
+            yield
     except Refusal as refusal:
         DENIED.labels(refusal.code.value).inc(orders)
+        raise
+
+
+@contextmanager
+def counting_hold_failure() -> Iterator[None]:
+    """Count one if the block refuses because more was to be held than was available."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.code == Code.INSUFFICIENT_FUNDS:
+            HOLD_FAILURES.inc()
         raise
 
 

@@ -16,6 +16,7 @@ from django.db import transaction
 from accounts.services.posting import Ledger
 from instruments.scaling import EXACT, product, round_up
 from instruments.selectors import Rules, rules_by_symbol
+from orders.metrics import counting_hold_failure
 from orders.models import WAITING_TIMES, OrderType, Phase, Side, TimeInForce
 from orders.selectors import book_of, depth
 from orders.services.book_refs import books_for
@@ -67,7 +68,7 @@ class Forecast:
 
 def forecast(*, order: NewOrder, now: datetime, credential: str = "") -> Forecast:
     """Say what would become of an order sent with this credential. Raises Refusal where placing it would."""
-    with transaction.atomic():
+    with counting_hold_failure(), transaction.atomic():
         found = _judged(order, credential, now)
         # Whatever the checks had to write is undone.
         transaction.set_rollback(True)

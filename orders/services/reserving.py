@@ -9,7 +9,6 @@ from decimal import Decimal
 from accounts.services.posting import Ledger
 from instruments.scaling import short_text, steps_below
 from instruments.selectors import Rules
-from orders.metrics import HOLD_FAILURES
 from orders.models import Link, Order, Side
 from orders.services.holding import Claim, buyer_hold, claim_of, holds_of
 from orders.services.writing import Draft
@@ -93,7 +92,6 @@ def _take(rules: Rules, account_id: int, side: Side, amount: Decimal, ledger: Le
     buy = side == Side.BUY
     account = ledger.client(account_id, rules.quote_id if buy else rules.base_id)
     if account.available < amount:
-        HOLD_FAILURES.inc()
         asset = rules.quote_code if buy else rules.base_code
         raise Refusal(
             Code.INSUFFICIENT_FUNDS,

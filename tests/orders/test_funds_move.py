@@ -15,6 +15,7 @@ from orders.services import intake
 from orders.services.requests import Accepted, Denied
 from orders.services.writing import write_orders
 from tests.factories import Market, everything_stored, make_market, money
+from tests.system.counting import here, risen
 from tests.threads import elsewhere
 from tradeplatform.common.errors import Code
 
@@ -104,3 +105,20 @@ def test_what_stays_covered_is_taken_at_the_first_try(
     assert isinstance(outcome, Accepted)
     assert seen == [False]
     assert money(trader, market.instrument.quote)[1] == "50000"
+
+
+def test_who_is_not_covered_is_counted_once_however_often_the_list_is_tried(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trader, poor = market.trader(base=0, quote=100_000), market.trader(base=0, quote=1)
+    seen = reserve_meanwhile(monkeypatch, market, trader, 60_000)
+    before = here()
+
+    outcomes = market.send_all(
+        [market.request(poor, Side.BUY, 1, 48_000), market.request(trader, Side.BUY, 1, 48_000)]
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [Denied, Denied]
+    assert seen == [False]
+    figures = risen(before)
+    assert figures["hold_failures_total",] == figures["orders_denied_total", "insufficient_funds"] == 2
