@@ -270,6 +270,23 @@ class TestPlatform:
         assert (body["code"], body["msg"][:36]) == (-1003, "Too much request weight used; curren")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_amend_while_another_waits_is_rejected_and_not_told_to_come_back(
+    market: Market, alice: TradingAccount, client_a: Signed
+) -> None:
+    number = market.buy(alice, 2, 49000)
+    market.drain()
+    market.amend(number, alice, quantity=1)
+    before = everything_stored()
+
+    amend = {"symbol": market.symbol, "orderId": number, "newQty": "1"}
+    answer = client_a.send("order/amend/keepPriority", "PUT", **amend)
+
+    refused(answer, -2038, "An earlier amend of this order is pending.")
+    assert "Retry-After" not in answer
+    assert everything_stored() == before
+
+
 class TestTable:
     """What this dialect says of every refusal of ours that can come to one of its doors."""
 

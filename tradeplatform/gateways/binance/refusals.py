@@ -37,6 +37,8 @@ NOT_PERMITTED = "This symbol is not permitted for this account."
 COMBINATION = "Unsupported order combination"
 NO_EFFECT = "The requested action would change no state; rejecting"
 NOT_AMENDABLE = "Order amend is not supported for this symbol."
+# This one is ours: there an amend is done when it is answered, and none ever waits.
+AMENDING = "An earlier amend of this order is pending."
 
 #: Our fields by the names that this dialect has for them.
 _FIELDS = {
@@ -124,7 +126,7 @@ _ANY: dict[Code, Said] = {
     Code.INSTRUMENT_CLOSED: _rejected(CLOSED),
     Code.NOT_IN_AUCTION: _rejected(CLOSED),
     Code.NO_REFERENCE_PRICE: lambda _refusal: BinanceError(-1112, "No orders on book for symbol."),
-    Code.AMEND_PENDING: _simply(errors.overloaded),
+    Code.AMEND_PENDING: _amend_rejected(AMENDING),
     # The instrument's filters, by the names they have in exchangeInfo.
     Code.PRICE_NOT_ON_TICK: _price_filter,
     Code.PRICE_OUT_OF_RANGE: _price_filter,
