@@ -42,3 +42,28 @@ def test_lines_and_columns_stay() -> None:
 
 def test_a_verdict_has_its_words() -> None:
     assert printed(verdict(good=False, words="BROKEN [/]")) == "BROKEN [/]\n"
+
+
+def test_a_file_has_no_edge_at_which_words_are_cut_or_folded() -> None:
+    words = "it is said in many words " * 60
+    table = Table("Number", "Reason")
+    table.add_row("1" * 40, words.strip())
+
+    assert printed(words.strip()) == f"{words.strip()}\n"
+    assert f"{'1' * 40} │ {words.strip()} │" in printed(table)
+
+
+class Terminal(StringIO):
+    """A file that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_words_go_on_in_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+
+    output({"stdout": terminal}).print("words " * 60)
+
+    assert {len(line) > 80 for line in terminal.getvalue().splitlines()} == {False}

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+_NO_EDGE = 100_000
+
 
 class PlainConsole(Console):
     """Prints each text as it is, for others wrote many of them: a `[word]` is no style, `:bell:` no picture.
@@ -28,8 +30,15 @@ def _seen(letter: str) -> str:
 
 
 def output(options: dict[str, Any]) -> Console:
-    """Where a command prints its result; `call_command(..., stdout=...)` redirects it."""
-    return PlainConsole(file=options.get("stdout") or sys.stdout, highlight=False, markup=False, emoji=False)
+    """Where a command prints its result; `call_command(..., stdout=...)` redirects it.
+
+    A file or a pipe has no edge: who reads it there looks for words that nobody has cut or folded.
+    """
+    file = options.get("stdout") or sys.stdout
+    console = PlainConsole(file=file, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _NO_EDGE
+    return console
 
 
 def verdict(*, good: bool, words: str) -> Text:

@@ -20,8 +20,6 @@ from risk.services.kill_switch import Target, find_target
 from tradeplatform.common.console import output
 from tradeplatform.common.errors import Refusal
 
-_NO_EDGE = 1_000
-
 
 class Command(BaseCommand):
     """A thin door to orders.services.kill_switch."""
@@ -117,11 +115,7 @@ class Command(BaseCommand):
                 act.reason,
                 f"{reach.in_effect} of {len(reach.shards)} shards",
             )
-        console = output(options)
-        if not console.is_terminal:
-            # A file or a pipe has no edge.
-            console.width = _NO_EDGE
-        console.print(table if stopped else "Nothing is stopped.")
+        output(options).print(table if stopped else "Nothing is stopped.")
 
 
 def shell() -> Actor:
