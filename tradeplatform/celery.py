@@ -91,17 +91,23 @@ def _poll_too(instance: Any, **_: Any) -> None:
     """A shard's worker finds what waits by itself as well, and does so before it has a broker."""
     from orders.tasks import keep_polling  # noqa: PLC0415 - the apps are not loaded when this module is
 
+    queues = instance.app.amqp.queues.consume_from
+    shards = {int(name.removeprefix("shard-")) for name in queues if name.startswith("shard-")}
+    said = dict.fromkeys(shards, True)
+
     def listen(shard_id: int, wanted: bool) -> None:  # noqa: FBT001 - a Listen
         """Begin or cease to take messages; not while the worker has no broker, and none twice."""
         consumer: Any = getattr(instance, "consumer", None)
         queue = f"shard-{shard_id}"
         tasks = getattr(consumer, "task_consumer", None)
-        if tasks is not None and tasks.consuming_from(queue) != wanted:
+        # With the connection gone the old consumer is still there, takes nothing, and cannot be asked to.
+        if tasks is None or consumer.connection is None or tasks.consuming_from(queue) == wanted:
+            return
+        consumer.call_soon(consumer.add_task_queue if wanted else consumer.cancel_task_queue, queue)
+        if said[shard_id] != wanted:
+            said[shard_id] = wanted
             logger.info("shard_listening" if wanted else "shard_standing_by", shard=shard_id)
-            consumer.call_soon(consumer.add_task_queue if wanted else consumer.cancel_task_queue, queue)
 
-    queues = instance.app.amqp.queues.consume_from
-    shards = {int(name.removeprefix("shard-")) for name in queues if name.startswith("shard-")}
     if shards:
         threading.Thread(target=keep_polling, args=[shards, listen], name="polling", daemon=True).start()
 

@@ -15,6 +15,7 @@ from tests.running import Platform
 from tests.tradeplatform.supervisor.waiting import wait_for
 from tradeplatform.common.invariants import check_all
 from tradeplatform.supervisor.processes import read_records
+from tradeplatform.supervisor.program import log_path
 
 pytestmark = pytest.mark.live
 
@@ -62,3 +63,20 @@ def test_matching_goes_on_by_polling_while_valkey_and_the_sweep_are_gone(platfor
     print(f"without a broker, commit to outcome: {', '.join(f'{t:.1f}' for t in took)} s")  # noqa: T201 - a figure of the run
     assert market.trades() == [("1", "50000")] * ROUNDS
     assert [finding for finding in check_all() if not finding.holds] == []
+
+
+def test_a_shard_whose_broker_is_away_says_so_and_nothing_each_second(platform: Platform) -> None:
+    log = log_path(platform.var_dir, "shard-1")
+    seen = log.stat().st_size
+
+    def said() -> str:
+        return log.read_bytes()[seen:].decode()
+
+    with silenced(platform, "valkey"):
+        # Between its second attempt and its third it has looked for what waits several times.
+        wait_for(lambda: said().count("Cannot connect") > 2, "three attempts to connect", seconds=PATIENCE)
+    wait_for(lambda: "Connected to" in said(), "the broker", seconds=PATIENCE)
+
+    assert "shard_listening" not in said()
+    lines = said().splitlines()
+    assert [line for line in lines if not line.startswith(("20", "{"))] == []

@@ -39,6 +39,27 @@ _renderers: list[Any] = (
     ]
 )
 
+
+def _in_one_line(_logger: Any, _level: str, said: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Join what Celery says in several lines; of a connection that was lost its words are enough.
+
+    Only what comes without structlog goes by here.
+    """
+    if said["logger"].startswith(("celery.", "kombu.")):
+        said["event"] = " ".join(said["event"].split())
+        if "exc_info" in said and _is_lost_connection(said["exc_info"][1]):
+            del said["exc_info"]
+    return said
+
+
+def _is_lost_connection(error: BaseException | None) -> bool:
+    from amqp.exceptions import AMQPError  # noqa: PLC0415 - of a process that has a broker
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    return isinstance(error, OSError | OperationalError | RedisError | AMQPError)
+
+
 structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
@@ -57,7 +78,7 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "structured": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "foreign_pre_chain": _shared,
+            "foreign_pre_chain": [*_shared, _in_one_line],
             "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers],
         }
     },

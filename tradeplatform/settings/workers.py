@@ -68,6 +68,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SCHEDULER = "tradeplatform.beat:CodeScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wakes shards whose wake-up was lost; a beat that ran late must not pile sweeps up.
     "sweep-waiting-shards": {
