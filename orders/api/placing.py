@@ -77,22 +77,27 @@ class PlacingDoor:
         return _remembered(counted, now=now)
 
     def perform(self, ready: Sequence[Placing], tell: Tell[Placing]) -> None:
-        """Place them, and tell each when it is answered."""
-        remaining = iter(ready)
-        for many in _transactions(remaining):
-            for one, settled in zip(many, answers_of(_submit, many), strict=True):
-                if isinstance(settled, Failed):
-                    with bound_contextvars(request_id=one.asked.correlation_id):
-                        tell(one, answer_of(settled.error))
-                else:
-                    one.settled = settled
-        now = [one for one in ready if one.settled and not _waits(one, tell)]
-        try:
-            shown: Shown | Exception = _show_placed([item for one in now for item in one.accepted])
-        except Exception as error:  # noqa: BLE001 - what was placed is placed: each is told that
-            shown = error
-        for one in now:
-            tell(one, _answer(one, shown))
+        """Place them, and tell each when it is answered: those of one transaction before the next begins."""
+        for many in _transactions(iter(ready)):
+            _perform(many, tell)
+
+
+def _perform(many: Sequence[Placing], tell: Tell[Placing]) -> None:
+    placed: list[Placing] = []
+    for one, settled in zip(many, answers_of(_submit, many), strict=True):
+        if isinstance(settled, Failed):
+            with bound_contextvars(request_id=one.asked.correlation_id):
+                tell(one, answer_of(settled.error))
+            continue
+        one.settled = settled
+        if not _waits(one, tell):
+            placed.append(one)
+    try:
+        shown: Shown | Exception = _show_placed([item for one in placed for item in one.accepted])
+    except Exception as error:  # noqa: BLE001 - what was placed is placed: each is told that
+        shown = error
+    for one in placed:
+        tell(one, _answer(one, shown))
 
 
 #: Orders as their owners see them, by id.

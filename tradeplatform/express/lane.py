@@ -27,8 +27,8 @@ from tradeplatform.express.answering import encoded, note
 from tradeplatform.express.reading import length_of, read_plain
 from tradeplatform.system.requests import LIST_SIZE
 
-#: Requests of a list, and the bytes after which it takes no more.
-_MOST, _MOST_BYTES = 500, 1_000_000
+#: Requests of a list, and the bytes after which it takes no more: about what a transaction has room for.
+_MOST, _MOST_BYTES = 500, 200_000
 
 _log = structlog.get_logger(__name__)
 
