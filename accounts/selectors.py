@@ -70,8 +70,9 @@ def require_own_account(reach: Reach, account_id: int) -> int:
 
 def owners_of(account_ids: Iterable[int]) -> dict[int, int]:
     """Whose these accounts are: the person's id by that of the account."""
+    wanted = list(account_ids)
     sql = "SELECT id, user_id FROM accounts_tradingaccount WHERE id = ANY(%s::bigint[])"
-    return dict(fetch(sql, [array(account_ids)], prepared=True))
+    return dict(fetch(sql, [array(wanted)], prepared=True)) if wanted else {}
 
 
 def _owners(account_ids: Sequence[int]) -> list[int | None]:

@@ -33,7 +33,7 @@ from orders.services.writing import as_written
 from tradeplatform.common.asked import Answer, Asked, Tell, answer_of
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.json_codec import decode, encode
-from tradeplatform.common.limits import Limit, give_back, has_taken
+from tradeplatform.common.limits import Limit, give_back, has_taken, shut_out
 from tradeplatform.common.throttling import address_limit, clock
 from tradeplatform.common.together import Failed, answers_of
 
@@ -68,7 +68,7 @@ class PlacingDoor:
 
     def prepare(self, asked: Sequence[Asked]) -> list[Placing | None]:
         """Each that can be placed, and is counted by all its limits; None: ask the view."""
-        callers = recognise(asked, Scope.TRADE)
+        callers = _recognised(asked)
         read = [_read(one, caller) if caller else None for one, caller in zip(asked, callers, strict=True)]
         owners = owners_of({number for one in read if one for number in accounts_named(one.wanted)})
         owned_ones = [one and _owned(one, owners) for one in read]
@@ -80,6 +80,16 @@ class PlacingDoor:
         """Place them, and tell each when it is answered: those of one transaction before the next begins."""
         for many in _transactions(iter(ready)):
             _perform(many, tell)
+
+
+def _recognised(asked: Sequence[Asked]) -> list[Caller | None]:
+    """Who sent each. Nothing is looked up for who is shut out: that would cost more than to refuse him."""
+    offenders = [address_limit(one.http)[1] for one in asked]
+    out = shut_out(set(offenders))
+    known = iter(
+        recognise([one for one, who in zip(asked, offenders, strict=True) if who not in out], Scope.TRADE)
+    )
+    return [None if who in out else next(known) for who in offenders]
 
 
 def _perform(many: Sequence[Placing], tell: Tell[Placing]) -> None:

@@ -290,9 +290,12 @@ class TestLimits:
             with pytest.raises(Refusal):
                 take([limit], now=clock(), offender=f"address:{address}")
 
-        answers = Answers(plain(order_body(market, alice), token, address=address))
+        asked = plain(order_body(market, alice), token, address=address)
 
-        assert answers.told() == [None]
+        with CaptureQueriesContext(connection) as captured:
+            assert DOOR.prepare([asked]) == [None]
+
+        assert not captured.captured_queries, "who he is was looked up"
 
     def _three_orders_a_day(self, account: TradingAccount, monkeypatch: pytest.MonkeyPatch) -> None:
         account.user.rate_tier = RateTier.objects.create(

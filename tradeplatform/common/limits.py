@@ -11,7 +11,7 @@ is without one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -159,6 +159,19 @@ def _has_taken_each(calls: Sequence[tuple[Sequence[Limit], str]], now: float) ->
         counted[0] == 0 if counted is not None else _has_taken_here(limits, now)
         for counted, (limits, _offender) in zip(each, calls, strict=True)
     ]
+
+
+def shut_out(offenders: Collection[str]) -> set[str]:
+    """Those of these who are shut out now, where that can be told."""
+    asked = list(offenders)
+    try:
+        pipe = client().pipeline(transaction=False)
+        for offender in asked:
+            pipe.exists(f"ban:{offender}")
+        return {offender for offender, is_out in zip(asked, pipe.execute(), strict=True) if is_out}
+    except (RedisError, OSError) as error:
+        _log.warning("bans_not_read", error=str(error))
+        return set()
 
 
 def give_back(limits: Sequence[Limit], *, now: float) -> None:

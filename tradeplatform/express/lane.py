@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 from gunicorn.workers.gthread import TConn
 
 from orders.api.placing import Placing, PlacingDoor
@@ -149,9 +149,12 @@ class Lane:
             return []
         try:
             return self._door.prepare(asked)
-        except Exception:  # noqa: BLE001 - nothing was done: the views do it, or say what is wrong
+        except DatabaseError as error:
+            # Nothing was done: the views do it, or say what is wrong.
+            _log.warning("list_not_prepared", requests=len(asked), error=str(error).strip())
+        except Exception:  # noqa: BLE001 - as above
             _log.exception("list_not_prepared", requests=len(asked))
-            return [None] * len(asked)
+        return [None] * len(asked)
 
     def _read(self, coming: _Coming) -> bool:
         """Read a request off its connection; whoever is not plain is given back."""
