@@ -100,6 +100,8 @@ class Platform:
         """Start, watch until asked to stop, stop."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self._supervisor.request_stop())
+        # Refused here, everything in the folder is another's.
+        self._take_over()
         try:
             self._start()
             while True:
@@ -113,7 +115,6 @@ class Platform:
         self._console.note("Stopped; nothing is left running.")
 
     def _start(self) -> None:
-        self._take_over()
         for port in (self._config.http_port, self._config.ws_port):
             if message := why_not(self._config.bind_host, port):
                 raise ConfigurationError(message)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,19 @@ class Run:
             return False
 
     def processes(self) -> list[psutil.Process]:
-        """Every process with this folder or one of its ports in its command line, or below one that has."""
+        """Every process that names this folder or its ports or writes into a log of it, or is below one.
+
+        Of all that Valkey shows only its log tells whose it is.
+        """
         marks = (str(self.folder), f":{self.http}", f" {self.ws} ")
         found = []
         for process in psutil.process_iter(["cmdline"]):
             line = " ".join(process.info["cmdline"] or [])
+            with suppress(OSError):
+                line += f" {Path(f'/proc/{process.pid}/fd/1').readlink()}"
             if any(mark in f"{line} " for mark in marks):
-                found += [process, *process.children(recursive=True)]
+                with suppress(psutil.NoSuchProcess):
+                    found += [process, *process.children(recursive=True)]
         return found
 
 
@@ -90,7 +97,8 @@ def run() -> Iterator[Run]:
         made_run = Run(folder)
         yield made_run
         for process in made_run.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @pytest.mark.timeout(600)
@@ -224,3 +232,4 @@ def test_the_platform_will_not_start_while_a_command_uses_its_servers(run: Run) 
         command.stdin.close()
         assert command.wait(60) == 0
     assert not (run.folder / "servers.json").exists()
+    assert run.processes() == []
