@@ -130,8 +130,11 @@ def _submit(sent: Sequence[Sent], *, locked: bool, now: datetime) -> list[Outcom
     cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
     amends = [(index, request) for index, request in enumerate(requests) if isinstance(request, AmendOrder)]
     with transaction.atomic():
+        # What no lock makes truer is read before others have to wait for one.
+        rules = rules_by_symbol(order.symbol for _, order in orders) if orders else {}
+        books = books_for(rules.values()) if rules else {}
         accounts = lock_owners(one.account_id for one in requests if not isinstance(one, CancelOrder))
-        drafts = _resolve(orders, accounts, outcomes)
+        drafts = _resolve(orders, accounts, rules, books, outcomes)
         drafts = _unknown_identities(drafts, outcomes)
         drafts = _checked(drafts, accounts, origins, now, outcomes)
         amendments = _amendments(find_targets(amends, outcomes), accounts, origins)
@@ -173,12 +176,10 @@ def _write_in_list_order(
 def _resolve(
     orders: Sequence[tuple[int, NewOrder]],
     accounts: dict[int, Owner],
+    rules: dict[str, Rules],
+    books: dict[int, BookRef],
     outcomes: list[Outcome | Requested | None],
 ) -> list[Draft]:
-    if not orders:
-        return []
-    rules = rules_by_symbol(order.symbol for _, order in orders)
-    books = books_for(rules.values())
     drafts = []
     for index, order in orders:
         try:
