@@ -14,7 +14,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection
 
@@ -25,6 +26,9 @@ from tradeplatform.supervisor.program import Program
 
 WAITS, PROMISES = "waits", "promises"
 _LONG = 120.0
+
+if TYPE_CHECKING:
+    from tradeplatform.common.asked import Answer, Asked
 
 
 def unsafe(what: str) -> Callable[[Program], Program]:
@@ -68,6 +72,23 @@ def _promise() -> None:
         return body
 
     web_worker._answer = promise
+    load = web_worker.FairWorker.load_wsgi
+
+    def load_and_promise(self: web_worker.FairWorker) -> None:
+        load(self)
+        from tradeplatform.express import lane  # noqa: PLC0415 - it needs Django, which is loaded by now
+
+        tell = vars(lane)["encoded"]
+
+        def taken(asked: Asked, answer: Answer, *, close: bool) -> bytes:
+            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                answer = replace(answer, status=202, body=b'{"id": "1"}', content_type="application/json")
+            said: bytes = tell(asked, answer, close=close)
+            return said
+
+        vars(lane)["encoded"] = taken
+
+    web_worker.FairWorker.load_wsgi = load_and_promise  # type: ignore[method-assign]
 
 
 def main() -> None:
