@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
+from orders.services.phases import halt_instrument
+from tests.factories import ACTOR, make_instrument
 from tests.live.desk import Desk
+from tests.live.floor import UNPLAIN, Floor, Trader
 from tests.servers import Platform
 
 
@@ -29,3 +33,21 @@ def stock_desk(platform: Platform) -> Iterator[Desk]:
         max_quantity=Decimal(10_000),
     ) as desk:
         yield desk
+
+
+@pytest.fixture(scope="module")
+def floor(platform: Platform) -> Floor:
+    """See there."""
+    base = make_instrument()
+    halted = make_instrument(base=base.base, quote=base.quote)
+    halt_instrument(symbol=halted.symbol, actor=ACTOR, now=timezone.now(), reason="tests")
+    made = Floor(platform, base, halted)
+    maker = made.trader()
+    assert made.ask(maker.place(side="sell", price="50000", quantity="1000")).status == 201
+    return made
+
+
+@pytest.fixture(scope="module")
+def pair(floor: Floor) -> tuple[Trader, Trader]:
+    """Two who have the same; the views answer the second."""
+    return floor.trader(), floor.trader(UNPLAIN)
