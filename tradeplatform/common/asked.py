@@ -32,7 +32,6 @@ class Answer:
     body: bytes
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
-    user_id: int | None = None
 
 
 Ready = TypeVar("Ready")
