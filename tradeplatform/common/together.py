@@ -149,7 +149,7 @@ def answers_of(do: Callable[[Sequence[Ask]], Sequence[Answer]], asks: Sequence[A
     if not asks:
         return []
     try:
-        return list(do(asks))
+        return [answer for _ask, answer in zip(asks, do(asks), strict=True)]
     except (OperationalError, InterfaceError) as error:
         return [Failed(error)] * len(asks)
     except Exception as error:

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 from gunicorn.http.wsgi import SERVER
 from gunicorn.util import http_date
 
+from tradeplatform.common.addresses import client_address
 from tradeplatform.common.asked import Answer, Asked
 from tradeplatform.system.requests import count
 
@@ -74,7 +75,7 @@ def note(asked: Asked, answer: Answer, user_id: int | None, *, began: float, beg
         request=f"{http.method} {http.META['RAW_URI']}",
         request_id=asked.correlation_id,
         user_id=user_id,
-        ip=http.META["REMOTE_ADDR"],
+        ip=client_address(http),
     )
     count(
         http,
