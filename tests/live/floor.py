@@ -116,9 +116,18 @@ class Floor:
         """Whether the log tells of the ends of all requests of these correlation ids."""
         return all(self._lines(name) for name in names)
 
+    def finished(self, names: list[str]) -> list[str]:
+        """The same correlation ids in the order of their ends, once the log tells of all."""
+        wait_for(partial(self.are_finished, names), "the log to tell of them")
+        ended = [line.partition(" request_id=")[2].split()[0] for line in self._ends()]
+        return [name for name in ended if name in set(names)]
+
     def _lines(self, name: str) -> list[str]:
+        return [line for line in self._ends() if f" request_id={name} " in f"{line} "]
+
+    def _ends(self) -> list[str]:
         lines = (self.platform.var_dir / "log" / "web.log").read_text().splitlines()
-        return [line for line in lines if "request_finished" in line and f" request_id={name} " in f"{line} "]
+        return [line for line in lines if "request_finished" in line]
 
 
 def web_process(platform: Platform) -> psutil.Process:

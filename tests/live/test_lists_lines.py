@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from tests.factories import tag
-from tests.live.floor import PATIENCE, Floor, Trader, batch, callers_of
+from tests.live.floor import PATIENCE, Floor, Trader, batch, callers_of, web_process
 from tests.live.lines import Line, comparable
 from tests.tradeplatform.supervisor.waiting import wait_for
 
@@ -205,24 +205,26 @@ def comes_true(condition: Callable[[], bool], *, seconds: float) -> bool:
 
 def test_a_login_that_floods_does_not_hold_up_another(floor: Floor) -> None:
     flood, other = floor.trader(), floor.trader()
+    process = web_process(floor.platform)
+    asked = [f"flood-{tag()}" for _ in range(100)]
     with ExitStack() as opened:
-        lines = [opened.enter_context(Line(floor.platform)) for _ in range(250)]
-        for line in lines:
-            line.send(flood.post("orders/batch?wait=0", batch(*[flood.order()] * 20)))
-        answer = floor.ask(other.place("orders?wait=0"))
-        waiting = sum(not is_readable(line) for line in lines)
-        for line in lines:
-            assert line.answer().status in {207, 503}
+        lines = [opened.enter_context(Line(floor.platform)) for _ in asked]
+        late = opened.enter_context(Line(floor.platform))
+        # All have asked before any is answered, and the other one last.
+        process.suspend()
+        try:
+            for line, name in zip(lines, asked, strict=True):
+                line.send(
+                    flood.post("orders/batch?wait=0", batch(*[flood.order()] * 60), X_Correlation_ID=name)
+                )
+            late.send(other.post("orders?wait=0", other.order(), X_Correlation_ID="late"))
+        finally:
+            process.resume()
+        answers = [line.answer() for line in lines]
+        answer = late.answer()
 
     assert answer.status in {201, 202}
-    assert waiting
-
-
-def is_readable(line: Line) -> bool:
-    line.socket.setblocking(False)
-    try:
-        return bool(line.socket.recv(1, socket.MSG_PEEK))
-    except BlockingIOError:
-        return False
-    finally:
-        line.socket.settimeout(PATIENCE)
+    assert {one.status for one in answers} <= {207, 503}
+    answered = [name for name, one in zip(asked, answers, strict=True) if one.status == 207]
+    finished = floor.finished([*answered, "late"])
+    assert finished.index("late") < len(answered) - 1
