@@ -281,12 +281,20 @@ class Book:
     # --- Entering
 
     def _why_not(self, order: Order) -> str:
+        return self._why_not_now(order) or ("" if order.is_parked else self._why_not_live(order))
+
+    def _why_not_now(self, order: Order) -> str:
         if self.phase == "halted":
             return "halted"
+        waits = order.is_parked or (not order.market and order.tif in RESTS and not order.post_only)
+        if not self.is_open and not (self.phase in COLLECTING and waits):
+            return "wrong_phase"
+        # The book's time may be ahead of the clock of whoever took the order.
+        is_over = order.expires is not None and self.time is not None and order.expires <= self.time
+        return "expired" if is_over else ""
+
+    def _why_not_live(self, order: Order) -> str:
         if not self.is_open:
-            waits = order.is_parked or (not order.market and order.tif in RESTS and not order.post_only)
-            return "" if self.phase in COLLECTING and waits else "wrong_phase"
-        if order.is_parked:
             return ""
         if order.post_only and self._first_for(order) is not None:
             return "would_take"
