@@ -15,6 +15,7 @@ from instruments.models import Instrument, InstrumentStatus
 from instruments.scaling import decimals_of, times
 from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Statement, known
 from tradeplatform.common.together import Together
 
 
@@ -79,24 +80,41 @@ _SELECT = (
 
 
 def _rules(condition: str, params: Sequence[Any] = (), *, using: str = DEFAULT_DB_ALIAS) -> list[Rules]:
-    return [
-        Rules(number, symbol, InstrumentStatus(status), *rest)
-        for number, symbol, status, *rest in fetch(
-            f"{_SELECT} {condition}", params, using=using, prepared=True
-        )
-    ]
+    return [_of(row) for row in fetch(f"{_SELECT} {condition}", params, using=using, prepared=True)]
+
+
+def _of(row: tuple[Any, ...]) -> Rules:
+    number, symbol, status, *rest = row
+    return Rules(number, symbol, InstrumentStatus(status), *rest)
 
 
 def rules_by_symbol(symbols: Iterable[str]) -> dict[str, Rules]:
     """The rules in force now of the named instruments; unknown symbols are simply absent."""
-    # What cannot be printed cannot be a symbol, and some of it (NUL, lone surrogates) cannot be asked for.
-    wanted = [symbol for symbol in set(symbols) if symbol.isprintable()]
-    return {rules.symbol: rules for rules in _rules("WHERE i.symbol = ANY(%s)", [wanted])}
+    return rules_named(symbols).run()
+
+
+def rules_named(symbols: Iterable[str]) -> Statement[dict[str, Rules]]:
+    """As `rules_by_symbol`, for whoever asks for more with it."""
+    wanted = printable(symbols)
+    sql = f"{_SELECT} WHERE i.symbol = ANY(%s)"
+    return Statement(sql, [wanted], lambda rows: {row[1]: _of(row) for row in rows}) if wanted else known({})
+
+
+def printable(symbols: Iterable[str]) -> list[str]:
+    """Those that can be symbols: NUL and lone surrogates cannot even be asked for."""
+    return [symbol for symbol in set(symbols) if symbol.isprintable()]
 
 
 def rules_by_id(ids: Iterable[int], *, using: str = DEFAULT_DB_ALIAS) -> dict[int, Rules]:
     """The rules in force now of instruments by id."""
     return {rules.id: rules for rules in _rules("WHERE i.id = ANY(%s)", [list(set(ids))], using=using)}
+
+
+def rules_at(ids: Iterable[int]) -> Statement[dict[int, Rules]]:
+    """As `rules_by_id`, for whoever asks for more with it."""
+    wanted = list(set(ids))
+    sql = f"{_SELECT} WHERE i.id = ANY(%s)"
+    return Statement(sql, [wanted], lambda rows: {row[0]: _of(row) for row in rows}) if wanted else known({})
 
 
 def _each_rules(ids: Sequence[int]) -> list[Rules]:

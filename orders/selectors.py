@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +19,6 @@ from orders.models import (
     Book,
     Command,
     CommandKind,
-    CommandStatus,
     Event,
     Fill,
     Order,
@@ -29,6 +29,7 @@ from orders.models import (
 from tradeplatform.common.db import array, fetch, only, read
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import Page, cut
+from tradeplatform.common.statements import Statement
 from tradeplatform.common.together import Together
 
 # What everybody may see of a resting order: a slice of an iceberg, nothing of a hidden one.
@@ -89,12 +90,16 @@ def require_open(order: Order) -> None:
         )
 
 
-def asked_for(order_ids: Collection[int], kind: CommandKind, *, since: datetime) -> set[int]:
+def asked_for(
+    order_ids: Collection[int], kind: CommandKind, *, since: datetime
+) -> Statement[AbstractSet[int]]:
     """Those of these orders, placed at `since` or later, that a command of the kind waits for."""
-    pending = Command.objects.filter(
-        order_id__in=order_ids, kind=kind, status=CommandStatus.PENDING, at__gte=since - _CLOCKS_APART
+    return Statement(
+        "SELECT order_id FROM orders_command WHERE order_id = ANY(%s::bigint[]) AND order_id > 0"
+        " AND kind = %s::smallint AND status = 'pending' AND at >= %s::timestamptz",
+        [list(order_ids), kind.value, since - _CLOCKS_APART],
+        lambda rows: {number for (number,) in rows},
     )
-    return set(pending.values_list("order_id", flat=True))
 
 
 def find_order_by_client_id(*, account_id: int, client_order_id: str) -> Order:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from instruments.models import Asset
 from instruments.scaling import short_text, steps
+from tradeplatform.common.db import read
 from tradeplatform.common.errors import Code, Refusal
 
 _MAX_AMOUNT = Decimal(10) ** 18
@@ -29,12 +31,24 @@ def insufficient(available: Decimal, held: Decimal, required: Decimal, asset: As
     )
 
 
-def find_asset(code: str) -> Asset:
-    """The active asset with this code. Raises Refusal unknown_asset."""
-    asset = Asset.objects.filter(code=code, is_active=True).first() if code.isprintable() else None
+def assets_named(codes: Iterable[str]) -> dict[str, Asset]:
+    """The active assets among these codes."""
+    wanted = list({code for code in codes if code.isprintable()})
+    found = read(Asset, "WHERE code = ANY(%s::text[]) AND is_active", [wanted])
+    return {asset.code: asset for asset in found}
+
+
+def require_asset(assets: Mapping[str, Asset], code: str) -> Asset:
+    """The one with this code. Raises Refusal unknown_asset."""
+    asset = assets.get(code)
     if asset is None:
         raise Refusal(Code.UNKNOWN_ASSET, "No such asset.", asset=ascii(code[:32])[1:-1])
     return asset
+
+
+def find_asset(code: str) -> Asset:
+    """The active asset with this code. Raises Refusal unknown_asset."""
+    return require_asset(assets_named([code]), code)
 
 
 def check_positive(amount: Decimal) -> None:

@@ -12,13 +12,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import FundingRequest, MoneyKind, MoneyRequest, MoneyState, TradingAccount
-from accounts.services.amounts import find_asset
+from accounts.models import MoneyKind, MoneyRequest, MoneyState, TradingAccount
+from accounts.services.amounts import assets_named, require_asset
 from accounts.services.money_requests import (
     Asked,
     Wish,
@@ -37,18 +37,16 @@ from accounts.services.moving import (
     require_may,
     tell,
 )
-from accounts.services.posting import Cause, Ledger
+from accounts.services.posting import Cause, Ledger, clients_seen, transfer_ids
 from accounts.services.request_ids import conflict, conflict_named
 from audit.actor import Actor
 from audit.services.policies import has_policy
-from audit.services.recording import record_all
 from tradeplatform.common.correlation import correlation_id
-from tradeplatform.common.db import next_ids
 from tradeplatform.common.errors import Refusal
+from tradeplatform.common.statements import Statement, creating, insert_all, numbers, reading, run_each
 from tradeplatform.common.together import LOCK_PATIENCE, Together
 
 MAX_LIST = 1_000
-_ASKED = ("account_number", "user_id", "is_active", "is_locked", "realm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,7 @@ def request_transfers(sent: Sequence[Sent], *, now: datetime) -> list[Asked | Re
     if items:
         named = conflict_named(items[0].wish.request_id) if len(items) == 1 else nullcontext()
         with named, transaction.atomic():
-            if not has_policy(action_of(MoneyKind.TRANSFER)):
-                _do(items, outcomes, now=now)
+            _do(items, outcomes, now=now)
     return [
         _alone(one, now) if outcome is None else outcome for one, outcome in zip(sent, outcomes, strict=True)
     ]
@@ -126,7 +123,8 @@ def _alone(sent: Sent, now: datetime) -> Asked | Refusal:
 
 
 def _checked(sent: Sequence[Sent], outcomes: list[Asked | Refusal | None]) -> list[_Item]:
-    find = cache(find_asset)
+    assets = assets_named(one.wish.asset for one in sent)
+    find = partial(require_asset, assets)
     items = []
     for index, one in enumerate(sent):
         if one.wish.kind != MoneyKind.TRANSFER or one.actor.user_id is None:
@@ -142,25 +140,36 @@ def _checked(sent: Sequence[Sent], outcomes: list[Asked | Refusal | None]) -> li
 
 
 def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: datetime) -> None:
-    accounts = _lock({number for item in items for number in item.movement.account_ids})
+    clients = {(number, item.movement.asset.pk) for item in items for number in item.movement.account_ids}
+    waits, accounts, asked, seen, money_ids, ids = run_each(
+        has_policy(action_of(MoneyKind.TRANSFER)),
+        _locked({number for number, _asset in clients}),
+        # Nobody uses one of these accounts' own ids meanwhile: they are locked.
+        _asked_before(items),
+        clients_seen(clients),
+        numbers("accounts_moneyrequest_id_seq", len(items)),
+        transfer_ids(len(items)),
+    )
+    if waits:
+        return
     for item in items:
         item.barred = _bar(item.movement, accounts)
-    known = _asked_before(items)
     ledger = Ledger.lock(
         clients={
             (number, item.movement.asset.pk)
             for item in items
-            if item.barred is None and item.wish.request_id not in known
+            if item.barred is None and item.wish.request_id not in asked
             for number in item.movement.account_ids
-        }
+        },
+        seen=seen,
     )
     at = ledger.moment(now)
-    numbers = iter(next_ids("accounts_moneyrequest_id_seq", len(items)))
+    next_id = iter(money_ids).__next__
     done: list[_Done] = []
     for item in items:
         wish = item.wish
         try:
-            if earlier := known.get(wish.request_id):
+            if earlier := asked.get(wish.request_id):
                 outcomes[item.index] = Asked(_same(earlier, wish), repeated=True)
                 continue
             if item.barred is not None:
@@ -168,23 +177,24 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
             account = accounts[wish.account_id]
             asset, actor = item.movement.asset, item.sent.actor
             before, after = _move(item, ledger, at)
-            money = new_request(next(numbers), wish, asset=asset, account=account, actor=actor, now=now)
-            known[wish.request_id] = money.identity
+            money = new_request(next_id(), wish, asset=asset, account=account, actor=actor, now=now)
+            asked[wish.request_id] = (money.identity.fingerprint, money)
             done.append(_Done(item, money, before, after))
             outcomes[item.index] = Asked(money, repeated=False)
         except Refusal as refusal:
             outcomes[item.index] = refusal
     if done:
-        _write(done, ledger, at)
+        _write(done, ledger, ids, at)
     else:
         # Nothing is left of it, not even empty ledger accounts.
         transaction.set_rollback(True)
 
 
-def _lock(ids: AbstractSet[int]) -> dict[int, TradingAccount]:
-    """These accounts with what is asked of them here, locked in id order; unknown ones are simply absent."""
-    rows = TradingAccount.objects.select_for_update(no_key=True).only(*_ASKED).filter(id__in=ids)
-    return {account.pk: account for account in rows.order_by("id")}
+def _locked(ids: AbstractSet[int]) -> Statement[Mapping[int, TradingAccount]]:
+    """These accounts, locked in id order; unknown ones are simply absent."""
+    rest = "WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
+    of = reading(TradingAccount, rest, [list(ids)])
+    return Statement(of.sql, of.params, lambda rows: {account.pk: account for account in of.read(rows)})
 
 
 def _bar(movement: Movement, accounts: Mapping[int, TradingAccount]) -> Refusal | None:
@@ -196,19 +206,26 @@ def _bar(movement: Movement, accounts: Mapping[int, TradingAccount]) -> Refusal 
     return None
 
 
-def _asked_before(items: Sequence[_Item]) -> dict[str, FundingRequest]:
-    """What these ids were used for; nobody uses one of these accounts' own ids meanwhile: they are locked."""
-    ids = {item.wish.request_id for item in items}
-    found = FundingRequest.objects.filter(request_id__in=ids).select_related("money_request")
-    return {identity.request_id: identity for identity in found}
+#: By request id: the fingerprint, and what a person asked for, or the id of that.
+_Before = dict[str, tuple[str, "MoneyRequest | int | None"]]
+_ASKED = """
+    SELECT f.request_id, f.fingerprint, m.id FROM accounts_fundingrequest f
+    LEFT JOIN accounts_moneyrequest m ON m.identity_id = f.request_id WHERE f.request_id = ANY(%s::text[])
+"""
 
 
-def _same(earlier: FundingRequest, wish: Wish) -> MoneyRequest:
+def _asked_before(items: Sequence[_Item]) -> Statement[_Before]:
+    """What these ids were used for."""
+    ids = list({item.wish.request_id for item in items})
+    return Statement(_ASKED, [ids], lambda rows: {name: (print_, money) for name, print_, money in rows})
+
+
+def _same(earlier: tuple[str, MoneyRequest | int | None], wish: Wish) -> MoneyRequest:
     """The earlier request with this id. Raises request_id_conflict where something else was asked for."""
-    money: MoneyRequest | None = getattr(earlier, "money_request", None)
-    if money is None or earlier.fingerprint != wish.fingerprint:
+    fingerprint, money = earlier
+    if money is None or fingerprint != wish.fingerprint:
         raise conflict(wish.request_id)
-    return money
+    return MoneyRequest.objects.get(id=money) if isinstance(money, int) else money
 
 
 def _move(item: _Item, ledger: Ledger, at: datetime) -> tuple[Decimal, Decimal]:
@@ -228,14 +245,19 @@ def _move(item: _Item, ledger: Ledger, at: datetime) -> tuple[Decimal, Decimal]:
     return before, source.balance
 
 
-def _write(done: Sequence[_Done], ledger: Ledger, at: datetime) -> None:
+def _write(done: Sequence[_Done], ledger: Ledger, ids: Sequence[int], at: datetime) -> None:
     records = []
-    for one, transfer_id in zip(done, ledger.flush(), strict=True):
+    for one, transfer_id in zip(done, ids, strict=False):
         money, sent = one.money, one.item.sent
         money.state, money.transfer_id, money.closed_at = MoneyState.DONE, transfer_id, at
         posted = Posted(transfer_id, at, one.before, one.after)
         records.append(record_of(money, posted, actor=sent.actor, correlation=sent.correlation_id))
-    FundingRequest.objects.bulk_create([one.money.identity for one in done])
-    MoneyRequest.objects.bulk_create([one.money for one in done])
-    record_all(records)
+    transfers, balances = ledger.written(ids)
+    insert_all(
+        [transfers],
+        balances,
+        creating([one.money.identity for one in done]),
+        creating([one.money for one in done]),
+        creating(records),
+    )
     tell(sorted({number for one in done for number in one.item.movement.account_ids}))

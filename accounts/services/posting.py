@@ -16,11 +16,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, NewType
 
-from tradeengine import pack_rows
-
 from accounts.models import LedgerKind, TransferKind
 from instruments.models import Realm
-from tradeplatform.common.db import array, copy_packed, execute, fetch, next_ids, require_transaction
+from tradeplatform.common.db import array, execute, fetch, require_transaction
+from tradeplatform.common.statements import Insertion, Statement, known, numbers
 
 _Key = tuple[str, "int | str", int]  # kind, trading account (of the house's own: realm), asset
 
@@ -80,8 +79,8 @@ class Ledger:
 
     def __init__(self, accounts: Iterable[OpenAccount], *, locked: bool = True) -> None:
         self._by_key: dict[_Key, OpenAccount] = {_key(account): account for account in accounts}
-        # As they were read, where they are not locked yet.
-        self._seen = {} if locked else {a.id: replace(a) for a in self._by_key.values()}
+        self._seen = {account.id: replace(account) for account in self._by_key.values()}
+        self._is_locked = locked
         self._latest = self._last_move()
         self._changed: dict[int, OpenAccount] = {}
         self._transfers: list[tuple[Any, ...]] = []
@@ -94,25 +93,32 @@ class Ledger:
         clients: Iterable[tuple[int, int]] = (),
         credits: Iterable[tuple[int, int]] = (),  # noqa: A002 - the kind's name
         system: Iterable[tuple[LedgerKind, int]] = (),
+        seen: Iterable[OpenAccount] = (),
     ) -> Ledger:
         """Lock the accounts of (trading account, asset) and (kind, asset) in id order; make missing ones.
 
         The house's own are those of the realms of the trading accounts; where none is named, the live ones.
+        `seen` were found in this transaction already.
         """
         own: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
         own |= {(LedgerKind.CREDIT.value, account, asset) for account, asset in credits}
-        return cls.lock_ids(account.id for account in _found(own, set(system)))
+        return cls.lock_ids(account.id for account in _found(own, set(system), seen))
 
     @classmethod
     def look(
-        cls, *, clients: Iterable[tuple[int, int]] = (), system: Iterable[tuple[LedgerKind, int]] = ()
+        cls,
+        *,
+        clients: Iterable[tuple[int, int]] = (),
+        system: Iterable[tuple[LedgerKind, int]] = (),
+        seen: Iterable[OpenAccount] = (),
     ) -> Ledger:
         """As `lock`, but locked by `take` or `flush` only: until then what others post is not seen.
 
         What was posted here is then put on top of that; nothing may depend on the balances themselves.
+        `seen` were read in this transaction already.
         """
         own: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
-        return cls(_found(own, set(system)), locked=False)
+        return cls(_found(own, set(system), seen), locked=False)
 
     @classmethod
     def lock_ids(cls, ids: Iterable[int]) -> Ledger:
@@ -196,7 +202,7 @@ class Ledger:
 
     def take(self) -> None:
         """Lock what was only looked at, and put what has been posted here on top of what is there now."""
-        if not self._seen:
+        if self._is_locked:
             return
         moved: dict[int, Decimal] = {}
         accounts = {account.id: account for account in self._by_key.values()}
@@ -208,13 +214,26 @@ class Ledger:
             account.held += now.held - seen.held
             account.reserved += now.reserved - seen.reserved
             account.moved_at = max(filter(None, (account.moved_at, now.moved_at)), default=None)
-        self._seen = {}
+        self._is_locked = True
         latest = max(self._latest, self._last_move())
         if moved or latest != self._latest:
             self._latest = latest
             self._transfers = [_rebased(row, moved, latest) for row in self._transfers]
             for at, _kind, _asset, _realm, debit_id, credit_id, *_ in self._transfers:
                 accounts[debit_id].moved_at = accounts[credit_id].moved_at = at
+
+    def holding(self) -> Statement[bool]:
+        """Lock what was only looked at, and hold what is held here on top of what is held there by now.
+
+        The answer is whether there was enough of everything: else nothing may come of the transaction. For
+        a Ledger in which nothing was done but `hold`, and instead of `flush`.
+        """
+        more = {number: account.held - self._seen[number].held for number, account in self._changed.items()}
+        self._changed = {}
+        if not more:
+            return known(value=True)
+        ids, changes = array(more), array(more.values())
+        return Statement(_HOLD, [ids, ids, changes], lambda rows: len(rows) == len(more))
 
     def changed(self) -> Sequence[OpenAccount]:
         """The accounts that this transaction has changed so far."""
@@ -230,25 +249,48 @@ class Ledger:
     def flush(self) -> list[int]:
         """Write transfers and balances; return transfer ids. The database refuses to leave a client short."""
         self.take()
-        ids = next_ids("accounts_transfer_id_seq", len(self._transfers)) if self._transfers else []
-        if ids:
-            rows = (
-                (number, ids[entry], *row)
-                for number, entry, row in zip(ids, self._entries, self._transfers, strict=True)
-            )
-            copy_packed("accounts_transfer", _TRANSFER_COLUMNS, pack_rows(_TRANSFER_TYPES, rows))
-        if self._changed:
-            changed = [self._changed[key] for key in sorted(self._changed)]
-            execute(
-                "UPDATE accounts_ledgeraccount SET balance = new.balance, held = new.held,"
-                " reserved = new.reserved, moved_at = new.moved_at"
-                " FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[])"
-                " AS new(id, balance, held, reserved, moved_at) WHERE accounts_ledgeraccount.id = new.id",
-                [array(getattr(a, name) for a in changed) for name in _CHANGED_COLUMNS],
-                prepared=True,
-            )
-        self._transfers, self._entries, self._changed = [], [], {}
+        ids = transfer_ids(len(self._transfers)).run()
+        transfers, balances = self.written(ids)
+        transfers.copy()
+        balances.run()
         return ids
+
+    def written(self, ids: Sequence[int]) -> tuple[Insertion, Statement[None]]:
+        """What `flush` writes where all is locked: transfers with these `transfer_ids`, then balances."""
+        rows = [
+            (number, ids[entry], *row)
+            for number, entry, row in zip(ids, self._entries, self._transfers, strict=False)
+        ]
+        changed = [self._changed[key] for key in sorted(self._changed)]
+        self._transfers, self._entries, self._changed = [], [], {}
+        columns = [array(getattr(account, name) for account in changed) for name in _CHANGED_COLUMNS]
+        return (
+            Insertion("accounts_transfer", _TRANSFER_COLUMNS, _TRANSFER_TYPES, rows),
+            Statement(_CHANGE, columns, lambda _rows: None) if changed else known(None),
+        )
+
+
+def transfer_ids(count: int) -> Statement[list[int]]:
+    """So many ids for transfers."""
+    return numbers("accounts_transfer_id_seq", count) if count else known([])
+
+
+_CHANGE = """
+    UPDATE accounts_ledgeraccount SET balance = new.balance, held = new.held, reserved = new.reserved,
+        moved_at = new.moved_at
+    FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[])
+        AS new(id, balance, held, reserved, moved_at)
+    WHERE accounts_ledgeraccount.id = new.id"""
+
+# Who waits for a row goes on from what it is by then, with what stands here: other conditions, other holds.
+_HOLD = """
+    WITH locked AS MATERIALIZED (
+        SELECT id FROM accounts_ledgeraccount WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE accounts_ledgeraccount a SET held = a.held + more.held
+    FROM locked JOIN unnest(%s::bigint[], %s::numeric[]) AS more(id, held) USING (id)
+    WHERE a.id = locked.id AND a.balance - a.held - a.reserved >= more.held
+    RETURNING a.id"""
 
 
 def _rebased(row: tuple[Any, ...], moved: Mapping[int, Decimal], latest: datetime) -> tuple[Any, ...]:
@@ -260,10 +302,14 @@ def _rebased(row: tuple[Any, ...], moved: Mapping[int, Decimal], latest: datetim
     return at, kind, asset_id, realm, debit_id, credit_id, amount, debit_after, credit_after, *cause
 
 
-def _found(own: Collection[_Key], system: Collection[tuple[LedgerKind, int]]) -> list[OpenAccount]:
+def _found(
+    own: Collection[_Key], system: Collection[tuple[LedgerKind, int]], seen: Iterable[OpenAccount] = ()
+) -> list[OpenAccount]:
     """These accounts as committed, made where missing; the house's own are of the realms of `own`."""
     require_transaction()
-    found = _find_own(own) if own else []
+    there = {key: account for account in seen if (key := _key(account)) in own}
+    missing = [key for key in own if key not in there]
+    found = [*there.values(), *(_find_own(missing) if missing else [])]
     realms = {account.realm for account in found} or {Realm.LIVE.value}
     house = {(kind.value, realm, asset) for kind, asset in system for realm in realms}
     return found + (_find_house(house) if house else [])
@@ -282,9 +328,9 @@ def _lock(ids: Iterable[int]) -> list[OpenAccount]:
 
 def _find_own(keys: Collection[_Key]) -> list[OpenAccount]:
     """Clients' ledger accounts, made where missing."""
-    found = _select_own(keys)
-    known = {_key(account) for account in found}
-    if missing := [key for key in keys if key not in known]:
+    found = _own(keys).run()
+    there = {_key(account) for account in found}
+    if missing := [key for key in keys if key not in there]:
         # Each is of its trading account's realm.
         execute(
             _CREATE.format(
@@ -294,7 +340,7 @@ def _find_own(keys: Collection[_Key]) -> list[OpenAccount]:
             ),
             _columns(sorted(missing)),
         )
-        found = _select_own(keys)
+        found = _own(keys).run()
     return found
 
 
@@ -302,15 +348,20 @@ def _key(account: OpenAccount) -> _Key:
     return account.kind, account.account_id or account.realm, account.asset_id
 
 
-def _select_own(keys: Collection[_Key]) -> list[OpenAccount]:
-    rows = fetch(
+def clients_seen(clients: Iterable[tuple[int, int]]) -> Statement[list[OpenAccount]]:
+    """Clients' ledger accounts of (trading account, asset) as they are; those that are missing stay so."""
+    wanted: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
+    return _own(wanted) if wanted else known([])
+
+
+def _own(keys: Collection[_Key]) -> Statement[list[OpenAccount]]:
+    return Statement(
         f"SELECT {_COLUMNS} FROM accounts_ledgeraccount la"  # noqa: S608 - our own words
         " JOIN unnest(%s::text[], %s::bigint[], %s::bigint[]) AS k(kind, account_id, asset_id)"
         " ON la.kind = k.kind AND la.account_id = k.account_id AND la.asset_id = k.asset_id",
         _columns(keys),
-        prepared=True,
+        lambda rows: [OpenAccount(*row) for row in rows],
     )
-    return [OpenAccount(*row) for row in rows]
 
 
 def _find_house(keys: Collection[_Key]) -> list[OpenAccount]:

@@ -21,9 +21,11 @@ from audit.services.recording import agreed, record
 from tradeplatform.common.changes import Seen, apply_changes, only, plain, validate
 from tradeplatform.common.db import require_transaction, run_alone
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Statement, known
 
 # Policies are few and rarely changed: one change at a time, so that each sees those before it.
 _ALONE = "audit.policies"
+_ACTIVE = "SELECT 1 FROM audit_approvalpolicy WHERE action = %s::text AND active LIMIT 1"
 POLICY_FIELDS = ("above", "asset", "approvers", "role", "expires_after", "active")
 
 
@@ -42,9 +44,9 @@ def policy_for(action: str, *, amount: Decimal | None, asset: str, now: datetime
     return max(covering, key=lambda policy: (policy.approvers, policy.above or 0, policy.pk), default=None)
 
 
-def has_policy(action: str) -> bool:
+def has_policy(action: str) -> Statement[bool]:
     """Whether any act of the kind may need approval."""
-    return act_of(action).always or ApprovalPolicy.objects.filter(action=action, active=True).exists()
+    return known(value=True) if act_of(action).always else Statement(_ACTIVE, [action], bool)
 
 
 def new_policy(action: str, values: Mapping[str, Any]) -> ApprovalPolicy:

@@ -20,15 +20,28 @@ from orders.services.pressure import Behind
 from orders.services.requests import AmendOrder, Changes, Denied, Outcome, Requested
 from orders.services.reserving import reserve_extra
 from risk.services import pretrade
-from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Rows, Statement, known, reading
 
 _PLACED = """
-    SELECT i.order_id, i.account_id, i.order_created_at, o.list_id
+    SELECT i.order_id, i.account_id, i.order_created_at, o.list_id, o.instrument_id,
+        CASE o.side WHEN 'buy' THEN n.quote_id ELSE n.base_id END
     FROM orders_orderidentity i
     JOIN unnest(%s::bigint[], %s::bigint[]) AS k(id, owner) ON i.order_id = k.id AND i.account_id = k.owner
     JOIN orders_order o ON o.id = i.order_id AND o.created_at = i.order_created_at
+    JOIN instruments_instrument n ON n.id = o.instrument_id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What of an order never changes. `list_id` 0 = in no list; `pays_with` is an asset."""
+
+    account_id: int
+    created_at: datetime
+    list_id: int
+    instrument_id: int
+    pays_with: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +115,94 @@ def amend_pending() -> Refusal:
     )
 
 
-def find_targets(
-    amends: Sequence[tuple[int, AmendOrder]], outcomes: list[Outcome | Requested | None]
-) -> list[Target]:
-    """The orders that these amends are about, with their places in the list; the others' outcomes are Denied.
+def orders_placed(amends: Sequence[tuple[int, AmendOrder]]) -> Statement[Mapping[int, Placed]]:
+    """Those of the orders named that are their accounts' own, by order id."""
+    # Pairs: who names somebody else's order must not stand for its owner.
+    pairs = {(one.order_id, one.account_id) for _, one in amends if 0 < one.order_id < 2**63}
+    columns = [list(column) for column in zip(*pairs, strict=True)]
+    return Statement(_PLACED, columns, _placed) if pairs else known({})
 
-    Must be called with the accounts' rows locked: no amend can follow then.
-    """
-    if not amends:
-        return []
-    seen = _look(wanted for _, wanted in amends)
-    targets = []
-    for index, wanted in amends:
-        try:
-            targets.append(seen.target(index, wanted))
-        except Refusal as refusal:
-            outcomes[index] = Denied(refusal)
-    return targets
+
+def _placed(rows: Rows) -> dict[int, Placed]:
+    return {number: Placed(*rest) for number, *rest in rows}
+
+
+class Sought:
+    """The orders of some amends. Made with the accounts' rows locked: no amend can follow then."""
+
+    def __init__(self, amends: Sequence[tuple[int, AmendOrder]], placed: Mapping[int, Placed]) -> None:
+        """`placed` is the answer of `orders_placed` of the same amends."""
+        self._amends, self._placed = amends, placed
+        self._members = _members(placed.values())
+        listed = {number for members in self._members.values() for number in members}
+        self._ids = [*(placed.keys() | listed)]
+        self._moments = [*{one.created_at for one in placed.values()}]
+
+    @property
+    def count(self) -> int:
+        """How many amends there are."""
+        return len(self._amends)
+
+    @property
+    def instruments(self) -> set[int]:
+        """Where they trade."""
+        return {one.instrument_id for one in self._placed.values()}
+
+    @property
+    def pay_with(self) -> set[tuple[int, int]]:
+        """(trading account, asset) of what more they may need."""
+        return {(one.account_id, one.pays_with) for one in self._placed.values()}
+
+    def waiting(self) -> Statement[AbstractSet[int]]:
+        """Those that an amend waits for."""
+        if not self._ids:
+            return known(set())
+        return asked_for(self._ids, CommandKind.AMEND, since=min(self._moments))
+
+    def orders(self) -> Statement[Mapping[int, Order]]:
+        """The orders themselves.
+
+        Asked for after `waiting`: an amend may have been applied until then, and what it held given back. One
+        snapshot of all, as they bound each other; the orders of a list are placed at one moment.
+        """
+        if not self._ids:
+            return known({})
+        condition = "WHERE id = ANY(%s::bigint[]) AND created_at = ANY(%s::timestamptz[])"
+        of = reading(Order, condition, [self._ids, self._moments])
+        return Statement(of.sql, of.params, lambda rows: {order.pk: order for order in of.read(rows)})
+
+    def targets(
+        self,
+        waiting: AbstractSet[int],
+        orders: Mapping[int, Order],
+        outcomes: list[Outcome | Requested | None],
+    ) -> list[Target]:
+        """What the amends are about, and places in the list; the others' outcomes are set to Denied."""
+        targets = []
+        for index, wanted in self._amends:
+            try:
+                targets.append(self._target(index, wanted, waiting, orders))
+            except Refusal as refusal:
+                outcomes[index] = Denied(refusal)
+        return targets
+
+    def _target(
+        self, index: int, wanted: AmendOrder, waiting: AbstractSet[int], orders: Mapping[int, Order]
+    ) -> Target:
+        """What an amend is about. Raises no_change, order_not_found, amend_pending, order_not_open."""
+        if not wanted.changes:
+            raise Refusal(Code.NO_CHANGE, "Give a new price, a new quantity, or a new trigger price.")
+        found = self._placed.get(wanted.order_id)
+        if found is None or found.account_id != wanted.account_id:
+            raise order_not_found(wanted.order_id)
+        listed = self._members.get(found.list_id, {})
+        bounding = {wanted.order_id, *(listed if Link.ATTACHED in listed.values() else ())}
+        if bounding & waiting:
+            raise amend_pending()
+        order = orders[wanted.order_id]
+        require_open(order)
+        live = [orders[number] for number in listed if not orders[number].is_final]
+        return Target(index, wanted, order, live, bounding)
 
 
 def _takes_off(changes: Changes, order: Order) -> bool:
@@ -127,65 +211,7 @@ def _takes_off(changes: Changes, order: Order) -> bool:
     return changes == Changes(quantity=quantity) and quantity is not None and quantity < order.quantity
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What of an order never changes. `list_id` 0 = in no list."""
-
-    account_id: int
-    created_at: datetime
-    list_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Orders that are their accounts' own; by list its live orders and how each is linked; which wait."""
-
-    placed: Mapping[int, _Placed]
-    members: Mapping[int, Mapping[int, str]]
-    waiting: AbstractSet[int]
-    orders: Mapping[int, Order]
-
-    def target(self, index: int, wanted: AmendOrder) -> Target:
-        """What an amend is about. Raises no_change, order_not_found, amend_pending, order_not_open."""
-        if not wanted.changes:
-            raise Refusal(Code.NO_CHANGE, "Give a new price, a new quantity, or a new trigger price.")
-        found = self.placed.get(wanted.order_id)
-        if found is None or found.account_id != wanted.account_id:
-            raise order_not_found(wanted.order_id)
-        listed = self.members.get(found.list_id, {})
-        bounding = {wanted.order_id, *(listed if Link.ATTACHED in listed.values() else ())}
-        if bounding & self.waiting:
-            raise amend_pending()
-        order = self.orders[wanted.order_id]
-        require_open(order)
-        live = [self.orders[number] for number in listed if not self.orders[number].is_final]
-        return Target(index, wanted, order, live, bounding)
-
-
-def _look(wanted: Iterable[AmendOrder]) -> _Seen:
-    placed = _placed(wanted)
-    if not placed:
-        return _Seen({}, {}, set(), {})
-    members = _members(placed.values())
-    ids = placed.keys() | {number for listed in members.values() for number in listed}
-    moments = {one.created_at for one in placed.values()}
-    waiting = asked_for(ids, CommandKind.AMEND, since=min(moments))
-    # Read after that look: an amend may have been applied until then, and what it held given back. One
-    # snapshot of all, as they bound each other; the orders of a list are placed at one moment.
-    orders = {order.id: order for order in Order.objects.filter(id__in=ids, created_at__in=moments)}
-    return _Seen(placed, members, waiting, orders)
-
-
-def _placed(wanted: Iterable[AmendOrder]) -> dict[int, _Placed]:
-    """Those of the orders that are their accounts' own."""
-    # Pairs: who names somebody else's order must not stand for its owner.
-    pairs = {(one.order_id, one.account_id) for one in wanted if 0 < one.order_id < 2**63}
-    columns = [list(column) for column in zip(*pairs, strict=True)]
-    rows = fetch(_PLACED, columns, prepared=True) if pairs else []
-    return {number: _Placed(*rest) for number, *rest in rows}
-
-
-def _members(of: Iterable[_Placed]) -> dict[int, dict[int, str]]:
+def _members(of: Iterable[Placed]) -> dict[int, dict[int, str]]:
     """By list: the live orders of these orders' lists, and how each is linked."""
     listed = {one.list_id: one.created_at for one in of if one.list_id}
     found: dict[int, dict[int, str]] = defaultdict(dict)

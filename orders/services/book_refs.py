@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from instruments.selectors import Rules
-from tradeplatform.common.db import execute, fetch
+from instruments.selectors import Rules, printable
+from tradeplatform.common.db import execute
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Rows, Statement, known
+
+_SELECT = "SELECT instrument_id, shard_id, last_price_ticks FROM orders_book"
+_NAMED = "WHERE instrument_id IN (SELECT id FROM instruments_instrument WHERE symbol = ANY(%s::text[]))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +33,35 @@ class BookRef:
 
 def books_for(rules: Iterable[Rules]) -> dict[int, BookRef]:
     """The books of these instruments by instrument id, opened on the shard with the fewest where missing."""
-    wanted = [found.id for found in rules]
-    refs = _find(wanted)
+    return opened([found.id for found in rules], {})
+
+
+def books_named(symbols: Iterable[str]) -> Statement[dict[int, BookRef]]:
+    """The books that are open of these instruments, by instrument id, for whoever asks for more with it."""
+    wanted = printable(symbols)
+    return Statement(f"{_SELECT} {_NAMED}", [wanted], _refs) if wanted else known({})
+
+
+def books_at(ids: Iterable[int]) -> Statement[dict[int, BookRef]]:
+    """The same by ids."""
+    wanted = list(set(ids))
+    return Statement(f"{_SELECT} WHERE instrument_id = ANY(%s)", [wanted], _refs) if wanted else known({})
+
+
+def opened(wanted: Sequence[int], found: Mapping[int, BookRef]) -> dict[int, BookRef]:
+    """All wanted books: what was found of them, and the others, opened where missing."""
+    refs = dict(found)
+    if missing := [number for number in wanted if number not in refs]:
+        refs |= books_at(missing).run()
     if missing := [number for number in wanted if number not in refs]:
         _open(missing)
-        refs = _find(wanted)
+        refs |= books_at(missing).run()
         if still := [number for number in missing if number not in refs]:
             raise Refusal(Code.UNAVAILABLE, "No shard exists: run `manage.py seed` first.", instruments=still)
     return refs
 
 
-def _find(ids: list[int]) -> dict[int, BookRef]:
-    rows = fetch(
-        "SELECT instrument_id, shard_id, last_price_ticks FROM orders_book WHERE instrument_id = ANY(%s)",
-        [ids],
-        prepared=True,
-    )
+def _refs(rows: Rows) -> dict[int, BookRef]:
     return {row[0]: BookRef(*row) for row in rows}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from orders.models import CLIENT_ORDER_ID, FINAL, CommandKind, OrderStatus
 from orders.selectors import order_not_found
@@ -11,30 +11,43 @@ from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
 from orders.services.requests import CancelOrder, Denied, Outcome, Requested
 from orders.services.writing import Draft
-from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Statement, known
 
 _Key = tuple[int, int | str]  # trading account, order id or client order id
 _Target = tuple[int, int, int]  # order id, instrument id, shard id
+#: Where an order is, and its status, by the name it was asked for by.
+Stored = Mapping[_Key, tuple[_Target, str]]
+
+
+def orders_named(cancels: Sequence[tuple[int, CancelOrder]]) -> tuple[Statement[Stored], Statement[Stored]]:
+    """What and where the orders are that these cancels name: by order id, and by client order id.
+
+    No account needs to be locked: whoever sees an order takes a later command id than it has. Impossible
+    names are unknown.
+    """
+    keys = {_key(cancel) for _index, cancel in cancels}
+    ids = [(account, name) for account, name in keys if isinstance(name, int) and 0 < name < 2**63]
+    names = [
+        (account, name) for account, name in keys if isinstance(name, str) and CLIENT_ORDER_ID.fullmatch(name)
+    ]
+    return _named("order_id", "bigint", ids), _named("client_order_id", "text", names)
 
 
 def cancel_commands(
     cancels: Sequence[tuple[int, CancelOrder]],
     drafts: Sequence[Draft],
+    stored: Stored,
     outcomes: list[Outcome | Requested | None],
 ) -> list[tuple[int, CommandRow]]:
     """The commands of these cancels with their places in the list; the others' outcomes are set to Denied.
 
-    An order that the same list places before its cancel counts as placed. Must be called inside the
-    transaction of the list, with the drafts numbered. No account needs to be locked: whoever sees an order
-    takes a later command id than it has.
+    An order that the same list places before its cancel counts as placed: `drafts` are numbered. `stored`
+    are those of `orders_named`.
     """
-    if not cancels:
-        return []
     placed: dict[_Key, tuple[int, _Target]] = {
         (d.order.account_id, d.client_order_id): (d.index, _target(d)) for d in drafts
     }
-    stored = _stored({_key(cancel) for _index, cancel in cancels} - placed.keys())
     commands = []
     for index, cancel in cancels:
         try:
@@ -68,7 +81,7 @@ def _find(
     index: int,
     key: _Key,
     placed: Mapping[_Key, tuple[int, _Target]],
-    stored: Mapping[_Key, tuple[_Target, str]],
+    stored: Stored,
 ) -> _Target:
     if key in placed and placed[key][0] < index:
         return placed[key][1]
@@ -92,25 +105,15 @@ def _not_found(name: int | str) -> Refusal:
     return Refusal(Code.ORDER_NOT_FOUND, "No such order.", client_order_id=ascii(name[:36])[1:-1])
 
 
-def _stored(keys: Collection[_Key]) -> dict[_Key, tuple[_Target, str]]:
-    """What and where the orders are that some account has under these names; impossible names are unknown."""
-    ids = [(account, name) for account, name in keys if isinstance(name, int) and 0 < name < 2**63]
-    names = [
-        (account, name) for account, name in keys if isinstance(name, str) and CLIENT_ORDER_ID.fullmatch(name)
-    ]
-    return _named("order_id", "bigint", ids) | _named("client_order_id", "text", names)
-
-
-def _named(column: str, kind: str, keys: Sequence[_Key]) -> dict[_Key, tuple[_Target, str]]:
+def _named(column: str, kind: str, keys: Sequence[_Key]) -> Statement[Stored]:
     if not keys:
-        return {}
-    rows = fetch(
+        return known({})
+    return Statement(
         f"SELECT i.account_id, i.{column}, o.id, o.instrument_id, b.shard_id, o.status"  # noqa: S608
         " FROM orders_orderidentity i"
         f" JOIN unnest(%s::bigint[], %s::{kind}[]) AS k(account_id, {column}) USING (account_id, {column})"
         " JOIN orders_order o ON o.id = i.order_id AND o.created_at = i.order_created_at"
         " JOIN orders_book b ON b.instrument_id = o.instrument_id",
         [[account for account, _name in keys], [name for _account, name in keys]],
-        prepared=True,
+        lambda rows: {(account, name): (tuple(target), status) for account, name, *target, status in rows},
     )
-    return {(account, name): (tuple(target), status) for account, name, *target, status in rows}

@@ -21,7 +21,8 @@ from orders.models import WAITING_TIMES, OrderType, Phase, Side, TimeInForce
 from orders.selectors import book_of, depth
 from orders.services.book_refs import books_for
 from orders.services.conditions import check_order
-from orders.services.intake import client_id_conflict, draft_of, known_identities, live_orders
+from orders.services.intake import client_id_conflict, draft_of
+from orders.services.looking import identities_of, live_orders
 from orders.services.owners import check_may_trade, lock_owners
 from orders.services.requests import NewOrder
 from orders.services.reserving import reserve
@@ -82,7 +83,7 @@ def _judged(order: NewOrder, credential: str, now: datetime) -> Forecast:
     wanted = rules_by_symbol([order.symbol])
     draft = draft_of(0, order, owners, wanted, books_for(wanted.values()))
     rules = draft.rules
-    if known := known_identities([draft]).get(draft.key):
+    if known := identities_of([draft]).run().get(draft.key):
         order_id, _at, print_ = known
         if print_ != draft.fingerprint:
             raise client_id_conflict(draft.client_order_id)
@@ -90,7 +91,7 @@ def _judged(order: NewOrder, credential: str, now: datetime) -> Forecast:
         return Forecast(rules, draft.time_in_force, *nothing, duplicate_of=order_id)
     check_may_trade(owners[account], rules, credential=credential, order_type=order.type)
     check_order(draft, now)
-    pretrade.check_open_orders(rules, live_orders([draft])[account, rules.id])
+    pretrade.check_open_orders(rules, live_orders([draft]).run()[account, rules.id])
     ledger = Ledger.lock(clients={(account, rules.base_id), (account, rules.quote_id)})
     available = ledger.client(account, rules.quote_id if order.side == Side.BUY else rules.base_id).available
     reserve(draft, ledger)

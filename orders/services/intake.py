@@ -9,7 +9,6 @@ wait for nobody's lock.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,15 +20,16 @@ from django.db import transaction
 
 from accounts.services.posting import Ledger
 from audit.actor import Actor
-from instruments.selectors import Rules, rules_by_id, rules_by_symbol
+from instruments.selectors import Rules, rules_named
 from orders.metrics import count_intake
-from orders.models import CLIENT_ORDER_ID, LIVE, CommandKind, Source
-from orders.services.amend_commands import Amendment, Target, amend_pending, find_targets
-from orders.services.book_refs import BookRef, books_for
+from orders.models import CLIENT_ORDER_ID, CommandKind, Source
+from orders.services.amend_commands import Amendment, Sought, Target, amend_pending, orders_placed
+from orders.services.book_refs import BookRef, books_named, opened
 from orders.services.cancelling import cancel_commands
 from orders.services.conditions import check_numbers, check_order
-from orders.services.journal import CommandRow, write_commands_of
-from orders.services.owners import Owner, check_may_trade, check_realm, lock_owners
+from orders.services.journal import CommandRow, commands_written
+from orders.services.looking import Identities, Seen, clients_of, look
+from orders.services.owners import Owner, check_may_trade, check_realm, owners_locked
 from orders.services.pressure import PRESSURE
 from orders.services.requests import (
     Accepted,
@@ -47,22 +47,14 @@ from orders.services.requests import (
 )
 from orders.services.reserving import reserve
 from orders.services.wake import wake_after_commit
-from orders.services.writing import Draft, new_order_command, number_orders, write_orders
+from orders.services.writing import Draft, accepted_as, new_order_command, number_orders, orders_written
 from risk.services import pretrade
 from tradeplatform.common import tracing
 from tradeplatform.common.correlation import correlation_id
-from tradeplatform.common.db import fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Insertion, insert_all, run_each
 
 MAX_BATCH = 1_000
-
-# The statuses are written out, so that the partial index of live orders serves it.
-_LIVE = ", ".join(repr(status.value) for status in LIVE)
-_COUNT_LIVE = f"""
-    SELECT o.account_id, o.instrument_id, count(*) FROM orders_order o
-    JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id) USING (account_id, instrument_id)
-    WHERE o.status IN ({_LIVE}) GROUP BY 1, 2
-"""  # noqa: S608 - our own words
 
 
 def submit_order(*, order: NewOrder, actor: Actor, source: Source, now: datetime) -> Accepted:
@@ -130,47 +122,57 @@ def _submit(sent: Sequence[Sent], *, locked: bool, now: datetime) -> list[Outcom
     cancels = [(index, request) for index, request in enumerate(requests) if isinstance(request, CancelOrder)]
     amends = [(index, request) for index, request in enumerate(requests) if isinstance(request, AmendOrder)]
     with transaction.atomic():
+        symbols = {order.symbol for _, order in orders}
         # What no lock makes truer is read before others have to wait for one.
-        rules = rules_by_symbol(order.symbol for _, order in orders) if orders else {}
-        books = books_for(rules.values()) if rules else {}
-        accounts = lock_owners(one.account_id for one in requests if not isinstance(one, CancelOrder))
+        rules, books, accounts, placed = run_each(
+            rules_named(symbols),
+            books_named(symbols),
+            owners_locked(one.account_id for one in requests if not isinstance(one, CancelOrder)),
+            orders_placed(amends),
+        )
+        books = opened([found.id for found in rules.values()], books)
         drafts = _resolve(orders, accounts, rules, books, outcomes)
-        drafts = _unknown_identities(drafts, outcomes)
+        sought = Sought(amends, placed)
+        seen = look(drafts, cancels, sought, locked=locked)
+        drafts = _unknown_identities(drafts, seen.identities, outcomes)
         drafts = _checked(drafts, accounts, origins, now, outcomes)
-        amendments = _amendments(find_targets(amends, outcomes), accounts, origins)
-        ledger, drafts, commands, repeats = _taken(drafts, amendments, outcomes, locked=locked)
-        number_orders(drafts)
+        targets = sought.targets(seen.amending, seen.orders, outcomes)
+        amendments = _amendments(targets, accounts, seen, origins)
+        ledger, drafts, commands, repeats = _taken(drafts, amendments, seen, outcomes)
+        number_orders(drafts, seen.order_ids)
         commands += [(draft.index, new_order_command(draft)) for draft in drafts]
-        commands += cancel_commands(cancels, drafts, outcomes)
-        if drafts:
-            for draft, outcome in zip(drafts, write_orders(drafts, origins, now=now), strict=True):
-                outcomes[draft.index] = outcome
-        _write_in_list_order(commands, outcomes, origins, now)
+        commands += cancel_commands(cancels, drafts, seen.cancelled, outcomes)
+        if not insert_all(
+            [
+                *(orders_written(drafts, origins, now=now) if drafts else ()),
+                _in_list_order(commands, seen.command_ids, outcomes, origins, now),
+            ],
+            ledger.holding(),
+        ):
+            raise _FundsMoved
+        for draft in drafts:
+            outcomes[draft.index] = accepted_as(draft, now)
         for index, first in repeats.items():
             outcomes[index] = replace(cast("Accepted", outcomes[first]), duplicate=True)
-        ledger.take()
-        if not locked and any(account.available < 0 for account in ledger.changed()):
-            raise _FundsMoved
-        ledger.flush()
+        wake_after_commit(row.shard_id for _, row in commands)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _write_in_list_order(
+def _in_list_order(
     commands: list[tuple[int, CommandRow]],
+    ids: Sequence[int],
     outcomes: list[Outcome | Requested | None],
     origins: Sequence[Origin],
     now: datetime,
-) -> None:
+) -> Insertion:
     """Command ids increase along the list, so the shard applies them in that order."""
-    if not commands:
-        return
     commands.sort(key=lambda numbered: numbered[0])
-    by = [(row, origins[index].actor, origins[index].correlation_id) for index, row in commands]
-    ids = write_commands_of(by, now=now)
-    for (index, row), command_id in zip(commands, ids, strict=True):
+    rows = []
+    for (index, row), command_id in zip(commands, ids, strict=False):
+        rows.append((command_id, row, origins[index].actor, origins[index].correlation_id))
         if row.kind != CommandKind.NEW:
             outcomes[index] = Requested(command_id, row.order_id, now)
-    wake_after_commit(row.shard_id for _, row in commands)
+    return commands_written(rows, now=now)
 
 
 def _resolve(
@@ -238,33 +240,19 @@ def _client_order_id(given: str | None) -> str:
     return given
 
 
-def _unknown_identities(drafts: list[Draft], outcomes: list[Outcome | Requested | None]) -> list[Draft]:
+def _unknown_identities(
+    drafts: list[Draft], before: Identities, outcomes: list[Outcome | Requested | None]
+) -> list[Draft]:
     """Answer what was asked before this list; race-free because the account rows are locked."""
-    known = known_identities(drafts)
     for draft in drafts:
-        if draft.key in known:
-            order_id, at, print_ = known[draft.key]
+        if draft.key in before:
+            order_id, at, print_ = before[draft.key]
             outcomes[draft.index] = (
                 Accepted(order_id, at, draft.client_order_id, duplicate=True)
                 if print_ == draft.fingerprint
                 else Denied(client_id_conflict(draft.client_order_id), draft.client_order_id)
             )
-    return [draft for draft in drafts if draft.key not in known] if known else drafts
-
-
-def known_identities(drafts: Sequence[Draft]) -> dict[tuple[int, str], tuple[int, datetime, str]]:
-    """(order id, creation time, fingerprint) of the orders that have these drafts' names already."""
-    named = [draft for draft in drafts if draft.order.client_order_id is not None]
-    if not named:
-        return {}
-    rows = fetch(
-        "SELECT i.account_id, i.client_order_id, i.order_id, i.order_created_at, i.fingerprint"
-        " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
-        " USING (account_id, client_order_id)",
-        [[d.order.account_id for d in named], [d.client_order_id for d in named]],
-        prepared=True,
-    )
-    return {(account, name): (order_id, at, print_) for account, name, order_id, at, print_ in rows}
+    return [draft for draft in drafts if draft.key not in before] if before else drafts
 
 
 def client_id_conflict(client_order_id: str) -> Refusal:
@@ -304,54 +292,40 @@ def _checked(
 
 
 def _amendments(
-    targets: Sequence[Target], accounts: dict[int, Owner], origins: Sequence[Origin]
+    targets: Sequence[Target], accounts: dict[int, Owner], seen: Seen, origins: Sequence[Origin]
 ) -> list[Amendment]:
-    if not targets:
-        return []
-    rules = rules_by_id(target.order.instrument_id for target in targets)
-    books, behind = books_for(rules.values()), PRESSURE.behind()
+    behind = PRESSURE.behind() if targets else {}
     return [
         Amendment(
             target,
             accounts[target.order.account_id],
-            rules[target.order.instrument_id],
-            books[target.order.instrument_id],
+            seen.rules[target.order.instrument_id],
+            seen.books[target.order.instrument_id],
             origins[target.index].actor.credential,
-            behind.get(books[target.order.instrument_id].shard_id),
+            behind.get(seen.books[target.order.instrument_id].shard_id),
         )
         for target in targets
     ]
 
 
-def live_orders(drafts: Sequence[Draft]) -> Counter[tuple[int, int]]:
-    """How many live orders each account has in each instrument; read from a partial index of live orders."""
-    keys = sorted({(draft.order.account_id, draft.rules.id) for draft in drafts})
-    if not keys:
-        return Counter()
-    rows = fetch(_COUNT_LIVE, [[key[0] for key in keys], [key[1] for key in keys]], prepared=True)
-    return Counter({(account, instrument): count for account, instrument, count in rows})
-
-
 def _taken(
     drafts: Sequence[Draft],
     amendments: Sequence[Amendment],
+    seen: Seen,
     outcomes: list[Outcome | Requested | None],
-    *,
-    locked: bool,
 ) -> tuple[Ledger, list[Draft], list[tuple[int, CommandRow]], dict[int, int]]:
     """Take orders and amends in list order, each as if those taken before it had come alone.
 
     Returns the ledger with their holds, the orders taken, the commands of the amends taken with their places
     in the list, and which request repeats which taken order.
     """
-    live = live_orders(drafts)
-    ledger = (Ledger.lock if locked else Ledger.look)(
-        clients={
-            (draft.order.account_id, asset)
-            for draft in drafts
-            for asset in (draft.rules.base_id, draft.rules.quote_id)
-        }.union(amendment.pays_with for amendment in amendments)
-    )
+    live = seen.live
+    clients = clients_of(drafts) | {amendment.pays_with for amendment in amendments}
+    # Where something is missing it is made, but for nobody who is denied.
+    if seen.funds is None:
+        ledger = Ledger.lock(clients=clients)
+    else:
+        ledger = Ledger.look(clients=clients, seen=seen.funds)
     taken: dict[tuple[int, str], Draft] = {}
     repeats: dict[int, int] = {}
     commands: list[tuple[int, CommandRow]] = []

@@ -8,14 +8,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import orjson
-from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
 
 from audit.actor import Actor
 from orders.metrics import count_commands
 from orders.models import CommandKind, CommandStatus
 from tradeplatform.common.correlation import correlation_id
-from tradeplatform.common.db import copy_packed, next_ids
+from tradeplatform.common.statements import Insertion, Statement, known, numbers
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = (
@@ -79,16 +78,25 @@ def terms_of(stored: str | None) -> Terms:
 def write_commands(rows: Sequence[CommandRow], *, actor: Actor, now: datetime) -> list[int]:
     """Write commands in one COPY inside the caller's transaction; returns their ids, increasing."""
     by = (actor, correlation_id())
-    return write_commands_of([(row, *by) for row in rows], now=now)
+    ids = command_ids(len(rows)).run()
+    commands_written([(number, row, *by) for number, row in zip(ids, rows, strict=True)], now=now).copy()
+    return ids
 
 
-def write_commands_of(rows: Sequence[tuple[CommandRow, Actor, str]], *, now: datetime) -> list[int]:
-    """As `write_commands`, each with its own actor and correlation id."""
-    ids = next_ids("orders_command_id_seq", len(rows))
+def command_ids(count: int) -> Statement[list[int]]:
+    """So many ids for commands. Whoever sees an order takes a later one than it has: ask for them last."""
+    return numbers("orders_command_id_seq", count) if count else known([])
+
+
+def commands_written(rows: Sequence[tuple[int, CommandRow, Actor, str]], *, now: datetime) -> Insertion:
+    """The rows of commands, each with its id, its actor and its correlation id."""
     time_us = microseconds(now)
-    packed = pack_rows(
+    count_commands(row.kind for _number, row, _actor, _correlation in rows)
+    return Insertion(
+        "orders_command",
+        _COLUMNS,
         _TYPES,
-        (
+        [
             (
                 number,
                 now,
@@ -117,9 +125,6 @@ def write_commands_of(rows: Sequence[tuple[CommandRow, Actor, str]], *, now: dat
                 correlation,
                 row.client_request_id,
             )
-            for number, (row, actor, correlation) in zip(ids, rows, strict=True)
-        ),
+            for number, row, actor, correlation in rows
+        ],
     )
-    copy_packed("orders_command", _COLUMNS, packed)
-    count_commands(row.kind for row, _actor, _correlation in rows)
-    return ids

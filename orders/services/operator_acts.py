@@ -36,7 +36,7 @@ def cancel_order(*, order_id: int, actor: Actor, now: datetime, reason: str) -> 
     with transaction.atomic():
         order = find_order(order_id=order_id, account_id=None)
         _lock_account(order.account_id)
-        if asked_for([order.id], CommandKind.CANCEL, since=order.created_at):
+        if asked_for([order.id], CommandKind.CANCEL, since=order.created_at).run():
             raise Refusal(
                 Code.NO_CHANGE, "A cancel of this order is already on its way.", order=str(order.id)
             )

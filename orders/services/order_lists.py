@@ -20,14 +20,15 @@ from orders.metrics import counting_denied
 from orders.models import WAITING_TIMES, Link, Order, OrderType, Side, Source
 from orders.services.book_refs import books_for
 from orders.services.conditions import STOPS, check_order, clash
-from orders.services.intake import client_id_conflict, draft_of, known_identities, live_orders
+from orders.services.intake import client_id_conflict, draft_of
 from orders.services.journal import write_commands
+from orders.services.looking import identities_of, live_orders
 from orders.services.owners import check_may_trade, lock_owners
 from orders.services.pressure import PRESSURE
 from orders.services.requests import Accepted, ListKind, NewList, NewOrder, Origin, list_fingerprints
 from orders.services.reserving import reserve_list
 from orders.services.wake import wake_after_commit
-from orders.services.writing import Draft, new_order_command, number_orders, write_orders
+from orders.services.writing import Draft, new_order_command, number_orders, order_ids, orders_written
 from risk.services import pretrade
 from tradeplatform.common.correlation import correlation_id
 
@@ -59,7 +60,7 @@ def submit_list(*, asked: NewList, actor: Actor, source: Source, now: datetime) 
         drafts = [draft_of(place, order, accounts, rules, books) for place, order in enumerate(orders)]
         for draft, print_ in zip(drafts, list_fingerprints(asked), strict=True):
             draft.fingerprint = print_
-        if known := known_identities(drafts):
+        if known := identities_of(drafts).run():
             return _known_list(drafts, known)
         PRESSURE.check(drafts[0].book.shard_id)
         owner = accounts[account_id]
@@ -70,17 +71,18 @@ def submit_list(*, asked: NewList, actor: Actor, source: Source, now: datetime) 
             check_order(draft, now)
         _check_together(asked.kind, drafts)
         found = drafts[0].rules
-        live = live_orders(drafts)[account_id, found.id]
+        live = live_orders(drafts).run()[account_id, found.id]
         for more in range(len(drafts)):
             pretrade.check_open_orders(found, live + more)
         ledger = Ledger.lock(clients={(account_id, found.base_id), (account_id, found.quote_id)})
         sent = _as_sent(drafts)
-        number_orders(sent)
+        number_orders(sent, order_ids(len(sent)).run())
         for draft in sent:
             draft.list_id = sent[0].order_id
         reserve_list(sent, ledger)
         origin = Origin(actor, source, correlation_id())
-        write_orders(sent, [origin] * len(orders), now=now)
+        for insertion in orders_written(sent, [origin] * len(orders), now=now):
+            insertion.copy()
         ledger.flush()
         write_commands([new_order_command(draft) for draft in sent], actor=actor, now=now)
         wake_after_commit([drafts[0].book.shard_id])

@@ -11,6 +11,7 @@ from orders.models import LIMIT_PRICED, OrderType
 from risk.services.stops import NO_STOPS, SQL_OF_ACCOUNT, Stops
 from tradeplatform.common.db import execute, fetch, require_transaction
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.statements import Rows, Statement, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,17 @@ def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
 
     Whatever adds to an account's orders or holds takes turns here. Must be called inside a transaction.
     """
+    return owners_locked(ids).run()
+
+
+def owners_locked(ids: Iterable[int]) -> Statement[dict[int, Owner]]:
+    """As `lock_owners`, for whoever asks for more with it."""
     require_transaction()
-    if not (wanted := list(set(ids))):
-        return {}
-    rows = fetch(_LOCK, [wanted], prepared=True)
+    wanted = list(set(ids))
+    return Statement(_LOCK, [wanted], _owners) if wanted else known({})
+
+
+def _owners(rows: Rows) -> dict[int, Owner]:
     return {
         number: Owner(is_active, is_locked, trade_group, realm, Stops.parse(stops))
         for number, is_active, is_locked, trade_group, realm, stops in rows

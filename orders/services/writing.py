@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tradeengine import pack_rows
 from tradeengine.codec import NO_TERMS, Terms
 
 from instruments.selectors import Rules
@@ -19,7 +18,7 @@ from orders.services.book_refs import BookRef
 from orders.services.journal import CommandRow
 from orders.services.order_state import OrderState
 from orders.services.requests import Accepted, NewOrder, Origin
-from tradeplatform.common.db import copy_packed, next_ids
+from tradeplatform.common.statements import Insertion, Statement, known, numbers
 
 _ORDER_COLUMNS = (
     "id", "created_at", "updated_at", "account_id", "instrument_id", "client_order_id", "side", "type",
@@ -89,25 +88,36 @@ class Draft:
         return self.terms is NO_TERMS and not self.order.reduce_only and not self.list_id
 
 
-def number_orders(drafts: Sequence[Draft]) -> None:
-    """Give the drafts their order ids."""
-    if drafts:
-        for draft, number in zip(drafts, next_ids("orders_order_id_seq", len(drafts)), strict=True):
-            draft.order_id = number
+def order_ids(count: int) -> Statement[list[int]]:
+    """So many ids for orders."""
+    return numbers("orders_order_id_seq", count) if count else known([])
 
 
-def write_orders(drafts: Sequence[Draft], origins: Sequence[Origin], *, now: datetime) -> list[Accepted]:
-    """Write checked, funded and numbered orders inside the caller's transaction, without their commands.
+def number_orders(drafts: Sequence[Draft], ids: Sequence[int]) -> None:
+    """Give the drafts their order ids, of which there may be more."""
+    for draft, number in zip(drafts, ids, strict=False):
+        draft.order_id = number
+
+
+def orders_written(
+    drafts: Sequence[Draft], origins: Sequence[Origin], *, now: datetime
+) -> tuple[Insertion, Insertion]:
+    """The rows of checked, funded and numbered orders and of their identities.
 
     `origins` are those of all requests: a draft's `index` is its place among them.
     """
-    numbered = [(draft.order_id, draft) for draft in drafts]
     count_accepted(origins[draft.index].source for draft in drafts)
-    rows = ((*_order(i, d, now), *_by(origins[d.index])) for i, d in numbered)
-    copy_packed("orders_order", _ORDER_COLUMNS, pack_rows(_ORDER_TYPES, rows))
-    names = ((i, d.order.account_id, d.client_order_id, now, d.fingerprint) for i, d in numbered)
-    copy_packed("orders_orderidentity", _IDENTITY_COLUMNS, pack_rows(_IDENTITY_TYPES, names))
-    return [Accepted(number, now, draft.client_order_id, draft=draft) for number, draft in numbered]
+    rows = [(*_order(d.order_id, d, now), *_by(origins[d.index])) for d in drafts]
+    names = [(d.order_id, d.order.account_id, d.client_order_id, now, d.fingerprint) for d in drafts]
+    return (
+        Insertion("orders_order", _ORDER_COLUMNS, _ORDER_TYPES, rows),
+        Insertion("orders_orderidentity", _IDENTITY_COLUMNS, _IDENTITY_TYPES, names),
+    )
+
+
+def accepted_as(draft: Draft, now: datetime) -> Accepted:
+    """What is said of an order that was written."""
+    return Accepted(draft.order_id, now, draft.client_order_id, draft=draft)
 
 
 def as_written(draft: Draft, now: datetime) -> OrderState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -360,3 +361,74 @@ class TestLookedAt:
         assert (money(account, asset)[0], money(other, asset)[0]) == ("76", "24")
         rows = Transfer.objects.filter(kind=TransferKind.ADJUSTMENT).order_by("id")
         assert [row.debit_balance_after for row in rows] == [100 - number for number in range(1, 25)]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestHolding:
+    """Holds go on top of what is held by then, and of money that is gone by then nothing is held."""
+
+    @staticmethod
+    def held_while(account: TradingAccount, asset: Asset, amount: str, meanwhile: Callable[[], None]) -> bool:
+        """Look, let something happen on another connection, then hold: whether there was enough."""
+        with transaction.atomic():
+            ledger = Ledger.look(clients=[(account.id, asset.id)])
+            ledger.hold(ledger.client(account.id, asset.id), Decimal(amount))
+            elsewhere(meanwhile)
+            enough = ledger.holding().run()
+            transaction.set_rollback(not enough)
+        return enough
+
+    @staticmethod
+    def hold(account: TradingAccount, asset: Asset, amount: int, *, reserved: int = 0) -> None:
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[(account.id, asset.id)])
+            ledger.hold(ledger.client(account.id, asset.id), Decimal(amount))
+            ledger.reserve(ledger.client(account.id, asset.id), Decimal(reserved))
+            ledger.flush()
+
+    @pytest.mark.parametrize(
+        ("meanwhile", "reserved", "enough", "after"),
+        [(40, 0, True, 100), (41, 0, False, 41), (0, 40, True, 60), (0, 41, False, 0), (20, 21, False, 20)],
+    )
+    def test_what_others_hold_and_need_meanwhile_counts(
+        self,
+        account: TradingAccount,
+        asset: Asset,
+        meanwhile: int,
+        reserved: int,
+        enough: bool,
+        after: int,
+    ) -> None:
+        found = self.held_while(
+            account, asset, "60", lambda: self.hold(account, asset, meanwhile, reserved=reserved)
+        )
+
+        assert found is enough
+        assert money(account, asset) == ("100", str(after))
+
+    def test_who_waits_for_a_row_goes_on_from_what_it_is_then(
+        self, account: TradingAccount, asset: Asset
+    ) -> None:
+        outcomes: list[bool] = []
+
+        def one() -> None:
+            with transaction.atomic():
+                ledger = Ledger.look(clients=[(account.id, asset.id)])
+                ledger.hold(ledger.client(account.id, asset.id), Decimal(30))
+                enough = ledger.holding().run()
+                transaction.set_rollback(not enough)
+            outcomes.append(enough)
+
+        all_at_once([one] * 8)
+
+        assert sorted(outcomes) == [False] * 5 + [True] * 3
+        assert money(account, asset) == ("100", "90")
+
+    def test_of_money_that_is_locked_there_is_enough(self, account: TradingAccount, asset: Asset) -> None:
+        other = make_account(currency=asset)
+        with transaction.atomic():
+            ledger = Ledger.lock(clients=[(account.id, asset.id), (other.id, asset.id)])
+            ledger.hold(ledger.client(account.id, asset.id), Decimal(100))
+            assert ledger.holding().run() is True
+
+        assert (money(account, asset), money(other, asset)) == (("100", "100"), ("0", "0"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from orders.selectors import asked_for
 from tests.factories import Market, money, short, stored
 from tests.orders.proofs import take_out
 from tests.threads import elsewhere
+from tradeplatform.common.statements import Statement
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +85,7 @@ def drain_after_the_first_read(market: Market, monkeypatch: pytest.MonkeyPatch) 
     """Let the drain slip in on another connection after the order was found, before it is read for good."""
     waiting = [True]
 
-    def look(*args: Any, **key: Any) -> set[int]:
+    def look(*args: Any, **key: Any) -> Statement[AbstractSet[int]]:
         if waiting:
             waiting.clear()
             elsewhere(market.drain)

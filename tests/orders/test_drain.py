@@ -111,7 +111,7 @@ class TestFailure:
             "orders.services.projecting.copying",
             "orders.services.projecting.Projection.settle_holds",
             "orders.services.projecting.copy_packed",
-            "accounts.services.posting.copy_packed",
+            "tradeplatform.common.statements.copy_packed",
             "orders.services.order_state.execute",
             "orders.services.drain.mark_done",
             "orders.services.drain._move_books",

@@ -13,7 +13,7 @@ from accounts.services.posting import Ledger
 from orders.models import Command, Order, Side
 from orders.services import intake
 from orders.services.requests import Accepted, Denied
-from orders.services.writing import write_orders
+from orders.services.writing import orders_written
 from tests.factories import Market, everything_stored, make_market, money
 from tests.system.counting import here, risen
 from tests.threads import elsewhere
@@ -34,7 +34,7 @@ def reserve_meanwhile(
 
     Gives, for each time that intake wrote, whether money was locked already then.
     """
-    write, locked = write_orders, list[bool]()
+    write, locked = orders_written, list[bool]()
 
     def beside() -> None:
         with transaction.atomic():
@@ -48,7 +48,7 @@ def reserve_meanwhile(
         locked.append(bool(locked))
         return write(*args, **more)
 
-    monkeypatch.setattr(intake, "write_orders", slow)
+    monkeypatch.setattr(intake, "orders_written", slow)
     return locked
 
 

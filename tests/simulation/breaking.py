@@ -69,7 +69,7 @@ def acknowledged_before_commit(patch: pytest.MonkeyPatch) -> None:
 
 def identity_forgotten(patch: pytest.MonkeyPatch) -> None:
     """What was asked before is not known any more."""
-    patch.setattr(intake, "_unknown_identities", lambda drafts, _outcomes: drafts)
+    patch.setattr(intake, "_unknown_identities", lambda drafts, _before, _outcomes: drafts)
 
 
 def kill_not_in_backlog(patch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ TABLES = r"orders_(order|event|trade|fill)"
 WRITES = re.compile(
     rf"\b(UPDATE|INSERT\s+INTO|DELETE\s+FROM|TRUNCATE|COPY)\s+(ONLY\s+)?{TABLES}\b", re.IGNORECASE
 )
-COPYING = {"copy_rows", "copy_packed", "copying"}
+COPYING = {"copy_rows", "copy_packed", "copying", "Insertion"}
 COPIES = re.compile(rf"^{TABLES}$")
 MODELS = {"Order", "Event", "Trade", "Fill"}
 ORM_WRITES = {

@@ -14,7 +14,7 @@ from accounts.services.funding import deposit
 from orders.models import Order, Side
 from orders.selectors import find_order_by_client_id
 from orders.services.requests import Accepted
-from orders.services.writing import write_orders
+from orders.services.writing import orders_written
 from tests.factories import ACTOR, NOW, Market, make_market, money
 from tests.threads import PATIENCE, elsewhere, start_elsewhere
 from tradeplatform.common.api_errors import problem_details_handler
@@ -63,12 +63,12 @@ def test_wall_15_a_connection_lost_before_the_commit_left_nothing(
     market: Market, trader: TradingAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write_and_lose(*args: Any, **how: Any) -> Any:
-        written = write_orders(*args, **how)
+        written = orders_written(*args, **how)
         lose_my_session()
         return written
 
     with monkeypatch.context() as patched:
-        patched.setattr("orders.services.intake.write_orders", write_and_lose)
+        patched.setattr("orders.services.intake.orders_written", write_and_lose)
         attempt = start_elsewhere(lambda: send(market, trader))
         with pytest.raises((DatabaseError, InterfaceError)):
             attempt.result(PATIENCE)

@@ -74,15 +74,25 @@ def read_both(model: type[M], other: type[N], rest: str, params: Sequence[Any] =
 
 
 def _read(models: Sequence[type[Model]], rest: str, params: Sequence[Any]) -> Iterator[list[Any]]:
-    selected = [_selected(model) for model in models]
-    columns = ", ".join(columns for _names, columns in selected)
+    rows = fetch(f"{select_of(*models)} {rest}", params, prepared=True)
+    return (from_row(row, *models) for row in rows)
+
+
+def select_of(*models: type[Model]) -> str:
+    """The beginning of a statement that reads these models, joined by what follows it."""
+    columns = ", ".join(_selected(model)[1] for model in models)
     tables = " JOIN ".join(model._meta.db_table for model in models)
-    for row in fetch(f"SELECT {columns} FROM {tables} {rest}", params, prepared=True):  # noqa: S608
-        values = iter(row)
-        yield [
-            model.from_db(DEFAULT_DB_ALIAS, names, list(islice(values, len(names))))
-            for model, (names, _columns) in zip(models, selected, strict=True)
-        ]
+    return f"SELECT {columns} FROM {tables}"  # noqa: S608
+
+
+def from_row(row: Sequence[Any], *models: type[Model]) -> list[Any]:
+    """The models of one row of it."""
+    values = iter(row)
+    found: list[Any] = []
+    for model in models:
+        names, _columns = _selected(model)
+        found.append(model.from_db(DEFAULT_DB_ALIAS, names, list(islice(values, len(names)))))
+    return found
 
 
 @cache
@@ -109,6 +119,29 @@ def fetch(
     with _cursor(using, prepared=prepared) as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
+
+
+def fetch_each(asked: Sequence[tuple[str, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
+    """As `fetch(prepared=True)` of each, in this order and with one wait for all; no rows where it has none.
+
+    After one that fails none is run, and its error is raised.
+    """
+    if len(asked) == 1:
+        ((sql, params),) = asked
+        with _cursor(DEFAULT_DB_ALIAS, prepared=True) as cursor:
+            cursor.execute(sql, params)
+            return [_rows(cursor)]
+    with connection.wrap_database_errors:
+        connection.ensure_connection()
+        with connection.connection.pipeline():
+            cursors = [_cursor(DEFAULT_DB_ALIAS, prepared=True) for _ in asked]
+            for cursor, (sql, params) in zip(cursors, asked, strict=True):
+                cursor.execute(sql, params)
+        return [_rows(cursor) for cursor in cursors]
+
+
+def _rows(cursor: CursorWrapper) -> list[tuple[Any, ...]]:
+    return list(cursor.fetchall()) if cursor.description else []
 
 
 class _Preparing(Cursor[Any]):
@@ -160,10 +193,13 @@ def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, prepare
         return int(cursor.rowcount)
 
 
+#: An array of so many ids of a sequence, in increasing order.
+NEXT_IDS = "SELECT array_agg(nextval(%s::text::regclass)) FROM generate_series(1, %s::int)"
+
+
 def next_ids(sequence: str, count: int) -> list[int]:
     """Take `count` ids from a sequence in one round trip, in increasing order."""
-    sql = "SELECT array_agg(nextval(%s::text::regclass)) FROM generate_series(1, %s::int)"
-    ((ids,),) = fetch(sql, [sequence, count], prepared=True)
+    ((ids,),) = fetch(NEXT_IDS, [sequence, count], prepared=True)
     return list(ids or [])
 
 
