@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from accounts.models import Role, TradingAccount, User
+from accounts.models import AccountType, Role, TradingAccount, User
 from audit.actor import Actor
 from instruments.models import Instrument, InstrumentStatus
 from orders.models import LIVE, Order, OrderType, Side, Source
@@ -33,6 +33,7 @@ class Scene:
 
     maker: TradingAccount
     taker: TradingAccount
+    margin: TradingAccount
     part_filled: int
     stop: int
     iceberg: int
@@ -47,6 +48,7 @@ def scene(platform: Platform) -> Scene:
     instrument = Instrument.objects.select_related("base", "quote").get(symbol="BTCUSDT")
     operator = User.objects.get(username="admin")
     maker, taker = (_account(instrument, name) for name in ("Mara Maker", "Theo Taker"))
+    margin = _account(instrument, "Mark Margin", type=AccountType.MARGIN)
     asks = [_order(maker, Side.SELL, 50010 + 7 * n, Decimal("0.2") + n % 5) for n in range(30)]
     bids = [_order(maker, Side.BUY, 49990 - 7 * n, Decimal("0.1") + n % 4) for n in range(30)]
     _send([*asks, *bids])
@@ -67,7 +69,7 @@ def scene(platform: Platform) -> Scene:
     assert Order.objects.get(pk=part_filled).status in LIVE
     stop, iceberg, way_out = _conditions(instrument, maker, taker)
     auction = _auction(instrument, actor, maker, taker)
-    return Scene(maker, taker, part_filled, stop, iceberg, way_out, halted, auction)
+    return Scene(maker, taker, margin, part_filled, stop, iceberg, way_out, halted, auction)
 
 
 def _conditions(instrument: Instrument, maker: TradingAccount, taker: TradingAccount) -> tuple[int, int, int]:
@@ -117,11 +119,11 @@ def _auction(like: Instrument, actor: Actor, maker: TradingAccount, taker: Tradi
     return auction
 
 
-def _account(instrument: Instrument, name: str) -> TradingAccount:
+def _account(instrument: Instrument, name: str, **changes: Any) -> TradingAccount:
     user = make_user(Role.TRADER)
     first, last = name.split()
     User.objects.filter(pk=user.pk).update(first_name=first, last_name=last)
-    account = make_account(currency=instrument.quote, user=user)
+    account = make_account(currency=instrument.quote, user=user, **changes)
     fund(account, instrument.base, 1_000, now=timezone.now())
     fund(account, instrument.quote, 50_000_000, now=timezone.now())
     return account

@@ -66,6 +66,7 @@ def details(scene: Scene) -> dict[str, str]:
         *newest.items(),
     ]  # fmt: skip
     named = {
+        "margin-account": (TradingAccount, scene.margin.pk),
         "order-stop": (Order, scene.stop),
         "order-iceberg": (Order, scene.iceberg),
         "order-exit": (Order, scene.exit),

@@ -15,6 +15,15 @@ document.addEventListener("securitypolicyviolation",
     (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 
+# Names and values whose text is wider than their column: it lies over the next one.
+_RUN_OVER = """
+[...document.querySelectorAll(".bo-facts > *")].filter(fact => {
+    const text = document.createRange();
+    text.selectNodeContents(fact);
+    return text.getBoundingClientRect().right > fact.getBoundingClientRect().right + 1;
+}).map(fact => fact.innerText)
+"""
+
 
 class Watch:
     """Console errors, page errors, failed requests and violations of the content security policy."""
@@ -46,6 +55,8 @@ class Watch:
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wide > 0:
             self.problems.append(f"{url}: {wide} pixels wider than the window")
+        for fact in self.page.evaluate(_RUN_OVER):
+            self.problems.append(f"{url}: runs over its neighbour: {fact!r}")
         if re.search(r"\d\.\d{15,}", self.page.inner_text("#content-main, #bo-live")):
             self.problems.append(f"{url}: a number with all its zeros")
 
