@@ -28,8 +28,10 @@ from accounts.models import MoneyKind, MoneyState, Scope, Session
 from accounts.services.login import require_fresh
 from accounts.services.money_requests import Asked, Wish, cancel_money, request_money
 from accounts.services.own_transfers import transfer_soon
+from accounts.services.request_ids import conflict
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import page_of
+from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.pagination import newest_first
 
 _ANSWERS = {200: MoneyRequestShape, 201: MoneyRequestShape, 202: MoneyRequestShape}
@@ -148,10 +150,15 @@ def _asked(request: Request, account: int, kind: MoneyKind, given: dict[str, Any
         reference=given.get("reference", ""),
     )
     actor = actor_of(request)
-    if kind == MoneyKind.TRANSFER:
-        asked = transfer_soon(wish, actor=actor)
-    else:
-        asked = request_money(wish, actor=actor, now=timezone.now())
+    try:
+        if kind == MoneyKind.TRANSFER:
+            asked = transfer_soon(wish, actor=actor)
+        else:
+            asked = request_money(wish, actor=actor, now=timezone.now())
+    except Refusal as refusal:
+        if refusal.code != Code.REQUEST_ID_CONFLICT:
+            raise
+        raise conflict(given["request_id"]) from refusal
     return Response(money_request_json(asked.request), status=_status(asked))
 
 

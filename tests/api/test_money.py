@@ -91,7 +91,8 @@ class TestWithdrawing:
         again = withdraw(api, mine, amount="80.00")
 
         assert (again.status_code, again.json()) == (200, first.json())
-        refused(withdraw(api, mine, amount="81"), "request_id_conflict", 409)
+        conflict = refused(withdraw(api, mine, amount="81"), "request_id_conflict", 409)
+        assert conflict["context"] == {"request_id": first.json()["request_id"]}
         assert money(mine, usd) == ("920", "0")
 
     def test_two_people_may_use_the_same_id(self, api: Api, mine: TradingAccount) -> None:
@@ -150,6 +151,17 @@ class TestTransferring:
         answer = api.post(f"/accounts/{mine.pk}/transfers", body(to_account=other.pk))
 
         assert (answer.status_code, answer.json()["to_account"]) == (201, other.pk)
+        assert (money(mine, usd), money(other, usd)) == (("920", "0"), ("80", "0"))
+
+    def test_another_one_with_its_id_is_refused_by_that_id(
+        self, api: Api, mine: TradingAccount, usd: Asset
+    ) -> None:
+        other = make_account(currency=usd, user=mine.user)
+        api.post(f"/accounts/{mine.pk}/transfers", body(to_account=other.pk))
+
+        answer = api.post(f"/accounts/{mine.pk}/transfers", body(amount="81", to_account=other.pk))
+
+        assert refused(answer, "request_id_conflict", 409)["context"] == {"request_id": "w-1"}
         assert (money(mine, usd), money(other, usd)) == (("920", "0"), ("80", "0"))
 
     def test_not_to_itself_nor_to_anybody_else(self, api: Api, mine: TradingAccount, usd: Asset) -> None:
