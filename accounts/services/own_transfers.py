@@ -164,7 +164,7 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
         seen=seen,
     )
     at = ledger.moment(now)
-    next_id = iter(money_ids).__next__
+    unused = iter(money_ids)
     done: list[_Done] = []
     for item in items:
         wish = item.wish
@@ -177,7 +177,7 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
             account = accounts[wish.account_id]
             asset, actor = item.movement.asset, item.sent.actor
             before, after = _move(item, ledger, at)
-            money = new_request(next_id(), wish, asset=asset, account=account, actor=actor, now=now)
+            money = new_request(next(unused), wish, asset=asset, account=account, actor=actor, now=now)
             asked[wish.request_id] = (money.identity.fingerprint, money)
             done.append(_Done(item, money, before, after))
             outcomes[item.index] = Asked(money, repeated=False)
@@ -193,8 +193,8 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
 def _locked(ids: AbstractSet[int]) -> Statement[Mapping[int, TradingAccount]]:
     """These accounts, locked in id order; unknown ones are simply absent."""
     rest = "WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
-    of = reading(TradingAccount, rest, [list(ids)])
-    return Statement(of.sql, of.params, lambda rows: {account.pk: account for account in of.read(rows)})
+    found = reading(TradingAccount, rest, [list(ids)])
+    return found.then(lambda accounts: {account.pk: account for account in accounts})
 
 
 def _bar(movement: Movement, accounts: Mapping[int, TradingAccount]) -> Refusal | None:

@@ -168,8 +168,8 @@ class Sought:
         if not self._ids:
             return known({})
         condition = "WHERE id = ANY(%s::bigint[]) AND created_at = ANY(%s::timestamptz[])"
-        of = reading(Order, condition, [self._ids, self._moments])
-        return Statement(of.sql, of.params, lambda rows: {order.pk: order for order in of.read(rows)})
+        found = reading(Order, condition, [self._ids, self._moments])
+        return found.then(lambda orders: {order.pk: order for order in orders})
 
     def targets(
         self,
@@ -177,7 +177,7 @@ class Sought:
         orders: Mapping[int, Order],
         outcomes: list[Outcome | Requested | None],
     ) -> list[Target]:
-        """What the amends are about, and places in the list; the others' outcomes are set to Denied."""
+        """What they are about, each with its place in the list; the others' outcomes are set to Denied."""
         targets = []
         for index, wanted in self._amends:
             try:

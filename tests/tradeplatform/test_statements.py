@@ -92,6 +92,11 @@ def test_numbers_come_in_order_and_once() -> None:
     assert other == [one[2] + 1, one[2] + 2]
 
 
+def test_of_an_answer_something_else_is_made() -> None:
+    assert Statement("SELECT 20", [], first).then(lambda number: number + 1).run() == 21
+    assert known(20).then(str).run() == "20"
+
+
 def test_rows_of_a_model_are_read() -> None:
     name = tag()
     FundingRequest.objects.create(request_id=name, fingerprint="f", at=NOW)

@@ -44,6 +44,10 @@ class Statement(Generic[T]):
         (found,) = _run([self])
         return self.read(found)
 
+    def then(self, make: Callable[[T], A]) -> Statement[A]:
+        """The same, of whose answer something is made."""
+        return Statement(self.sql, self.params, lambda rows: make(self.read(rows)))
+
 
 def known(value: T) -> Statement[T]:
     """Something for which nobody has to be asked."""
