@@ -15,7 +15,7 @@ from django.utils import timezone
 from orders.selectors import waiting_shards
 from orders.services import standby
 from orders.services.cancel_timers import fire_due
-from orders.services.drain import Elsewhere, drain_all
+from orders.services.drain import Elsewhere, ShardStopped, drain_all
 from orders.services.expiring import expire_due
 from orders.services.phases import end_due_auctions
 from orders.services.private_events import number
@@ -48,6 +48,10 @@ def drain_shard(*, shard_id: int, **_extra: Any) -> None:
             drain_all(shard_id=shard_id, clock=timezone.now, yielding=True)
         except Elsewhere:
             _look_now.set()
+        except ShardStopped as stopped:
+            # Whoever stopped it says why, once; who is woken after that has nothing to add.
+            if stopped.__cause__ is not None:
+                raise
 
 
 def poll(shard_ids: Collection[int], listen: Listen = _ignore) -> list[int]:

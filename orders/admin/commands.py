@@ -128,7 +128,7 @@ class CommandAdmin(DetailMixin, KeysetList):
     @admin.display(description="By, why")
     def who(self, command: Command) -> SafeString:
         """Who, and the reason where one was given."""
-        return show.lines(trading.actor(command), command.reason[:80])
+        return show.lines(trading.actor(command), show.short(command.reason))
 
     @admin.display(description="Shard")
     def shard_shown(self, command: Command) -> SafeString | str:

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.sites import all_sites
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
+from audit.actor import Actor
+from audit.services.recording import record
 from instruments.models import Instrument
 from tests.admin.conftest import Lived
 from tests.admin.registry import MODELS, PAGES, address
@@ -98,6 +102,25 @@ def test_dashboard_shows_what_happened(boss: Client, lived: Lived) -> None:
         "Instruments stopped",
     ]
     assert lived.market.symbol in answer.content.decode()
+
+
+def test_acts_by_hand_are_those_of_operators(boss: Client, lived: Lived) -> None:
+    """What clients ask for by themselves is in the audit trail."""
+    staff, trader = User.objects.filter(is_staff=True).first(), User.objects.filter(is_staff=False).first()
+    assert staff is not None
+    assert trader is not None
+    with transaction.atomic():
+        for user, reason in ((staff, "s" * 100), (trader, "asked for by the client")):
+            record(
+                actor=Actor.user(user_id=user.pk, label=user.username), action="accounts.money.internal",
+                target_type="accounts.user", target_id=user.pk, target_label="", reason=reason,
+                now=timezone.now(),
+            )  # fmt: skip
+
+    body = boss.get(reverse("admin:index")).content.decode()
+
+    assert f"{'s' * 79}…" in body
+    assert "asked for by the client" not in body
 
 
 def test_markets_lists_books_and_links_each(boss: Client, lived: Lived) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import InternalError, OperationalError, transaction
@@ -11,9 +12,9 @@ from django.db.models import F
 from django.utils import timezone
 from psycopg.errors import IdleInTransactionSessionTimeout
 
-from orders.models import Command, Quarantine, Shard, Side
-from orders.services import drain, standby
-from orders.services.drain import OWNER, WORKER
+from orders.models import Command, Order, Quarantine, Shard, ShardStatus, Side
+from orders.services import books, drain, standby
+from orders.services.drain import OWNER, WORKER, ShardStopped
 from orders.services.pending import PendingCommand
 from orders.tasks import drain_shard, poll
 from tests.factories import NOW, Market, make_market, stored
@@ -100,6 +101,31 @@ def test_a_worker_takes_its_shards_when_it_starts_and_leaves_them_when_it_ends(m
     assert Shard.objects.get(id=market.shard.id).owner == OWNER
     standby.leave()
     assert Shard.objects.get(id=market.shard.id).owner == ""
+
+
+@pytest.mark.django_db
+def test_who_is_woken_for_a_stopped_shard_has_nothing_to_say() -> None:
+    """Why it stands was said when it was stopped, and an operator starts it again."""
+    market = make_market()
+    leave_waiting(market, timezone.now() - A_WHILE)
+    Shard.objects.filter(id=market.shard.id).update(status=ShardStatus.STOPPED, stop_reason="because")
+
+    drain_shard(shard_id=market.shard.id)
+
+    assert Command.objects.filter(status="pending").count() == 1
+
+
+@pytest.mark.django_db
+def test_who_stops_a_shard_says_why() -> None:
+    market = make_market()
+    market.sell(market.trader(), 1, 50000)
+    market.drain()
+    Order.objects.filter(instrument=market.instrument).update(leaves=Decimal("0.5"), quantity=Decimal("0.5"))
+    books.forget(market.shard.id)
+    leave_waiting(market, timezone.now() - A_WHILE)
+
+    with pytest.raises(ShardStopped, match="names the orders"):
+        drain_shard(shard_id=market.shard.id)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -104,7 +104,7 @@ def _shards(states: Sequence[ShardState]) -> list[dict[str, Any]]:
         note = f"All {len(states)} work" if states else "There is none yet"
         return [_tile("Shards stopped", 0, note, reverse("admin:orders_shard_changelist"))]
     first = stopped[0]
-    return [_tile("Shards stopped", len(stopped), first.stop_reason[:80] or f"Shard {first.pk}",
+    return [_tile("Shards stopped", len(stopped), show.short(first.stop_reason or f"Shard {first.pk}"),
                   show.page_of(first, first.pk), bad=True)]  # fmt: skip
 
 

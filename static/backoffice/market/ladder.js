@@ -34,7 +34,7 @@ function rows(levels, deepest, facts, none) {
 
 function middle(ask, bid, facts) {
   if (!ask || !bid) {
-    return ["One side is empty: no spread"];
+    return [ask || bid ? "One side is empty: no spread" : "Nobody offers and nobody bids"];
   }
   if (Number(bid.price) >= Number(ask.price)) {
     return ["Bids and asks cross: they are uncrossed at the opening"];

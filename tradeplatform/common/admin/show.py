@@ -14,6 +14,7 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 NOTHING = "\N{EN DASH}"
 
@@ -54,6 +55,11 @@ def age(since: datetime | None, now: datetime) -> str:
     if days:
         return f"{days} d {hours} h"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def short(text: str) -> str:
+    """What fits into a line of a list; that it goes on is said."""
+    return Truncator(text).chars(80)
 
 
 def number(text: object, *, unit: str = "", muted: bool = False) -> SafeString:
