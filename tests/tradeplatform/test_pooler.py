@@ -11,6 +11,7 @@ from django.db import connection, connections, transaction
 
 from tests.tradeplatform.test_settings import databases
 from tradeplatform.common.db import fetch, one_snapshot, patient_for
+from tradeplatform.common.statements import Statement, run_each
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,3 +83,13 @@ def test_no_cursor_outlives_its_transaction() -> None:
         first = next(inside)
         assert fetch(cursors) == [(1,)]
         assert [first, *inside] == wanted
+
+
+@pytest.mark.usefixtures("pooled")
+def test_they_come_before_statements_that_are_sent_together() -> None:
+    show = Statement(_SHOW, [], lambda rows: rows[0])
+    for _ in range(7):  # prepared or not
+        with transaction.atomic():
+            assert run_each(show, show) == (("2s", "7s"), ("2s", "7s"))
+            assert run_each(show, show) == (("2s", "7s"), ("2s", "7s"))
+    assert run_each(show, show) == (_USUAL, _USUAL)

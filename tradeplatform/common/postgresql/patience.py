@@ -80,6 +80,12 @@ class PatientConnection(psycopg.Connection[Any]):
             yield from super()._start_query()
             return
         sets = [f"SET LOCAL {name} = '{value}'" for name, value in self.in_each_transaction.items()]
+        if self._pipeline is not None:
+            # A pipeline takes one command at a time, and sends them together itself.
+            yield from super()._start_query()
+            for command in sets:
+                yield from self._exec_command(command.encode())
+            return
         self.pgconn.send_query("; ".join([self._get_tx_start_command().decode(), *sets]).encode())
         for result in (yield from generators.execute(self.pgconn)):
             if result.status == ExecStatus.FATAL_ERROR:
