@@ -41,6 +41,7 @@ from accounts.services.posting import Cause, Ledger, clients_seen, transfer_ids
 from accounts.services.request_ids import conflict, conflict_named
 from audit.actor import Actor
 from audit.services.policies import has_policy
+from audit.services.recording import recorded
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.statements import Statement, creating, insert_all, numbers, reading, run_each
@@ -258,6 +259,6 @@ def _write(done: Sequence[_Done], ledger: Ledger, ids: Sequence[int], at: dateti
         balances,
         creating([one.money.identity for one in done]),
         creating([one.money for one in done]),
-        creating(records),
+        recorded(records),
     )
     tell(sorted({number for one in done for number in one.item.movement.account_ids}))

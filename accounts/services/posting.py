@@ -79,6 +79,7 @@ class Ledger:
 
     def __init__(self, accounts: Iterable[OpenAccount], *, locked: bool = True) -> None:
         self._by_key: dict[_Key, OpenAccount] = {_key(account): account for account in accounts}
+        # As they were read: what is done here is told from what others do by the difference.
         self._seen = {account.id: replace(account) for account in self._by_key.values()}
         self._is_locked = locked
         self._latest = self._last_move()

@@ -10,6 +10,7 @@ from audit.actor import Actor
 from audit.models import AuditRecord
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.db import require_transaction
+from tradeplatform.common.statements import Statement, creating
 
 
 def record(
@@ -48,6 +49,12 @@ def record_all(records: Sequence[AuditRecord]) -> None:
     """Write the records of what one transaction does. Raises RuntimeError outside of one."""
     require_transaction()
     AuditRecord.objects.bulk_create(records)
+
+
+def recorded(records: Sequence[AuditRecord]) -> Statement[None]:
+    """As `record_all`, for whoever writes more with it; the records are not told their ids."""
+    require_transaction()
+    return creating(records)
 
 
 def new_record(
