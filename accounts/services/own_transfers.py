@@ -37,7 +37,7 @@ from accounts.services.moving import (
     require_may,
     tell,
 )
-from accounts.services.posting import Cause, Ledger, clients_seen, transfer_ids
+from accounts.services.posting import Cause, Ledger, clients_seen
 from accounts.services.request_ids import conflict, conflict_named
 from audit.actor import Actor
 from audit.services.policies import has_policy
@@ -142,14 +142,13 @@ def _checked(sent: Sequence[Sent], outcomes: list[Asked | Refusal | None]) -> li
 
 def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: datetime) -> None:
     clients = {(number, item.movement.asset.pk) for item in items for number in item.movement.account_ids}
-    waits, accounts, asked, seen, money_ids, ids = run_each(
+    waits, accounts, asked, seen, money_ids = run_each(
         has_policy(action_of(MoneyKind.TRANSFER)),
         _locked({number for number, _asset in clients}),
         # Nobody uses one of these accounts' own ids meanwhile: they are locked.
         _asked_before(items),
         clients_seen(clients),
         numbers("accounts_moneyrequest_id_seq", len(items)),
-        transfer_ids(len(items)),
     )
     if waits:
         return
@@ -163,6 +162,7 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
             for number in item.movement.account_ids
         },
         seen=seen,
+        transfers=len(items),
     )
     at = ledger.moment(now)
     unused = iter(money_ids)
@@ -185,7 +185,7 @@ def _do(items: Sequence[_Item], outcomes: list[Asked | Refusal | None], *, now: 
         except Refusal as refusal:
             outcomes[item.index] = refusal
     if done:
-        _write(done, ledger, ids, at)
+        _write(done, ledger, at)
     else:
         # Nothing is left of it, not even empty ledger accounts.
         transaction.set_rollback(True)
@@ -246,14 +246,14 @@ def _move(item: _Item, ledger: Ledger, at: datetime) -> tuple[Decimal, Decimal]:
     return before, source.balance
 
 
-def _write(done: Sequence[_Done], ledger: Ledger, ids: Sequence[int], at: datetime) -> None:
+def _write(done: Sequence[_Done], ledger: Ledger, at: datetime) -> None:
     records = []
-    for one, transfer_id in zip(done, ids, strict=False):
+    for one, transfer_id in zip(done, ledger.numbered(), strict=True):
         money, sent = one.money, one.item.sent
         money.state, money.transfer_id, money.closed_at = MoneyState.DONE, transfer_id, at
         posted = Posted(transfer_id, at, one.before, one.after)
         records.append(record_of(money, posted, actor=sent.actor, correlation=sent.correlation_id))
-    transfers, balances = ledger.written(ids)
+    transfers, balances = ledger.written()
     insert_all(
         [transfers],
         balances,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NewType
 from accounts.models import LedgerKind, TransferKind
 from instruments.models import Realm
 from tradeplatform.common.db import array, execute, fetch, require_transaction
-from tradeplatform.common.statements import Insertion, Statement, known, numbers
+from tradeplatform.common.statements import Insertion, Statement, known, numbers, run_each
 
 _Key = tuple[str, "int | str", int]  # kind, trading account (of the house's own: realm), asset
 
@@ -77,7 +77,9 @@ _CHANGED_COLUMNS = ("id", "balance", "held", "reserved", "moved_at")
 class Ledger:
     """A working copy of ledger accounts. Use inside one transaction and `flush` before it ends."""
 
-    def __init__(self, accounts: Iterable[OpenAccount], *, locked: bool = True) -> None:
+    def __init__(
+        self, accounts: Iterable[OpenAccount], *, locked: bool = True, ids: Iterable[int] = ()
+    ) -> None:
         self._by_key: dict[_Key, OpenAccount] = {_key(account): account for account in accounts}
         # As they were read: what is done here is told from what others do by the difference.
         self._seen = {account.id: replace(account) for account in self._by_key.values()}
@@ -86,6 +88,8 @@ class Ledger:
         self._changed: dict[int, OpenAccount] = {}
         self._transfers: list[tuple[Any, ...]] = []
         self._entries: list[Entry] = []
+        # For transfers to come. They are taken under the locks, in the order of what they do.
+        self._ids = list(ids)
 
     @classmethod
     def lock(
@@ -95,15 +99,19 @@ class Ledger:
         credits: Iterable[tuple[int, int]] = (),  # noqa: A002 - the kind's name
         system: Iterable[tuple[LedgerKind, int]] = (),
         seen: Iterable[OpenAccount] = (),
+        transfers: int = 0,
     ) -> Ledger:
         """Lock the accounts of (trading account, asset) and (kind, asset) in id order; make missing ones.
 
         The house's own are those of the realms of the trading accounts; where none is named, the live ones.
-        `seen` were found in this transaction already.
+        `seen` were found in this transaction already. Ids for so many `transfers` are taken in the same go.
         """
         own: set[_Key] = {(LedgerKind.CLIENT.value, account, asset) for account, asset in clients}
         own |= {(LedgerKind.CREDIT.value, account, asset) for account, asset in credits}
-        return cls.lock_ids(account.id for account in _found(own, set(system), seen))
+        found = _locked(account.id for account in _found(own, set(system), seen))
+        # Not before the locks: what they had to wait for has lower ids.
+        accounts, ids = run_each(found, _transfer_ids(transfers))
+        return cls(accounts, ids=ids)
 
     @classmethod
     def look(
@@ -124,7 +132,7 @@ class Ledger:
     @classmethod
     def lock_ids(cls, ids: Iterable[int]) -> Ledger:
         """Lock ledger accounts that exist, in id order."""
-        return cls(_lock(ids))
+        return cls(_locked(ids).run())
 
     def client(self, account_id: int, asset_id: int) -> OpenAccount:
         """The locked ledger account of a trading account in an asset."""
@@ -207,7 +215,7 @@ class Ledger:
             return
         moved: dict[int, Decimal] = {}
         accounts = {account.id: account for account in self._by_key.values()}
-        for now in _lock(accounts):
+        for now in _locked(accounts).run():
             account, seen = accounts[now.id], self._seen[now.id]
             if now.balance != seen.balance:
                 moved[now.id] = now.balance - seen.balance
@@ -249,21 +257,32 @@ class Ledger:
 
     def flush(self) -> list[int]:
         """Write transfers and balances; return transfer ids. The database refuses to leave a client short."""
-        self.take()
-        ids = transfer_ids(len(self._transfers)).run()
-        transfers, balances = self.written(ids)
+        ids = self.numbered()
+        transfers, balances = self.written()
         transfers.copy()
         balances.run()
         return ids
 
-    def written(self, ids: Sequence[int]) -> tuple[Insertion, Statement[None]]:
-        """What `flush` writes where all is locked: transfers with these `transfer_ids`, then balances."""
+    def numbered(self) -> list[int]:
+        """The ids of what is posted here, in that order.
+
+        They are taken under the locks only, so that along each ledger account they increase with its time.
+        """
+        self.take()
+        missing = len(self._transfers) - len(self._ids)
+        if missing > 0:
+            self._ids += _transfer_ids(missing).run()
+        return self._ids[: len(self._transfers)]
+
+    def written(self) -> tuple[Insertion, Statement[None]]:
+        """What `flush` writes: transfers, and after them the balances that they leave."""
+        ids = self.numbered()
         rows = [
             (number, ids[entry], *row)
-            for number, entry, row in zip(ids, self._entries, self._transfers, strict=False)
+            for number, entry, row in zip(ids, self._entries, self._transfers, strict=True)
         ]
         changed = [self._changed[key] for key in sorted(self._changed)]
-        self._transfers, self._entries, self._changed = [], [], {}
+        self._transfers, self._entries, self._changed, self._ids = [], [], {}, []
         columns = [array(getattr(account, name) for account in changed) for name in _CHANGED_COLUMNS]
         return (
             Insertion("accounts_transfer", _TRANSFER_COLUMNS, _TRANSFER_TYPES, rows),
@@ -271,8 +290,7 @@ class Ledger:
         )
 
 
-def transfer_ids(count: int) -> Statement[list[int]]:
-    """So many ids for transfers."""
+def _transfer_ids(count: int) -> Statement[list[int]]:
     return numbers("accounts_transfer_id_seq", count) if count else known([])
 
 
@@ -316,15 +334,14 @@ def _found(
     return found + (_find_house(house) if house else [])
 
 
-def _lock(ids: Iterable[int]) -> list[OpenAccount]:
+def _locked(ids: Iterable[int]) -> Statement[list[OpenAccount]]:
     require_transaction()
-    rows = fetch(
+    return Statement(
         f"SELECT {_COLUMNS} FROM accounts_ledgeraccount la"  # noqa: S608 - our own words
         " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
         [list(ids)],
-        prepared=True,
+        lambda rows: [OpenAccount(*row) for row in rows],
     )
-    return [OpenAccount(*row) for row in rows]
 
 
 def _find_own(keys: Collection[_Key]) -> list[OpenAccount]:

@@ -6,18 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import MoneyKind, MoneyRequest, TradingAccount, Transfer
+from accounts.models import LedgerKind, MoneyKind, MoneyRequest, TradingAccount, Transfer, TransferKind
 from accounts.services import own_transfers
 from accounts.services.money_requests import Asked, Wish, request_money
 from accounts.services.own_transfers import Sent, request_transfers, transfer_soon
+from accounts.services.posting import Cause, Ledger
 from audit.models import AuditRecord
 from tests.accounts.wishing import client_account, needs_approval, picture, wish_for
 from tests.audit.naming import by
 from tests.factories import NOW, fund, make_account, money
-from tests.threads import all_at_once
+from tests.threads import PATIENCE, all_at_once, start_elsewhere, wait_for_a_lock
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.invariants import check_all
 
@@ -222,6 +223,37 @@ def test_those_asked_for_at_the_same_time_go_in_together(
     assert (left(source), left(target)) == ("0", "100")
     assert sum(sizes) >= 24
     assert [finding.code for finding in check_all() if not finding.holds] == []
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "readonly"])
+def test_one_that_waits_for_money_comes_after_what_it_waited_for(
+    source: TradingAccount, target: TradingAccount
+) -> None:
+    """Along a ledger account ids increase with time: its chain of balances is read in their order."""
+    asset = source.currency.pk
+    with transaction.atomic():
+        ledger = Ledger.lock(clients=[(source.pk, asset)], system=[(LedgerKind.FUNDING, asset)])
+        later = start_elsewhere(lambda: codes(send(wish(source, target, 30, "one"), by_whom=source)))
+        wait_for_a_lock()
+        ledger.transfer(
+            at=NOW,
+            kind=TransferKind.DEPOSIT,
+            debit=ledger.system(LedgerKind.FUNDING, asset),
+            credit=ledger.client(source.pk, asset),
+            amount=Decimal(5),
+            cause=Cause(reason="came first"),
+        )
+        ledger.flush()
+    assert later.result(PATIENCE) == ["done"]
+
+    assert (left(source), left(target)) == ("75", "30")
+    assert list(Transfer.objects.order_by("id").values_list("kind", flat=True)) == [
+        "deposit",
+        "deposit",
+        "internal",
+    ]
+    held = check_all(only=["iM1", "iM2", "iM4-balance", "iM4-chain", "iM4-time"])
+    assert [finding.code for finding in held if not finding.holds] == []
 
 
 @pytest.mark.django_db(transaction=True)
