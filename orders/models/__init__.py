@@ -1,7 +1,7 @@
 """Commands in, events out, and the projections of events: orders, trades, fills."""
 
 from orders.models.command import Book, Command, CommandKind, CommandStatus, Phase, Shard, ShardStatus
-from orders.models.event import SEQ_BITS, Event, EventKind, event_id
+from orders.models.event import LAST_SEQ, SEQ_BITS, Event, EventKind, event_id
 from orders.models.kill import KillEffect
 from orders.models.order import (
     CLIENT_ORDER_ID,
@@ -34,6 +34,7 @@ __all__ = [
     "CLIENT_ORDER_ID",
     "FINAL",
     "IN_ENGINE",
+    "LAST_SEQ",
     "LIMIT_PRICED",
     "LIVE",
     "PARKED",

@@ -10,6 +10,7 @@ from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 
 SEQ_BITS = 40
+LAST_SEQ = (1 << SEQ_BITS) - 1
 
 
 def event_id(instrument_id: int, seq: int) -> int:

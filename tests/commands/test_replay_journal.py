@@ -83,6 +83,31 @@ def test_an_event_that_was_changed_is_named(market: Market) -> None:
     assert difference["replayed"] != difference["stored"]
 
 
+@pytest.mark.parametrize("place", ["seq", "-seq"])
+def test_an_event_that_is_missing_is_named(market: Market, place: str) -> None:
+    """The first, or the last."""
+    event_id = Event.objects.order_by(place).values_list("id", flat=True)[0]
+    with pgtrigger.ignore():
+        Event.objects.filter(id=event_id).delete()
+
+    code, told = verified()
+
+    (difference,) = [one for shard in told["shards"] for one in shard["differences"]]
+    assert (code, difference["event"], difference["stored"]) == (1, event_id, "no event")
+
+
+def test_an_event_of_which_the_journal_knows_nothing_is_named(market: Market) -> None:
+    event = Event.objects.filter(instrument_id=market.instrument.pk).order_by("-seq").first()
+    assert event is not None
+    event.id, event.seq = event.id + 1, event.seq + 1
+    event.save(force_insert=True)
+
+    code, told = verified()
+
+    (difference,) = [one for shard in told["shards"] for one in shard["differences"]]
+    assert (code, difference["event"], difference["replayed"]) == (1, event.pk, "no event")
+
+
 def test_what_lies_before_the_position_is_replayed_and_not_compared(market: Market) -> None:
     half = Command.objects.get(position=6)
     event = Event.objects.filter(command_id=half.pk).order_by("id").first()
