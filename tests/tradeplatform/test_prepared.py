@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, DataError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tradeplatform.common.db import array, execute, fetch
@@ -23,6 +27,32 @@ def prepared() -> list[str]:
 def test_gives_the_same_as_another() -> None:
     for numbers in ([3, 1, 2], array([2**40, -1]), []):
         assert fetch(SQL, [numbers], prepared=True) == fetch(SQL, [numbers])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("text", ['a "b" \\ c', "NULL", "null", "", "{1,2}", " , ", "é\n\t", None, "\\", '"']),
+        ("bigint", [2**62, None, -1]),
+        ("numeric", [Decimal("1.10"), Decimal("1E-8")]),
+        ("boolean", [True, False, None]),
+        ("timestamptz", [datetime(2026, 1, 31, 23, 59, 59, 1, tzinfo=UTC), None]),
+    ],
+)
+def test_a_list_comes_as_it_was(kind: str, values: list[Any]) -> None:
+    assert fetch(f"SELECT %s::{kind}[]", [values], prepared=True) == [(values,)]
+
+
+def test_text_with_a_zero_byte_is_refused() -> None:
+    with pytest.raises(DataError, match="NUL"), transaction.atomic():
+        fetch("SELECT %s::text[]", [["a\0b"]], prepared=True)
+
+
+def test_moments_are_in_utc() -> None:
+    moment = datetime(2026, 7, 1, 12, 30, 0, 5, tzinfo=timezone(timedelta(hours=2)))
+    for prepared_ in (True, False):
+        ((found,),) = fetch("SELECT %s::timestamptz", [moment], prepared=prepared_)
+        assert (found, found.tzinfo, found.isoformat()) == (moment, UTC, "2026-07-01T10:30:00.000005+00:00")
 
 
 def test_is_planned_once_after_it_came_a_few_times() -> None:

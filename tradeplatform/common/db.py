@@ -117,7 +117,7 @@ def fetch(
     running it does. Its parameters go to the server as they are, so their types must be plain from the text.
     """
     with _cursor(using, prepared=prepared) as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql, _told(params) if prepared else params)
         return list(cursor.fetchall())
 
 
@@ -129,14 +129,14 @@ def fetch_each(asked: Sequence[tuple[str, Sequence[Any]]]) -> list[list[tuple[An
     if len(asked) == 1:
         ((sql, params),) = asked
         with _cursor(DEFAULT_DB_ALIAS, prepared=True) as cursor:
-            cursor.execute(sql, params)
+            cursor.execute(sql, _told(params))
             return [_rows(cursor)]
     with connection.wrap_database_errors:
         connection.ensure_connection()
         with connection.connection.pipeline():
             cursors = [_cursor(DEFAULT_DB_ALIAS, prepared=True) for _ in asked]
             for cursor, (sql, params) in zip(cursors, asked, strict=True):
-                cursor.execute(sql, params)
+                cursor.execute(sql, _told(params))
         return [_rows(cursor) for cursor in cursors]
 
 
@@ -189,7 +189,7 @@ def patient_for(milliseconds: int) -> Iterator[None]:
 def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, prepared: bool = False) -> int:
     """Run a statement, as `fetch` does, and return the number of rows it touched."""
     with _cursor(DEFAULT_DB_ALIAS, prepared=prepared) as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql, _told(params) if prepared else params)
         return int(cursor.rowcount)
 
 
@@ -206,10 +206,19 @@ def next_ids(sequence: str, count: int) -> list[int]:
 def array(values: Iterable[object]) -> str:
     """Numbers or moments as the text of an array, for a parameter that is cast, as in `%s::numeric[]`.
 
-    Adapting a list looks for characters to quote in each element, which costs more than the statement. Not
+    Adapting a list looks for a way to write each of its elements, which costs more than the statement. Not
     for text: it would have to be quoted.
     """
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def texts(values: Iterable[str | None]) -> str:
+    """The same of any text, as in `%s::text[]`."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def words(values: Iterable[str]) -> str:
@@ -245,3 +254,15 @@ def copy_packed(table: str, columns: Sequence[str], packed: bytes) -> None:
     """As `copy_rows`, of rows that are in COPY's binary form already: what thousands of rows are worth."""
     with copying(table, columns, packed):
         pass
+
+
+def _told(params: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any] | Mapping[str, Any]:
+    """Parameters of a prepared statement: each list as the text of an array."""
+    if isinstance(params, Mapping):
+        return {name: _told_list(value) if type(value) is list else value for name, value in params.items()}
+    return [_told_list(value) if type(value) is list else value for value in params]
+
+
+def _told_list(values: list[Any]) -> str:
+    first = next((value for value in values if value is not None), None)
+    return texts(values) if isinstance(first, str) else array(values)

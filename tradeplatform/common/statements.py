@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Field, Model
 from tradeengine import pack_rows
 
-from tradeplatform.common.db import NEXT_IDS, array, copy_packed, fetch_each, from_row, select_of
+from tradeplatform.common.db import NEXT_IDS, array, copy_packed, fetch_each, from_row, select_of, texts
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -94,8 +94,8 @@ _KINDS: dict[str, tuple[str, Callable[[Iterable[Any]], Any]]] = {
     "q": ("bigint", array),
     "n": ("numeric", array),
     "t": ("timestamptz", array),
-    "s": ("text", list),
-    "j": ("jsonb", list),
+    "s": ("text", texts),
+    "j": ("jsonb", texts),
 }
 
 
@@ -156,9 +156,9 @@ def _kind_of(field: Field[Any, Any]) -> str:
 
 def _told(field: Field[Any, Any], kind: str, values: list[Any]) -> Any:
     if kind == "jsonb":
-        return [json.dumps(value, cls=getattr(field, "encoder", None)) for value in values]
+        return texts(json.dumps(value, cls=getattr(field, "encoder", None)) for value in values)
     if kind in {"text", "inet"}:
-        return [None if value is None else str(value) for value in values]
+        return texts(None if value is None else str(value) for value in values)
     return array(values)
 
 
