@@ -26,15 +26,15 @@ class Indicative:
 _CROSSING = """
     WITH edges AS (
         SELECT (SELECT min(price) FROM orders_order WHERE instrument_id = %(instrument)s AND side = 'sell'
-                    AND status IN ('open', 'partially_filled')) AS ask,
+                    AND stage = 'active' AND status IN ('open', 'partially_filled')) AS ask,
                (SELECT max(price) FROM orders_order WHERE instrument_id = %(instrument)s AND side = 'buy'
-                    AND status IN ('open', 'partially_filled')) AS bid
+                    AND stage = 'active' AND status IN ('open', 'partially_filled')) AS bid
     )
     SELECT price, coalesce(sum(leaves) FILTER (WHERE side = 'buy'), 0),
            coalesce(sum(leaves) FILTER (WHERE side = 'sell'), 0),
            (SELECT last_price_ticks FROM orders_book WHERE instrument_id = %(instrument)s)
     FROM orders_order, edges
-    WHERE instrument_id = %(instrument)s AND status IN ('open', 'partially_filled')
+    WHERE instrument_id = %(instrument)s AND stage = 'active' AND status IN ('open', 'partially_filled')
       AND price BETWEEN edges.ask AND edges.bid
     GROUP BY price ORDER BY price
 """

@@ -13,7 +13,18 @@ from tradeengine import Engine, codec
 
 from instruments.scaling import round_up
 from instruments.selectors import Rules, rules_by_id
-from orders.models import IN_ENGINE, LIMIT_PRICED, LIVE, PARKED, RESTING, Book, CommandKind, Phase, Side
+from orders.models import (
+    IN_ENGINE,
+    LIMIT_PRICED,
+    LIVE,
+    LIVE_STAGES,
+    PARKED,
+    RESTING,
+    Book,
+    CommandKind,
+    Phase,
+    Side,
+)
 from orders.selectors import VISIBLE
 from orders.services import books, engine_codes
 from orders.services.holding import Claim, holds_of
@@ -32,6 +43,7 @@ def _words(values: Iterable[str]) -> str:
 
 
 _LIVE = _words(LIVE)
+_LIVE_STAGES = _words(LIVE_STAGES)
 _IN_ENGINE = _words(IN_ENGINE)
 _RESTING = _words(RESTING)
 _PARKED = _words(PARKED)
@@ -49,7 +61,7 @@ sql_invariant(
                 SELECT o.account_id, o.held,
                        CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END AS asset_id
                 FROM orders_order o JOIN instruments_instrument i ON i.id = o.instrument_id
-                WHERE o.status IN {_LIVE}
+                WHERE o.stage IN {_LIVE_STAGES}
                 UNION ALL
                 SELECT o.account_id, c.held, CASE o.side WHEN 'buy' THEN i.quote_id ELSE i.base_id END
                 FROM orders_command c JOIN orders_order o ON o.id = c.order_id
@@ -74,7 +86,7 @@ def _required_holds() -> tuple[int, Sequence[dict[str, Any]]]:
                i.lot_size, o.quote_quantity AS amount, o.link = 'attached' AS attached, o.parent_id,
                o.partner_id, o.status = 'pending' AS pending, o.held, o.list_id
         FROM orders_order o JOIN instruments_instrument i ON i.id = o.instrument_id
-        JOIN instruments_asset q ON q.id = i.quote_id WHERE o.status IN {_LIVE}"""
+        JOIN instruments_asset q ON q.id = i.quote_id WHERE o.stage IN {_LIVE_STAGES}"""
     )
     lists: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -228,7 +240,7 @@ sql_invariant(
         SELECT instrument_id AS instrument, max(price) FILTER (WHERE side = 'buy') AS best_bid,
                min(price) FILTER (WHERE side = 'sell') AS best_ask
         FROM orders_order JOIN orders_book USING (instrument_id)
-        WHERE status IN {_RESTING} AND phase = {_OPEN_PHASE} GROUP BY instrument_id
+        WHERE stage = 'active' AND status IN {_RESTING} AND phase = {_OPEN_PHASE} GROUP BY instrument_id
         HAVING max(price) FILTER (WHERE side = 'buy') >= min(price) FILTER (WHERE side = 'sell')""",
 )
 
@@ -301,7 +313,8 @@ def _visible_depth(instrument_id: int) -> Iterator[_Level]:
     rows = read(
         f"""
         SELECT side, price, sum({VISIBLE}) AS quantity FROM orders_order
-        WHERE instrument_id = %s AND status IN {_RESTING} GROUP BY side, price HAVING sum({VISIBLE}) > 0""",
+        WHERE instrument_id = %s AND stage = 'active' AND status IN {_RESTING}
+        GROUP BY side, price HAVING sum({VISIBLE}) > 0""",
         [instrument_id],
     )
     return ((Side(row["side"]).value, row["price"], row["quantity"]) for row in rows)

@@ -14,8 +14,6 @@ from accounts.selectors import Reach
 from instruments.selectors import Rules
 from orders.models import (
     CLIENT_ORDER_ID,
-    FINAL,
-    LIVE,
     Book,
     Command,
     CommandKind,
@@ -25,6 +23,8 @@ from orders.models import (
     OrderIdentity,
     OrderStatus,
     Side,
+    Stage,
+    standing,
 )
 from tradeplatform.common.db import array, fetch, only, read
 from tradeplatform.common.errors import Code, Refusal
@@ -45,7 +45,7 @@ def levels(instrument: str, side: Side) -> str:
     return (
         f"SELECT price, sum({VISIBLE}) AS quantity FROM orders_order"  # noqa: S608 - our own words
         f" WHERE instrument_id = {instrument} AND side = '{side.value}'"
-        " AND status IN ('open', 'partially_filled')"
+        " AND stage = 'active' AND status IN ('open', 'partially_filled')"
         f" GROUP BY price HAVING sum({VISIBLE}) > 0 ORDER BY price {order}"
     )
 
@@ -210,9 +210,9 @@ def orders_of(
     if instrument_id is not None:
         wanted = wanted.filter(instrument_id=instrument_id)
     if status is not None:
-        wanted = wanted.filter(status=status)
+        wanted = wanted.filter(standing(status))
     if live is not None:
-        wanted = wanted.filter(status__in=LIVE if live else FINAL)
+        wanted = wanted.live() if live else wanted.filter(stage=Stage.FINAL)
     return [wanted.for_account(account_id) for account_id in account_ids]
 
 

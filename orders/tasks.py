@@ -17,6 +17,7 @@ from orders.services import standby
 from orders.services.cancel_timers import fire_due
 from orders.services.drain import Elsewhere, ShardStopped, drain_all
 from orders.services.expiring import expire_due
+from orders.services.pacing import Pace
 from orders.services.phases import end_due_auctions
 from orders.services.private_events import number
 from orders.services.quoting import quote_books
@@ -31,6 +32,8 @@ _turn = threading.Lock()
 _ending = threading.Event()
 # The shard whose wake-up came is another's: there is no use in listening for another second.
 _look_now = threading.Event()
+_pace = Pace(_ending.wait)
+
 
 #: Told, of a shard, whether to listen to its queue.
 Listen = Callable[[int, bool], None]
@@ -43,9 +46,12 @@ def _ignore(_shard_id: int, _wanted: bool) -> None:  # noqa: FBT001 - a Listen
 @shared_task(name="orders.drain_shard")
 def drain_shard(*, shard_id: int, **_extra: Any) -> None:
     """Apply what is pending on a shard, unless it is another worker's by now."""
+    # The wake-up stays pending meanwhile: whoever commits needs to send no other.
+    _pace.wait()
     with _turn:
         try:
-            drain_all(shard_id=shard_id, clock=timezone.now, yielding=True)
+            with _pace:
+                drain_all(shard_id=shard_id, clock=timezone.now, yielding=True)
         except Elsewhere:
             _look_now.set()
         except ShardStopped as stopped:

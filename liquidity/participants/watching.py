@@ -54,7 +54,8 @@ def look(desk: Desk) -> Snapshot:
     touches = fetch(
         "SELECT instrument_id,"
         " max(price) FILTER (WHERE side = 'buy'), min(price) FILTER (WHERE side = 'sell')"
-        " FROM orders_order WHERE instrument_id = ANY(%s) AND status IN ('open', 'partially_filled')"
+        " FROM orders_order"
+        " WHERE instrument_id = ANY(%s) AND stage = 'active' AND status IN ('open', 'partially_filled')"
         " GROUP BY instrument_id",
         [instruments],
     )
@@ -68,7 +69,7 @@ def look(desk: Desk) -> Snapshot:
     )
     parked = fetch(
         "SELECT account_id, instrument_id, count(*) FROM orders_order"
-        " WHERE account_id = ANY(%s) AND instrument_id = ANY(%s) AND status IN ('waiting', 'pending_trigger')"
+        " WHERE account_id = ANY(%s) AND instrument_id = ANY(%s) AND stage = 'parked'"
         " GROUP BY account_id, instrument_id",
         [accounts, instruments],
     )
@@ -107,7 +108,7 @@ def _own_orders(accounts: Sequence[int], markets: dict[int, Rules]) -> dict[tupl
         " id IN (SELECT order_id FROM orders_command WHERE status = 'pending' AND kind = %s) AS leaving"
         " FROM orders_order"
         " WHERE account_id = ANY(%s) AND instrument_id = ANY(%s) AND price IS NOT NULL"
-        " AND status IN ('pending', 'open', 'partially_filled') ORDER BY id",
+        " AND stage = 'active' ORDER BY id",
         [CommandKind.CANCEL.value, list(accounts), list(markets)],
     )
     own: dict[tuple[int, int], list[OpenOrder]] = defaultdict(list)

@@ -16,7 +16,7 @@ from instruments.selectors import rules_by_id
 from orders.admin import depth_panels, event_words, words
 from orders.admin import show as trading
 from orders.admin.events import latest_events
-from orders.models import PARKED, RESTING, Book, Command, Event, Order, Phase, ShardStatus
+from orders.models import Book, Command, Event, Order, Phase, ShardStatus
 from orders.services.journal import moment
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.details import DetailMixin
@@ -197,12 +197,12 @@ def last_event(book: Book) -> SafeString | str:
 
 def resting_capped(instrument_id: int, cap: int) -> int:
     """How many orders rest in a book, counted to one above the cap."""
-    return count_capped(Order.objects.filter(instrument_id=instrument_id, status__in=RESTING), cap)
+    return count_capped(Order.objects.resting().filter(instrument_id=instrument_id), cap)
 
 
 def parked_capped(instrument_id: int, cap: int) -> int:
     """How many orders wait for a trigger or a parent, likewise."""
-    return count_capped(Order.objects.filter(instrument_id=instrument_id, status__in=PARKED), cap)
+    return count_capped(Order.objects.parked().filter(instrument_id=instrument_id), cap)
 
 
 def in_engine_capped(instrument_id: int, cap: int) -> int:

@@ -15,7 +15,7 @@ from instruments.models import Instrument
 from orders.admin import show as trading
 from orders.admin.books import count_capped
 from orders.admin.order_buttons import CAP, capped
-from orders.models import PARKED, RESTING, OrderStatus, Side
+from orders.models import PARKED, RESTING, OrderStatus, Side, standing
 from orders.services import operator_acts
 from orders.services.operator_acts import Scope
 from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
@@ -67,7 +67,7 @@ class MassCancel(Button):
         """How many, by where they are."""
         live = self.scope(obj, data).live()
         return [
-            Effect(label, capped(count_capped(live.filter(status__in=statuses), CAP)), "0")
+            Effect(label, capped(count_capped(live.filter(standing(*statuses)), CAP)), "0")
             for label, statuses in (
                 ("Resting orders", RESTING),
                 ("Parked orders", PARKED),

@@ -17,7 +17,7 @@ from orders.admin import show as trading
 from orders.admin.filters import AccountFilter, CreatedDays, InstrumentFilter
 from orders.admin.order_buttons import AmendOrder, CancelOrder
 from orders.admin.order_reading import order_ids_named
-from orders.models import LIVE, PARKED, Order, OrderStatus, OrderType, Side, Source
+from orders.models import LIVE, PARKED, Order, OrderStatus, OrderType, Side, Source, standing
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.buttons import Button
 from tradeplatform.common.admin.details import DetailMixin
@@ -35,7 +35,7 @@ class StatusFilter(ChoiceFilter):
 
     def narrow(self, queryset: QuerySet[Order], chosen: str) -> QuerySet[Order]:
         """One status, or a group of them."""
-        return queryset.filter(status__in=self.groups.get(chosen, [chosen]))
+        return queryset.filter(standing(*self.groups.get(chosen, [chosen])))
 
     def walks(self) -> bool:
         """Final orders have no index by status: there is no end to them."""

@@ -9,6 +9,7 @@ from orders.models.order import (
     IN_ENGINE,
     LIMIT_PRICED,
     LIVE,
+    LIVE_STAGES,
     PARKED,
     RESTING,
     TRAILING,
@@ -21,9 +22,11 @@ from orders.models.order import (
     OrderType,
     Side,
     Source,
+    Stage,
     StpMode,
     TimeInForce,
     TriggerBy,
+    standing,
 )
 from orders.models.private import PrivateEvent, PrivateKind, PrivateStream, PrivateTape
 from orders.models.quarantine import Quarantine
@@ -37,6 +40,7 @@ __all__ = [
     "LAST_SEQ",
     "LIMIT_PRICED",
     "LIVE",
+    "LIVE_STAGES",
     "PARKED",
     "RESTING",
     "SEQ_BITS",
@@ -68,10 +72,12 @@ __all__ = [
     "ShardStatus",
     "Side",
     "Source",
+    "Stage",
     "StpMode",
     "TimeInForce",
     "TimerKind",
     "Trade",
     "TriggerBy",
     "event_id",
+    "standing",
 ]

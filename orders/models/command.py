@@ -175,7 +175,11 @@ class Command(PartitionedModel):
                 name="command_pending",
             ),
             models.Index(fields=["order_id", "id"], condition=Q(order_id__gt=0), name="command_by_order"),
-            models.Index(fields=["shard_id", "position"], name="command_journal"),
+            models.Index(
+                fields=["shard_id", "position"],
+                condition=Q(position__isnull=False),
+                name="command_journal",
+            ),
         ]
 
     def __str__(self) -> str:

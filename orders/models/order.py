@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from accounts.models import TradingAccount
 from django_partition import QUEUE, PartitionPolicy, Period
@@ -133,6 +133,29 @@ LIVE = (OrderStatus.PENDING, *IN_ENGINE)
 FINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 
+class Stage(models.TextChoices):
+    """What the indexes know of a status: a coarser word, which a plain order keeps until it is over.
+
+    What the book does with it meanwhile touches no index then, and is written beside it on its page.
+    """
+
+    ACTIVE = "active", "In its queue, or on its way there"
+    PARKED = "parked", "Waiting for its parent or its trigger"
+    FINAL = "final", "Over"
+
+
+LIVE_STAGES = (Stage.ACTIVE, Stage.PARKED)
+
+
+def standing(*statuses: str) -> Q:
+    """Orders with one of these statuses; an index knows them where none of them is final."""
+    stages = {
+        Stage.FINAL if status in FINAL else Stage.PARKED if status in PARKED else Stage.ACTIVE
+        for status in statuses
+    }
+    return Q(stage__in=sorted(stages), status__in=statuses)
+
+
 class Source(models.TextChoices):
     """The door an order came through."""
 
@@ -148,15 +171,19 @@ class OrderQuerySet(QuerySet["Order"]):
 
     def live(self) -> OrderQuerySet:
         """Pending, parked or resting: not final."""
-        return self.filter(status__in=LIVE)
+        return self.filter(stage__in=LIVE_STAGES)
 
     def resting(self) -> OrderQuerySet:
         """In a queue of the book, where others can meet it."""
-        return self.filter(status__in=RESTING)
+        return self.filter(stage=Stage.ACTIVE, status__in=RESTING)
+
+    def parked(self) -> OrderQuerySet:
+        """Waiting for their parent or their trigger."""
+        return self.filter(stage=Stage.PARKED)
 
     def in_engine(self) -> OrderQuerySet:
         """Resting or parked: what a rebuilt book is made of. Either has an index of its own."""
-        return self.filter(Q(status__in=RESTING) | Q(status__in=PARKED))
+        return self.filter(Q(stage=Stage.ACTIVE, status__in=RESTING) | Q(stage=Stage.PARKED))
 
     def for_account(self, account_id: int) -> OrderQuerySet:
         """One account's."""
@@ -181,7 +208,10 @@ class Order(PartitionedModel):
     been charged is that, rounded up once.
     """
 
-    partitioning = PartitionPolicy(key="created_at", period=Period.MONTH, ahead=3, storage=QUEUE)
+    # Half of a page is left for what becomes of its orders: most change twice.
+    partitioning = PartitionPolicy(
+        key="created_at", period=Period.MONTH, ahead=3, storage=QUEUE | {"fillfactor": "50"}
+    )
 
     id = models.BigAutoField(primary_key=True)
     created_at = models.DateTimeField()
@@ -217,6 +247,16 @@ class Order(PartitionedModel):
     fee_accrued = AccruedField(default=Decimal(0))
     held = AmountField()
     status = models.CharField(max_length=16, choices=OrderStatus, default=OrderStatus.PENDING)
+    stage = models.GeneratedField(
+        expression=Case(
+            When(status__in=FINAL, then=Value(Stage.FINAL.value)),
+            When(status__in=PARKED, then=Value(Stage.PARKED.value)),
+            default=Value(Stage.ACTIVE.value),
+        ),
+        output_field=models.CharField(max_length=6, choices=Stage),
+        db_persist=True,
+        help_text="What the indexes know of the status.",
+    )
     reason = models.CharField(max_length=32, default="", help_text="Why it ended, where it was not filled.")
     priority = models.BigIntegerField(default=0, help_text="Seq at which it got its place in the queue.")
     last_seq = models.BigIntegerField(default=0, help_text="Seq of the last event that touched it.")
@@ -403,19 +443,23 @@ class Order(PartitionedModel):
         indexes = [
             models.Index(fields=["account", "-id"], name="order_by_account"),
             models.Index(fields=["instrument", "-id"], name="order_by_instrument"),
-            models.Index(fields=["id"], condition=Q(status__in=LIVE), name="order_live_by_id"),
+            models.Index(fields=["id"], condition=Q(stage__in=LIVE_STAGES), name="order_live_by_id"),
             # Best first from either end: what a book shows costs what is shown, whatever rests behind it.
             models.Index(
-                fields=["instrument", "side", "price"], condition=Q(status__in=RESTING), name="order_resting"
+                fields=["instrument", "side", "price"],
+                condition=Q(stage=Stage.ACTIVE),
+                name="order_active",
             ),
-            models.Index(fields=["instrument"], condition=Q(status__in=PARKED), name="order_parked"),
+            models.Index(fields=["instrument"], condition=Q(stage=Stage.PARKED), name="order_parked"),
             models.Index(
-                fields=["account", "instrument"], condition=Q(status__in=LIVE), name="order_live_by_account"
+                fields=["account", "instrument"],
+                condition=Q(stage__in=LIVE_STAGES),
+                name="order_live_by_account",
             ),
             models.Index(fields=["list_id"], condition=Q(list_id__gt=0), name="order_of_list"),
             models.Index(
                 fields=["expires_at"],
-                condition=Q(status__in=LIVE, expires_at__isnull=False),
+                condition=Q(stage__in=LIVE_STAGES, expires_at__isnull=False),
                 name="order_expiring",
             ),
         ]

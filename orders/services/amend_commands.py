@@ -26,8 +26,10 @@ from tradeplatform.common.statements import Rows, Statement, known, reading
 _PLACED = """
     SELECT i.order_id, i.account_id, i.order_created_at, o.list_id, o.instrument_id,
         CASE o.side WHEN 'buy' THEN n.quote_id ELSE n.base_id END
-    FROM orders_orderidentity i
-    JOIN unnest(%s::bigint[], %s::bigint[]) AS k(id, owner) ON i.order_id = k.id AND i.account_id = k.owner
+    FROM unnest(%s::bigint[], %s::bigint[]) AS k(id, owner)
+    CROSS JOIN LATERAL (
+        SELECT * FROM orders_orderidentity WHERE order_id = k.id AND account_id = k.owner OFFSET 0
+    ) i
     JOIN orders_order o ON o.id = i.order_id AND o.created_at = i.order_created_at
     JOIN instruments_instrument n ON n.id = o.instrument_id
 """

@@ -110,8 +110,9 @@ def _named(column: str, kind: str, keys: Sequence[_Key]) -> Statement[Stored]:
         return known({})
     return Statement(
         f"SELECT i.account_id, i.{column}, o.id, o.instrument_id, b.shard_id, o.status"  # noqa: S608
-        " FROM orders_orderidentity i"
-        f" JOIN unnest(%s::bigint[], %s::{kind}[]) AS k(account_id, {column}) USING (account_id, {column})"
+        f" FROM unnest(%s::bigint[], %s::{kind}[]) AS k(account_id, {column})"
+        " CROSS JOIN LATERAL (SELECT * FROM orders_orderidentity named"
+        f" WHERE named.account_id = k.account_id AND named.{column} = k.{column} OFFSET 0) i"
         " JOIN orders_order o ON o.id = i.order_id AND o.created_at = i.order_created_at"
         " JOIN orders_book b ON b.instrument_id = o.instrument_id",
         [[account for account, _name in keys], [name for _account, name in keys]],

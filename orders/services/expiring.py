@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from audit.actor import Actor
-from orders.models import LIVE, CommandKind
+from orders.models import LIVE_STAGES, CommandKind
 from orders.services.journal import CommandRow, write_commands
 from orders.services.wake import wake_after_commit
 from tradeplatform.common.db import fetch, run_alone
@@ -16,11 +16,11 @@ ACTOR = Actor.system("expiry")
 
 # By the partial index of live orders that expire; a TIME that waits will do for all that is due by then,
 # and the next call sees to what became due after it was written.
-_STATUSES = ", ".join(f"'{status.value}'" for status in LIVE)
+_LIVE = ", ".join(f"'{stage.value}'" for stage in LIVE_STAGES)
 _DUE = f"""
     SELECT b.instrument_id, b.shard_id FROM orders_book b
     WHERE b.instrument_id IN (
-        SELECT instrument_id FROM orders_order WHERE expires_at <= %s AND status IN ({_STATUSES})
+        SELECT instrument_id FROM orders_order WHERE expires_at <= %s AND stage IN ({_LIVE})
     ) AND NOT EXISTS (
         SELECT 1 FROM orders_command c
         WHERE c.shard_id = b.shard_id AND c.status = 'pending' AND c.instrument_id = b.instrument_id

@@ -18,7 +18,6 @@ from tradeengine import codec
 from instruments.scaling import steps
 from instruments.selectors import Rules
 from orders.models import (
-    PARKED,
     RESTING,
     Order,
     OrderStatus,
@@ -70,11 +69,11 @@ _COLUMNS = {
     "executed": "div(filled + prevented, %(lot)s)",
     "priority": "priority",
 }
-# The statuses are written out, so that the partial indexes of what rests and what is parked serve it.
+# The stages are written out, so that the partial indexes of what rests and what is parked serve it.
 _COPY = (
     f"COPY (SELECT {', '.join(f'({sql})::bigint' for sql in _COLUMNS.values())} FROM orders_order"  # noqa: S608 - our own words
-    f" WHERE instrument_id = %(instrument)s AND (status IN ({_words(RESTING)})"
-    f" OR status IN ({_words(PARKED)}))) TO STDOUT (FORMAT binary)"
+    f" WHERE instrument_id = %(instrument)s AND (stage = 'parked'"
+    f" OR stage = 'active' AND status IN ({_words(RESTING)}))) TO STDOUT (FORMAT binary)"
 )
 #: A row of that: how many fields, then the length and the big-endian number of each.
 _ROW = np.dtype(

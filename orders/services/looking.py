@@ -10,7 +10,7 @@ from datetime import datetime
 
 from accounts.services.posting import OpenAccount, clients_seen
 from instruments.selectors import Rules, rules_at
-from orders.models import LIVE, Order
+from orders.models import LIVE_STAGES, Order
 from orders.services.amend_commands import Sought
 from orders.services.book_refs import BookRef, books_at
 from orders.services.cancelling import Stored, orders_named
@@ -19,13 +19,27 @@ from orders.services.requests import CancelOrder
 from orders.services.writing import Draft, order_ids
 from tradeplatform.common.statements import Statement, known, run_each
 
-# The statuses are written out, so that the partial index of live orders serves it.
-_LIVE = ", ".join(repr(status.value) for status in LIVE)
+# The stages are written out, so that the partial index of live orders serves it.
+_LIVE = ", ".join(repr(stage.value) for stage in LIVE_STAGES)
+# One after another. A join is planned once, perhaps when the table was empty, and would then go through all
+# live orders for each list.
 _COUNT_LIVE = f"""
-    SELECT o.account_id, o.instrument_id, count(*) FROM orders_order o
-    JOIN unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id) USING (account_id, instrument_id)
-    WHERE o.status IN ({_LIVE}) GROUP BY 1, 2
+    SELECT k.account_id, k.instrument_id, of_both.live
+    FROM unnest(%s::bigint[], %s::int[]) AS k(account_id, instrument_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS live FROM orders_order o
+        WHERE o.account_id = k.account_id AND o.instrument_id = k.instrument_id AND o.stage IN ({_LIVE})
+    ) of_both
 """  # noqa: S608 - our own words
+# The same; OFFSET 0 keeps it from becoming a join.
+_IDENTITIES = """
+    SELECT k.account_id, k.client_order_id, i.order_id, i.order_created_at, i.fingerprint
+    FROM unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)
+    CROSS JOIN LATERAL (
+        SELECT order_id, order_created_at, fingerprint FROM orders_orderidentity
+        WHERE account_id = k.account_id AND client_order_id = k.client_order_id OFFSET 0
+    ) i
+"""
 
 
 #: (order id, creation time, fingerprint) of orders, by account and client order id.
@@ -38,9 +52,7 @@ def identities_of(drafts: Sequence[Draft]) -> Statement[Identities]:
     if not named:
         return known({})
     return Statement(
-        "SELECT i.account_id, i.client_order_id, i.order_id, i.order_created_at, i.fingerprint"
-        " FROM orders_orderidentity i JOIN unnest(%s::bigint[], %s::text[]) AS k(account_id, client_order_id)"
-        " USING (account_id, client_order_id)",
+        _IDENTITIES,
         [[d.order.account_id for d in named], [d.client_order_id for d in named]],
         lambda rows: {(account, name): (number, at, print_) for account, name, number, at, print_ in rows},
     )

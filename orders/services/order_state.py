@@ -141,8 +141,8 @@ class OrderState:
         if not lists:
             return {}
         return cls._read(
-            "WHERE list_id > 0 AND list_id = ANY(%s) AND status = ANY(%s) AND NOT id = ANY(%s)",
-            [list(lists), [status.value for status in LIVE], list(known)],
+            "WHERE list_id > 0 AND list_id = ANY(%s) AND stage IN ('active', 'parked') AND NOT id = ANY(%s)",
+            [list(lists), list(known)],
         )
 
     @classmethod

@@ -38,6 +38,26 @@ def databases(role: str, **environment: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("role", "once", "by_index"),
+    [
+        ("web", True, True),
+        ("sockets", True, True),
+        ("shard", True, True),
+        ("command", True, False),
+        ("worker", False, False),
+    ],
+)
+def test_who_looks_for_few_rows_is_planned_for_that(role: str, once: bool, by_index: bool) -> None:
+    found = databases(role)
+    options = found["default"]["OPTIONS"]["options"]
+    assert ("plan_cache_mode=force_generic_plan" in options, "enable_seqscan=off" in options) == (
+        once,
+        by_index,
+    )
+    assert "plan_cache_mode" not in found["readonly"]["OPTIONS"]["options"]
+
+
+@pytest.mark.parametrize(
     ("role", "statement", "lock", "idle", "pooled"),
     [
         ("web", 8_000, 5_000, 15_000, True),

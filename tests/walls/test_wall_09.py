@@ -86,6 +86,7 @@ def test_wall_09_no_float_where_money_is_computed() -> None:
         "orders/services/awaiting.py",
         "orders/services/kill_switch.py",
         "orders/services/outcomes.py",
+        "orders/services/pacing.py",
         "orders/services/pressure.py",
         "orders/services/sending.py",
         "orders/models/order.py",

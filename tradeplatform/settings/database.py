@@ -22,6 +22,18 @@ _TIMEOUTS: dict[Role, tuple[int, int, int]] = {
     "command": (0, 60_000, 0),
 }
 
+#: How the server plans what they ask. What may be prepared is planned once: a plan for each call takes longer
+#: than an order's statements do. A table that was empty then may be large by now, as each month's partitions
+#: are, so for doors and shards no plan may read all of one.
+_ONCE = {"plan_cache_mode": "force_generic_plan"}
+_BY_INDEX = _ONCE | {"enable_seqscan": "off"}
+_PLANS: dict[Role, dict[str, str]] = {
+    "web": _BY_INDEX,
+    "sockets": _BY_INDEX,
+    "shard": _BY_INDEX,
+    "command": _ONCE,
+}
+
 #: Doors share a small pool between their threads; the others hold one connection for as long as it works.
 _POOLS: dict[Role, dict[str, Any]] = {
     "web": {"min_size": 1, "max_size": 10, "timeout": 3},
@@ -65,6 +77,8 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     else:
         # One of ours that was lost in a transaction without a word holds its locks for five seconds, as
         # PostgreSQL then finds. One that is frozen still answers to these, and is waited for as above.
+        if not read_only:
+            server_settings |= _PLANS.get(config.role, {})
         server_settings |= {
             "tcp_keepalives_idle": 2,
             "tcp_keepalives_interval": 1,
