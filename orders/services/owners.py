@@ -42,7 +42,8 @@ def lock_owners(ids: Iterable[int]) -> dict[int, Owner]:
 def owners_locked(ids: Iterable[int]) -> Statement[dict[int, Owner]]:
     """As `lock_owners`, for whoever asks for more with it."""
     require_transaction()
-    wanted = list(set(ids))
+    # Nobody has a larger one, and the database has no such number.
+    wanted = [number for number in set(ids) if 0 < number < 2**63]
     return Statement(_LOCK, [wanted], _owners) if wanted else known({})
 
 

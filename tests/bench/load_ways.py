@@ -90,7 +90,8 @@ def _copy_again(table: str, copied: _Copied) -> float:
         name
         for (name,) in fetch(
             "SELECT attname FROM pg_attribute"
-            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
+            " ORDER BY attnum",
             [table],
         )
     ]

@@ -30,7 +30,7 @@ def market() -> Market:
 def copied(model: type[models.Model], changes: dict[str, Any]) -> None:
     """Bring the last stored row twice more, under new ids; the second time with these changes."""
     table, key = model._meta.db_table, str(model._meta.pk.column)
-    names = [str(field.column) for field in model._meta.concrete_fields]
+    names = [str(field.column) for field in model._meta.concrete_fields if not field.generated]
     ((*values,),) = fetch(f"SELECT {', '.join(names)} FROM {table} ORDER BY {key} DESC LIMIT 1")  # noqa: S608
     row = dict(zip(names, values, strict=True))
 

@@ -26,13 +26,16 @@ def test_facts_are_stored_as_rows_that_never_change_and_nothing_else_is() -> Non
     assert sum(append_only.values()) == 9
 
 
-@pytest.mark.parametrize("model", [Command, Order])
-def test_what_waits_and_is_done_is_stored_as_a_queue(model: type[Command | Order]) -> None:
+@pytest.mark.parametrize(("model", "storage"), [(Command, QUEUE), (Order, QUEUE | {"fillfactor": "50"})])
+def test_what_waits_and_is_done_is_stored_as_a_queue(
+    model: type[Command | Order], storage: dict[str, str]
+) -> None:
+    """Orders with room on each page for what becomes of them."""
     services.apply_plan(model, today=NOW.date())
 
     found = [piece.storage for piece in catalog.read(model, "default").partitions]
 
-    assert found == [QUEUE] * len(found)
+    assert found == [storage] * len(found)
     assert found
 
 

@@ -135,7 +135,7 @@ def creating(rows: Sequence[Model]) -> Statement[None]:
     fields = [
         field
         for field in rows[0]._meta.concrete_fields
-        if not (field.primary_key and field.value_from_object(rows[0]) is None)
+        if not (field.generated or (field.primary_key and field.value_from_object(rows[0]) is None))
     ]
     kinds = [_kind_of(field) for field in fields]
     values = ", ".join(f"%s::{kind}[]" for kind in kinds)
