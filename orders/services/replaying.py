@@ -214,7 +214,11 @@ def _first_difference(
     shard_id: int, told: list[tuple[Any, ...]], stored: list[tuple[Any, ...]]
 ) -> dict[str, Any]:
     mine, theirs = ({_place(event): event for event in side} for side in (told, stored))
-    place = min(place for place in mine.keys() | theirs.keys() if mine.get(place) != theirs.get(place))
+    different = [place for place in mine.keys() | theirs.keys() if mine.get(place) != theirs.get(place)]
+    if not different:
+        # One is stored twice, as it was and at another time.
+        return {"shard": shard_id, "replayed_events": len(told), "stored_events": len(stored)}
+    place = min(different)
     return {
         "shard": shard_id,
         "event": event_id(*place),

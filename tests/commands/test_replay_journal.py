@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -94,6 +95,19 @@ def test_an_event_that_is_missing_is_named(market: Market, place: str) -> None:
 
     (difference,) = [one for shard in told["shards"] for one in shard["differences"]]
     assert (code, difference["event"], difference["stored"]) == (1, event_id, "no event")
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_an_event_that_is_stored_twice_is_a_difference(market: Market, days: int) -> None:
+    """Of two days: one table keeps an id from being given twice in one partition only."""
+    event = Event.objects.filter(instrument_id=market.instrument.pk).latest("seq")
+    event.at += timedelta(days=days)
+    event.save(force_insert=True)
+
+    code, told = verified()
+
+    assert code == 1
+    assert [one for shard in told["shards"] for one in shard["differences"]]
 
 
 def test_an_event_of_which_the_journal_knows_nothing_is_named(market: Market) -> None:
