@@ -19,13 +19,16 @@ from orders.services.pending import COLUMNS, PendingCommand
 _BATCH = 10_000
 #: Orders that are named of a shard, at most.
 _NAMED = 10
-# By its ids, which are an event's place: what a batch costs does not grow with what is stored beside it.
+# By its ids, which are an event's place: what a batch costs does not grow with what is stored beside it. One
+# piece after another, for with a LIMIT a join would look for the first match in the order of all ids.
 _EVENT_SQL = """
-    SELECT kind, reason_code, side, flags, instrument_id, seq, command_id, order_id, account_id,
-        maker_order_id, maker_account_id, price_ticks, quantity_lots, leaves_lots, maker_leaves_lots,
-        priority, (extract(epoch FROM at) * 1000000)::bigint
-    FROM unnest(%s::bigint[], %s::bigint[]) AS piece(first, last)
-    JOIN orders_event ON id BETWEEN first AND last ORDER BY id LIMIT %s"""
+    SELECT stored.* FROM unnest(%s::bigint[], %s::bigint[]) AS piece(first, last)
+    CROSS JOIN LATERAL (
+        SELECT kind, reason_code, side, flags, instrument_id, seq, command_id, order_id, account_id,
+            maker_order_id, maker_account_id, price_ticks, quantity_lots, leaves_lots, maker_leaves_lots,
+            priority, (extract(epoch FROM at) * 1000000)::bigint
+        FROM orders_event WHERE id BETWEEN first AND last ORDER BY id LIMIT %s
+    ) stored ORDER BY instrument_id, seq"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +200,7 @@ def _batches(commands: Iterator[PendingCommand], *, first: int) -> Iterator[list
 def _stored(
     pieces: Sequence[tuple[int, int, int]], using: str, limit: int | None = None
 ) -> list[tuple[Any, ...]]:
-    """The stored events of (instrument, first seq, last seq), in their order; `limit` of them at most."""
+    """The stored events of (instrument, first seq, last seq), in their order; `limit` of each at most."""
     first = [event_id(number, seq) for number, seq, _last in pieces]
     last = [event_id(number, seq) for number, _first, seq in pieces]
     with connections[using].cursor() as cursor:

@@ -77,14 +77,14 @@ def _connection(url: SecretStr | None, *, read_only: bool) -> dict[str, Any]:
     else:
         # One of ours that was lost in a transaction without a word holds its locks for five seconds, as
         # PostgreSQL then finds. One that is frozen still answers to these, and is waited for as above.
-        if not read_only:
-            server_settings |= _PLANS.get(config.role, {})
         server_settings |= {
             "tcp_keepalives_idle": 2,
             "tcp_keepalives_interval": 1,
             "tcp_keepalives_count": 3,
             "tcp_user_timeout": 4_500,
         }
+        if not read_only:
+            server_settings |= _PLANS.get(config.role, {})
         options["options"] = " ".join(f"-c {name}={value}" for name, value in server_settings.items())
     if statement and not read_only:
         # The server ends what takes too long, and says so, before that. Not of the reader: where a page reads
