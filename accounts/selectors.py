@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from accounts.models import LedgerAccount, LedgerKind, MoneyRequest, TradingAccount
 from tradeplatform.common.db import array, fetch
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import ID_MAX, is_id
 from tradeplatform.common.pagination import Page, cut
 from tradeplatform.common.together import Together
 
@@ -56,13 +57,13 @@ def accounts_of(reach: Reach) -> QuerySet[TradingAccount]:
 
 def own_accounts(reach: Reach, account_ids: Iterable[int]) -> set[int]:
     """Those of the accounts that are within reach."""
-    wanted = {number for number in account_ids if 0 < number < 2**63}
+    wanted = {number for number in account_ids if is_id(number)}
     return set(_within(reach).filter(id__in=wanted).values_list("id", flat=True))
 
 
 def require_own_account(reach: Reach, account_id: int) -> int:
     """The account's id. Another person's account is as unknown as none: both raise account_not_found."""
-    named = 0 < account_id < 2**63 and reach.account_id in (None, account_id)
+    named = is_id(account_id) and reach.account_id in (None, account_id)
     if not named or _owner_of(account_id) != reach.user_id:
         raise account_not_found(account_id)
     return account_id
@@ -107,7 +108,7 @@ def money_requests_of(account_id: int) -> QuerySet[MoneyRequest]:
 
 def require_money_request(account_id: int, number: int) -> MoneyRequest:
     """One of the account's requests. Raises request_not_found."""
-    found = money_requests_of(account_id).filter(id=number).first() if number < 2**63 else None
+    found = money_requests_of(account_id).filter(id=number).first() if is_id(number) else None
     if found is None:
         raise Refusal(Code.REQUEST_NOT_FOUND, "No such request.", request=str(number))
     return found
@@ -148,7 +149,7 @@ def ledger_of(*, account_id: int, asset: str | None, cursor: int | None, limit: 
             "account": account_id,
             "asset": asset,
             "at": _THE_END if cursor is None else _time_of(cursor),
-            "below": cursor or 2**63 - 1,
+            "below": cursor or ID_MAX,
             "rows": limit + 1,
         },
     )

@@ -28,6 +28,7 @@ from orders.models import (
 )
 from tradeplatform.common.db import array, fetch, only, read
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.pagination import Page, cut
 from tradeplatform.common.statements import Statement
 from tradeplatform.common.together import Together
@@ -68,7 +69,7 @@ def find_order(*, order_id: int, account_id: int | None) -> Order:
     orders = Order.objects.filter(id=order_id)
     if account_id is not None:
         orders = orders.filter(account_id=account_id)
-    order = only(orders) if 0 < order_id < 2**63 else None
+    order = only(orders) if is_id(order_id) else None
     if order is None:
         raise order_not_found(order_id)
     return order
@@ -168,13 +169,14 @@ class OrderRef:
 
 def own_order(reach: Reach, order_id: int) -> OrderRef:
     """A caller's order by its id, found in the unpartitioned identities. Raises order_not_found."""
-    own = OrderIdentity.objects.filter(order_id=order_id, account__user_id=reach.user_id)
-    if reach.account_id is not None:
-        own = own.filter(account_id=reach.account_id)
-    found = only(own.values_list("order_id", "account_id", "order_created_at"))
-    if found is None:
-        raise Refusal(Code.ORDER_NOT_FOUND, "No such order.", order=str(order_id))
-    return OrderRef(*found)
+    sql = (
+        "SELECT i.account_id, i.order_created_at, a.user_id FROM orders_orderidentity i"
+        " JOIN accounts_tradingaccount a ON a.id = i.account_id WHERE i.order_id = %s::bigint"
+    )
+    for account_id, created_at, user_id in fetch(sql, [order_id], prepared=True) if is_id(order_id) else ():
+        if reach.is_own(account_id, {account_id: user_id}):
+            return OrderRef(order_id, account_id, created_at)
+    raise order_not_found(order_id)
 
 
 #: Joins orders with their (ids, creation times), two parameters.

@@ -22,6 +22,7 @@ from accounts.services.api_keys import ApiKeyCaller
 from accounts.services.sessions import identify
 from accounts.services.signed_requests import SignedRequest
 from tradeplatform.common.addresses import client_address
+from tradeplatform.common.db import read
 from tradeplatform.common.errors import Code, Refusal
 
 
@@ -57,7 +58,8 @@ class KeyAuthentication(BaseAuthentication):
         )
         signature = http.headers.get("X-API-SIGNATURE", "")
         signed_requests.accept(caller, signed, signature=signature, now=timezone.now())
-        return User.objects.get(pk=caller.user_id), caller
+        (owner,) = read(User, "WHERE id = %s", [caller.user_id])
+        return owner, caller
 
     def authenticate_header(self, request: Request) -> str:
         """What a caller without any credentials is told of."""

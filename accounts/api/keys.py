@@ -21,6 +21,7 @@ from accounts.services.login import require_fresh
 from tradeplatform.common.api_input import StrictSerializer, TextField, WholeNumberField, WordField, parse
 from tradeplatform.common.api_shapes import list_of
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.times import rfc3339
 
 _PEM = "PEM, for rsa and ed25519: we never see the private half."
@@ -164,7 +165,7 @@ class RotateKeyView(APIView):
 
 def _account_of(key_id: int, reach: Reach) -> int:
     """The account of a key within reach. Raises api_key_not_found."""
-    own = ApiKey.objects.filter(id=key_id, account__in=accounts_of(reach)) if key_id < 2**63 else None
+    own = ApiKey.objects.filter(id=key_id, account__in=accounts_of(reach)) if is_id(key_id) else None
     found = None if own is None else own.values_list("account_id", flat=True).first()
     if found is None:
         raise Refusal(Code.API_KEY_NOT_FOUND, "No such API key.", key=str(key_id))

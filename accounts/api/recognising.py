@@ -47,6 +47,7 @@ def recognise(asked: Sequence[Asked], scope: Scope) -> list[Caller | None]:
     """The caller of each who may do what needs `scope` of a key; None: ask the view."""
     tokens = [_token_of(one.http) for one in asked]
     sessions = identify_each({token for token in tokens if token})
+    api_keys.read_ahead(one.http.META["HTTP_X_API_KEY"] for one in asked if "HTTP_X_API_KEY" in one.http.META)
     return [
         _of_session(one.http, sessions[token])
         if token in sessions

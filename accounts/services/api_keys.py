@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -20,12 +22,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import ApiKey, KeyKind, Purpose, Scope
+from accounts.models import ApiKey, KeyKind, Purpose, Scope, TradingAccount, User
 from accounts.services import vault
 from accounts.services.envelope import NoSecretError
 from accounts.services.signatures import Check, checker
 from audit.actor import Actor
-from tradeplatform.common.db import only
+from tradeplatform.common.db import read_joined
 from tradeplatform.common.errors import Code, Refusal
 
 FRESH_SECONDS = 1.0
@@ -83,16 +85,23 @@ def authenticate(key_id: str, *, ip: str | None) -> ApiKeyCaller:
     Raises Refusal: api_key_unknown, api_key_revoked, api_key_expired, api_key_owner_disabled,
     api_key_wrong_ip.
     """
-    kept = _kept.get(key_id)
-    if kept is None or kept.until <= time.monotonic():
-        kept = _read(key_id)
-    caller = kept.caller
+    caller = (_fresh(key_id) or _read(key_id)).caller
     if caller.expires_at is not None and caller.expires_at <= timezone.now():
         raise _refused(Code.API_KEY_EXPIRED, "This API key has expired: create another one.", key_id)
     if caller.networks and not _is_among(ip, caller.networks):
         sentence = "This API key may not be used from this address."
         raise _refused(Code.API_KEY_WRONG_IP, sentence, key_id, ip=ip)
     return replace(caller, ip=ip or "")
+
+
+def read_ahead(key_ids: Iterable[str]) -> None:
+    """Read what `authenticate` would have to read of these keys, in one look-up for all."""
+    until, forgotten = time.monotonic() + FRESH_SECONDS, _last_forgotten
+    for key in _find({key_id for key_id in key_ids if _fresh(key_id) is None}).values():
+        # Whoever is refused is told so when it is asked for.
+        if key.revoked_at is None and key.account.user.is_active:
+            with suppress(NoSecretError):
+                _keep(key, until, forgotten)
 
 
 def verify(caller: ApiKeyCaller, payload: bytes, signature: str) -> None:
@@ -136,7 +145,7 @@ def _read(key_id: str) -> _Kept:
     # Before the query: what it answers is true of that moment, not of a later one.
     until, forgotten = time.monotonic() + FRESH_SECONDS, _last_forgotten
     _kept.pop(key_id, None)
-    key = _find(key_id)
+    key = _find([key_id]).get(key_id)
     if key is None:
         raise _refused(Code.API_KEY_UNKNOWN, "There is no such API key.", key_id)
     if key.revoked_at is not None:
@@ -147,10 +156,14 @@ def _read(key_id: str) -> _Kept:
         sentence = "The login of this API key's owner is closed."
         raise _refused(Code.API_KEY_OWNER_DISABLED, sentence, key_id)
     try:
-        check = _check_of(key)
+        return _keep(key, until, forgotten)
     except NoSecretError:
         # Destroyed with the key, since the key was read.
         raise _refused(Code.API_KEY_REVOKED, _REVOKED, key_id) from None
+
+
+def _keep(key: ApiKey, until: float, forgotten: int) -> _Kept:
+    """The caller behind a living key, kept unless keys were forgotten meanwhile. Raises NoSecretError."""
     caller = ApiKeyCaller(
         id=key.pk,
         key_id=key.key_id,
@@ -164,20 +177,37 @@ def _read(key_id: str) -> _Kept:
         networks=tuple(ip_network(network) for network in key.allowed_ips),
         tier_id=key.account.user.rate_tier_id,
         generation=key.generation,
-        is_signed=check,
+        is_signed=_check_of(key),
     )
     kept = _Kept(caller, until)
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
     if forgotten == _last_forgotten:
-        _kept[key_id] = kept
+        _kept[key.key_id] = kept
     return kept
 
 
-def _find(key_id: str) -> ApiKey | None:
-    if "\0" in key_id:
-        return None
-    return only(ApiKey.objects.select_related("account__user").filter(key_id=key_id))
+def _fresh(key_id: str) -> _Kept | None:
+    """What is kept of a key, while it may be believed."""
+    kept = _kept.get(key_id)
+    return kept if kept is not None and time.monotonic() < kept.until else None
+
+
+def _find(key_ids: Iterable[str]) -> dict[str, ApiKey]:
+    """Keys with their accounts and people, by a statement that is planned once."""
+    wanted = [key_id for key_id in key_ids if "\0" not in key_id]
+    if not wanted:
+        return {}
+    rest = (
+        "ON accounts_user.id = accounts_tradingaccount.user_id"
+        " ON accounts_tradingaccount.id = accounts_apikey.account_id"
+        " WHERE accounts_apikey.key_id = ANY(%s::text[])"
+    )
+    found = {}
+    for key, account, user in read_joined((ApiKey, TradingAccount, User), rest, [wanted]):
+        key.account, account.user = account, user
+        found[key.key_id] = key
+    return found
 
 
 def _check_of(key: ApiKey) -> Check:

@@ -21,6 +21,7 @@ from audit.services.reasons import require_reason
 from audit.services.recording import record
 from tradeplatform.common.changes import validate
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.valkey import tell_access_changed
 
 MOST_KEYS = 30
@@ -138,7 +139,7 @@ def _locked_key(key_id: int, account_id: int | None) -> ApiKey:
     keys = ApiKey.objects.select_for_update(no_key=True, of=("self",)).select_related("account__user")
     if account_id is not None:
         keys = keys.filter(account_id=account_id)
-    key = keys.filter(id=key_id).first() if 0 < key_id < 2**63 else None
+    key = keys.filter(id=key_id).first() if is_id(key_id) else None
     if key is None:
         raise Refusal(Code.API_KEY_NOT_FOUND, "No such API key.", key=str(key_id))
     if key.revoked_at is not None:

@@ -30,7 +30,7 @@ from accounts.models import Session, SessionEnd, User
 from audit.actor import Actor
 from audit.services.reasons import require_reason
 from audit.services.recording import record
-from tradeplatform.common.db import read_both, require_transaction
+from tradeplatform.common.db import read_joined, require_transaction
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.together import Together
 from tradeplatform.common.valkey import tell_access_changed
@@ -256,7 +256,7 @@ def _find(named: Sequence[tuple[str, int]]) -> list[Session | None]:
     """
     rest = "ON accounts_user.id = user_id WHERE sid = ANY(%s) AND ended_at IS NULL"
     living: dict[tuple[str, int], Session] = {}
-    for session, user in read_both(Session, User, rest, [[sid for sid, _ in named]]):
+    for session, user in read_joined((Session, User), rest, [[sid for sid, _ in named]]):
         session.user = user
         living[session.sid, session.user_id] = session
     each = [living.get(name) for name in named]

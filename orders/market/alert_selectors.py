@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from accounts.selectors import Reach
 from orders.market.models import AlertState, PriceAlert
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 
 
 def alerts_of(reach: Reach) -> QuerySet[PriceAlert]:
@@ -31,7 +32,7 @@ def alerts_of_accounts(
 
 def require_alert(reach: Reach, alert_id: int) -> PriceAlert:
     """A caller's alert. Raises alert_not_found."""
-    found = alerts_of(reach).filter(pk=alert_id).first() if alert_id < 2**63 else None
+    found = alerts_of(reach).filter(pk=alert_id).first() if is_id(alert_id) else None
     if found is None:
         raise alert_not_found(alert_id)
     return found

@@ -21,6 +21,7 @@ from orders.services.requests import AmendOrder, Changes, Denied, Outcome, Reque
 from orders.services.reserving import reserve_extra
 from risk.services import pretrade
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.statements import Rows, Statement, known, reading
 
 _PLACED = """
@@ -120,7 +121,7 @@ def amend_pending() -> Refusal:
 def orders_placed(amends: Sequence[tuple[int, AmendOrder]]) -> Statement[Mapping[int, Placed]]:
     """Those of the orders named that are their accounts' own, by order id."""
     # Pairs: who names somebody else's order must not stand for its owner.
-    pairs = {(one.order_id, one.account_id) for _, one in amends if 0 < one.order_id < 2**63}
+    pairs = {(one.order_id, one.account_id) for _, one in amends if is_id(one.order_id)}
     columns = [list(column) for column in zip(*pairs, strict=True)]
     return Statement(_PLACED, columns, _placed) if pairs else known({})
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from threading import BoundedSemaphore
 
 from django.conf import settings
 
-from orders.models import Command, CommandStatus, Event, EventKind, Order, OrderStatus
+from orders.models import Event, EventKind, Order, OrderStatus
 from orders.selectors import load_order, load_orders
 from orders.services.engine_codes import REASON_WORD
 from orders.services.requests import Accepted, Requested
-from tradeplatform.common.db import only, release_connection
+from tradeplatform.common.db import array, fetch, only, release_connection
 from tradeplatform.common.errors import Code, Refusal
 
 MAX_WAIT_MS = 5_000
@@ -52,13 +53,9 @@ def await_orders(accepted: Sequence[Accepted], *, wait_ms: int) -> dict[int, Ord
     """The orders by id as they stand once the book has seen them all, or when the time is up."""
     if not accepted:
         return {}
-    pending = Order.objects.filter(
-        id__in=[item.order_id for item in accepted],
-        created_at__in={item.created_at for item in accepted},
-        status=OrderStatus.PENDING,
-    )
     if wait_ms:
-        _poll(lambda: not pending.exists(), wait_ms)
+        placed = [(item.order_id, item.created_at) for item in accepted]
+        _poll(lambda: not _any_pending(_ORDERS, placed), wait_ms)
     return load_orders((item.order_id, item.created_at) for item in accepted)
 
 
@@ -79,12 +76,25 @@ def await_order(accepted: Accepted, *, wait_ms: int) -> Order:
 
 def await_commands(requested: Collection[Requested], *, wait_ms: int) -> bool:
     """Whether all these commands were applied within the time."""
-    pending = Command.objects.filter(
-        id__in=[item.command_id for item in requested],
-        at__in={item.at for item in requested},
-        status=CommandStatus.PENDING,
-    )
-    return not requested or _poll(lambda: not pending.exists(), wait_ms)
+    asked = [(item.command_id, item.at) for item in requested]
+    return not requested or _poll(lambda: not _any_pending(_COMMANDS, asked), wait_ms)
+
+
+# Both by a statement that is planned once, and in the partitions of these times.
+_ORDERS = (
+    "SELECT id FROM orders_order JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, created_at)"
+    " USING (id, created_at) WHERE status = 'pending' LIMIT 1"
+)
+_COMMANDS = (
+    "SELECT id FROM orders_command JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, at)"
+    " USING (id, at) WHERE status = 'pending' LIMIT 1"
+)
+
+
+def _any_pending(sql: str, refs: Sequence[tuple[int, datetime]]) -> bool:
+    """Whether the book has not seen one of these rows, each by its id and time."""
+    ids, times = zip(*refs, strict=True)
+    return bool(fetch(sql, [array(ids), array(times)], prepared=True))
 
 
 def require_done(requested: Requested) -> None:

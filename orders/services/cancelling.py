@@ -12,6 +12,7 @@ from orders.services.journal import CommandRow
 from orders.services.requests import CancelOrder, Denied, Outcome, Requested
 from orders.services.writing import Draft
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.statements import Statement, known
 
 _Key = tuple[int, int | str]  # trading account, order id or client order id
@@ -27,7 +28,7 @@ def orders_named(cancels: Sequence[tuple[int, CancelOrder]]) -> tuple[Statement[
     names are unknown.
     """
     keys = {_key(cancel) for _index, cancel in cancels}
-    ids = [(account, name) for account, name in keys if isinstance(name, int) and 0 < name < 2**63]
+    ids = [(account, name) for account, name in keys if isinstance(name, int) and is_id(name)]
     names = [
         (account, name) for account, name in keys if isinstance(name, str) and CLIENT_ORDER_ID.fullmatch(name)
     ]

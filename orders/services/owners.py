@@ -11,6 +11,7 @@ from orders.models import LIMIT_PRICED, OrderType
 from risk.services.stops import NO_STOPS, SQL_OF_ACCOUNT, Stops
 from tradeplatform.common.db import execute, fetch, require_transaction
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.statements import Rows, Statement, known
 
 
@@ -43,7 +44,7 @@ def owners_locked(ids: Iterable[int]) -> Statement[dict[int, Owner]]:
     """As `lock_owners`, for whoever asks for more with it."""
     require_transaction()
     # Nobody has a larger one, and the database has no such number.
-    wanted = [number for number in set(ids) if 0 < number < 2**63]
+    wanted = [number for number in set(ids) if is_id(number)]
     return Statement(_LOCK, [wanted], _owners) if wanted else known({})
 
 

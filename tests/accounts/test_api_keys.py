@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import ApiKey, KeyKind, Role, Scope, Secret, TradingAccount, User
 from accounts.services import api_keys
-from accounts.services.api_keys import FRESH_SECONDS, authenticate, require, verify
+from accounts.services.api_keys import FRESH_SECONDS, authenticate, read_ahead, require, verify
 from accounts.services.key_issuing import MOST_KEYS, KeyWish, create_key, revoke_key, rotate_key
 from accounts.services.people import set_active
 from audit.models import AuditRecord
@@ -278,13 +278,54 @@ class TestStopping:
     ) -> None:
         find = api_keys._find
 
-        def slow(key_id: str) -> ApiKey | None:
-            found = find(key_id)
+        def slow(key_ids: Iterable[str]) -> dict[str, ApiKey]:
+            found = find(key_ids)
             elsewhere(lambda: revoke_key(key_id=key.row.pk, actor=ACTOR, now=NOW, reason="leaked"))
             return found
 
         monkeypatch.setattr(api_keys, "_find", slow)
         refused(Code.API_KEY_REVOKED, lambda: authenticate(key.key_id, ip=HERE))
+        monkeypatch.undo()
+
+        refused(Code.API_KEY_REVOKED, lambda: authenticate(key.key_id, ip=HERE))
+
+    def test_keys_that_are_read_ahead_are_read_in_one_look_up(
+        self, key: Key, clock: Clock, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        other = make_key(make_account(currency=make_asset()))
+        for known in (key, other):
+            verify(authenticate(known.key_id, ip=HERE), PAYLOAD, known.sign(PAYLOAD))
+        clock.now += FRESH_SECONDS
+
+        with django_assert_num_queries(1):
+            read_ahead([key.key_id, other.key_id, "unknown", "\0"])
+            owners = [authenticate(known.key_id, ip=HERE).user_id for known in (key, other)]
+
+        assert owners == [known.row.account.user_id for known in (key, other)]
+
+    def test_what_is_read_ahead_lets_nobody_in_who_would_be_refused(self, key: Key, clock: Clock) -> None:
+        shut_out = make_key(make_account(currency=make_asset()))
+        ApiKey.objects.filter(pk=key.row.pk).update(revoked_at=timezone.now())
+        User.objects.filter(pk=shut_out.row.account.user_id).update(is_active=False)
+
+        read_ahead([key.key_id, shut_out.key_id, "unknown"])
+
+        refused(Code.API_KEY_REVOKED, lambda: authenticate(key.key_id, ip=HERE))
+        refused(Code.API_KEY_OWNER_DISABLED, lambda: authenticate(shut_out.key_id, ip=HERE))
+        refused(Code.API_KEY_UNKNOWN, lambda: authenticate("unknown", ip=HERE))
+
+    def test_what_was_read_ahead_of_a_revocation_is_not_kept_after_it(
+        self, key: Key, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        find = api_keys._find
+
+        def slow(key_ids: Iterable[str]) -> dict[str, ApiKey]:
+            found = find(key_ids)
+            elsewhere(lambda: revoke_key(key_id=key.row.pk, actor=ACTOR, now=NOW, reason="leaked"))
+            return found
+
+        monkeypatch.setattr(api_keys, "_find", slow)
+        read_ahead([key.key_id])
         monkeypatch.undo()
 
         refused(Code.API_KEY_REVOKED, lambda: authenticate(key.key_id, ip=HERE))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
@@ -18,6 +18,7 @@ from psycopg.abc import Query
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Model)
+K = TypeVar("K", bound=Model)
 
 
 def require_transaction() -> None:
@@ -68,9 +69,15 @@ def read(model: type[M], rest: str, params: Sequence[Any] = ()) -> list[M]:
     return [found for (found,) in _read([model], rest, params)]
 
 
-def read_both(model: type[M], other: type[N], rest: str, params: Sequence[Any] = ()) -> list[tuple[M, N]]:
-    """As `read`, of two models that `rest` joins."""
-    return [(found, its) for found, its in _read([model, other], rest, params)]
+@overload
+def read_joined(models: tuple[type[M], type[N]], rest: str, params: Sequence[Any]) -> list[tuple[M, N]]: ...
+@overload
+def read_joined(
+    models: tuple[type[M], type[N], type[K]], rest: str, params: Sequence[Any]
+) -> list[tuple[M, N, K]]: ...
+def read_joined(models: tuple[type[Any], ...], rest: str, params: Sequence[Any]) -> list[Any]:
+    """As `read`, of several models that `rest` joins: the last two first, where there are three."""
+    return [tuple(found) for found in _read(models, rest, params)]
 
 
 def _read(models: Sequence[type[Model]], rest: str, params: Sequence[Any]) -> Iterator[list[Any]]:

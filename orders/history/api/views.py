@@ -29,6 +29,7 @@ from orders.history.services.portfolios import content_of
 from tradeplatform.common.api_input import parse
 from tradeplatform.common.api_shapes import list_of
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 from tradeplatform.common.times import rfc3339
 
 
@@ -121,7 +122,7 @@ class PortfolioView(APIView):
     def get(self, request: Request, portfolio: int) -> Response:
         """Its positions by instrument, now or at a moment, and what they come to in each quote asset."""
         query = parse(MomentQuery, request.query_params)
-        own = Portfolio.objects.filter(owner=caller(request), pk=portfolio) if portfolio < 2**63 else None
+        own = Portfolio.objects.filter(owner=caller(request), pk=portfolio) if is_id(portfolio) else None
         found = own and own.first()
         if not found:
             raise Refusal(Code.NOT_FOUND, "No such portfolio.", portfolio=str(portfolio))

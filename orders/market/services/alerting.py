@@ -25,6 +25,7 @@ from orders.market.services.telling import tell
 from orders.models import Book
 from risk.services.pretrade import check_range
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.ids import is_id
 
 #: Active alerts of one person, over all accounts.
 MOST_ACTIVE = 100
@@ -155,7 +156,7 @@ def _tell_later(alert: PriceAlert) -> None:
 
 def _locked(alerts: QuerySet[PriceAlert], alert_id: int) -> PriceAlert:
     locked = alerts.select_for_update(no_key=True, of=("self",))
-    found = locked.filter(pk=alert_id).first() if alert_id < 2**63 else None
+    found = locked.filter(pk=alert_id).first() if is_id(alert_id) else None
     if found is None:
         raise alert_not_found(alert_id)
     return found

@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-BIGINT_MAX = 2**63 - 1
+from tradeplatform.common.ids import ID_MAX, is_id
 
 
 class BarFilter(admin.ListFilter):
@@ -154,9 +154,9 @@ class DaysFilter(BarFilter):
 def as_id(typed: object) -> int | None:
     """A positive whole number that fits the column, or None."""
     word = str(typed).strip()
-    if not (word.isascii() and word.isdigit()) or len(word) > len(str(BIGINT_MAX)):
+    if not (word.isascii() and word.isdigit()) or len(word) > len(str(ID_MAX)):
         return None
-    return int(word) if 0 < int(word) <= BIGINT_MAX else None
+    return int(word) if is_id(int(word)) else None
 
 
 def as_day(typed: object) -> date | None:
