@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, connections
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
@@ -74,8 +75,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
     Parallel runs have a database each but share Valkey, whose channels are named by account and shard.
     """
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("SELECT setval('accounts_tradingaccount_id_seq', %s)", [1 + 10_000_000 * WORKER])
+    # None was made where no test asks for one.
+    if connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("SELECT setval('accounts_tradingaccount_id_seq', %s)", [1 + 10_000_000 * WORKER])
     yield
     with django_db_blocker.unblock():
         connections["readonly"].close()

@@ -86,6 +86,26 @@ def test_every_book_is_valid_under_trading_and_equal_to_rest_at_the_end(floor: F
     run(scenario())
 
 
+def test_a_book_that_was_empty_for_a_while_is_valid_after_it(floor: Floor) -> None:
+    """The checksum of an empty book is 0, and a message with it is passed over by this client."""
+    checksums: list[int] = []
+
+    async def scenario() -> None:
+        client = Verifier(10, lambda message: checksums.append(message["data"][0]["checksum"]))
+        trader, _other = floor.traders
+        async with verifying(floor.name, client):
+            for price in ("49990", "49991", "49992"):
+                placed = await asyncio.to_thread(trader.buy, "1", price)
+                await until(partial(has, client, floor.name, await floor.book(10)))
+                checksums.clear()
+                await asyncio.to_thread(trader.cancel, placed["id"])
+                await until(lambda: 0 in checksums)
+            assert client.updates >= 2
+            assert all(client.verdicts)
+
+    run(scenario())
+
+
 def test_a_corrupted_message_is_noticed_and_the_book_asked_for_anew(floor: Floor) -> None:
     updates = 0
 

@@ -21,19 +21,33 @@ def read(text: str) -> Message:
 
 
 class KrakenBook:
-    """Applies messages, truncates, checks; `at_once` says whether it truncates after each level instead."""
+    """Applies messages, truncates, checks.
 
-    def __init__(self, *, depth: int, prices: int, quantities: int, at_once: bool = False) -> None:
+    `at_once`: it truncates after each level instead. `needs_checksum`: it passes over a message whose
+    checksum is 0, as python-kraken-sdk does.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int,
+        prices: int,
+        quantities: int,
+        at_once: bool = False,
+        needs_checksum: bool = False,
+    ) -> None:
         self.bids: dict[Decimal, Decimal] = {}
         self.asks: dict[Decimal, Decimal] = {}
         self.snapshots = self.updates = 0
         self._depth = depth
         self._digits = (prices, quantities)
-        self._at_once = at_once
+        self._at_once, self._needs_checksum = at_once, needs_checksum
 
     def take(self, message: Message) -> None:
         """Apply a message of the channel. Raises CorruptError."""
         (data,) = message["data"]
+        if self._needs_checksum and not data["checksum"]:
+            return
         if message["type"] == "snapshot":
             self.snapshots += 1
             self.bids, self.asks = {}, {}

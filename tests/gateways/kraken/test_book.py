@@ -173,6 +173,32 @@ class TestClients:
         assert client.snapshots == 1
         assert 100 < client.updates <= 400
 
+    @pytest.mark.parametrize("needs_checksum", [False, True])
+    def test_books_that_are_empty_now_and_then(self, needs_checksum: bool) -> None:
+        chance = random.Random(1)
+        mirror, book, ear = BookMirror(), DepthBook("A/B", 10), Ear()
+        client = KrakenBook(depth=10, prices=2, quantities=3, needs_checksum=needs_checksum)
+        book.add(ear, snapshot=True)
+        emptied = 0
+        for _ in range(400):
+            if chance.random() < 0.4:
+                bids, asks = ([(price, "0") for price, _ in side] for side in (mirror.bids(), mirror.asks()))
+            else:
+                bids, asks = random_levels(chance, 6), random_levels(chance, 6)
+            change(mirror, bids=bids, asks=asks)
+            ear.busy = chance.random() < 0.3
+            book.moved(mirror, AT)
+            if not ear.busy:
+                ear.free()
+            while ear.heard:
+                client.take(read(ear.heard.pop(0)))
+            is_empty = not mirror.bids() and not mirror.asks()
+            emptied += is_empty
+            if not ear.busy and not (is_empty and needs_checksum):
+                assert client.bids == shown(mirror.best_bids(10))
+                assert client.asks == shown(mirror.best_asks(10))
+        assert emptied > 100
+
     def test_who_was_away_gets_one_message_for_all_he_missed(self) -> None:
         mirror = their_example()
         ear, book = Ear(), DepthBook("BTC/USD", 10)

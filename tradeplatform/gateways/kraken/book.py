@@ -7,7 +7,7 @@ not know that anything was left out: it holds only what it was sent, and the che
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -21,12 +21,23 @@ Side = dict[int, Level]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """The best levels of a book, and the checksum of the ten best, at a moment."""
+    """The best levels of a book, and the checksum of the ten best, at a moment.
+
+    The checksum of an empty book is 0, and there are clients that pass over a message with it, as over one
+    without any. What such a one still has is `passed`.
+    """
 
     bids: Side
     asks: Side
     checksum: int
     at: str
+    passed: View | None = None
+
+    def after(self, before: View | None) -> View:
+        """This view, as a client has it that had the other."""
+        if before is None or self.bids or self.asks:
+            return self
+        return replace(self, passed=before.passed or before)
 
     def shows_the_same_as(self, other: View) -> bool:
         """Whether nobody could tell the two apart."""
@@ -46,7 +57,7 @@ class _Reader:
         """The book has moved; `text` says how, to whom has the view before."""
         begins = self.have is None and not self.wants_snapshot
         if begins or (text is not None and self.have is before and self.outlet.send_if_free(text)):
-            self.have = now
+            self.have = now.after(self.have)
         else:
             self.outlet.send_snapshot(self._book.name, self.render)
 
@@ -55,7 +66,7 @@ class _Reader:
         have, now = self.have, self._book.view
         if now is None or now is have:
             return None
-        self.have = now
+        self.have = now.after(have)
         if have is None:
             return self._book.snapshot(now)
         return None if have.shows_the_same_as(now) else update(self._book.name, self._book.depth, have, now)
@@ -108,25 +119,31 @@ class DepthBook:
 
 def update(name: str, depth: int, before: View, now: View) -> str:
     """What a client that has `before` must be told to have `now`."""
-    bids = _changes(before.bids, now.bids, full=len(now.bids) == depth, sign=-1)
-    asks = _changes(before.asks, now.asks, full=len(now.asks) == depth, sign=1)
+    # Gone come first: a client that truncates after each level, and not after each message, would else lose
+    # one.
+    had = before.passed or before
+    bids = _gone(had.bids, now.bids, full=len(now.bids) == depth, sign=-1) + _new(before.bids, now.bids)
+    asks = _gone(had.asks, now.asks, full=len(now.asks) == depth, sign=1) + _new(before.asks, now.asks)
     return _message("update", name, now, bids, asks)
 
 
-def _changes(before: Side, now: Side, *, full: bool, sign: int) -> list[Level]:
-    """The levels of a side that are gone, with quantity zero, then those that are new or different.
+def _gone(before: Side, now: Side, *, full: bool, sign: int) -> list[Level]:
+    """The levels of a side that are gone, with quantity zero.
 
-    Gone come first: a client that truncates after each level, and not after each message, would else lose
-    one. What others have pushed out of a full side is not mentioned: truncating takes it away. Of the prices
+    What others have pushed out of a full side is not mentioned: truncating takes it away. Of the prices
     `sign` makes numbers that grow from best to worst.
     """
     worst = sign * next(reversed(now)) if full and now else None
-    gone = [
+    return [
         (level[0], "0")
         for price, level in before.items()
         if price not in now and (worst is None or sign * price < worst)
     ]
-    return gone + [level for price, level in now.items() if before.get(price) != level]
+
+
+def _new(before: Side, now: Side) -> list[Level]:
+    """The levels of a side that are new or different."""
+    return [level for price, level in now.items() if before.get(price) != level]
 
 
 def _message(kind: str, name: str, view: View, bids: Iterable[Level], asks: Iterable[Level]) -> str:
