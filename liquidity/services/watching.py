@@ -79,9 +79,9 @@ def watch_exits(*, now: datetime) -> int:
     Each account by itself. What cannot be closed now, for want of a rate, is found again by the next look:
     its instrument counts as unwatched until then.
     """
-    moved = dict(fetch(_MOVED))
+    moved = dict(fetch(_MOVED, prepared=True))
     by_account: dict[int, list[Touched]] = defaultdict(list)
-    for touched in (Touched(*row) for row in fetch(_TOUCHED)):
+    for touched in (Touched(*row) for row in fetch(_TOUCHED, prepared=True)):
         by_account[touched.account_id].append(touched)
     closed, failed = 0, set[int]()
     for account_id, touches in by_account.items():

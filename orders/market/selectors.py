@@ -75,7 +75,8 @@ class AveragePrice:
 
 def tickers(instruments: Sequence[Rules], *, now: datetime) -> list[Ticker]:
     """Tickers in the order given, all from one snapshot."""
-    rows = fetch(_TICKERS, {"numbers": [rules.id for rules in instruments], "since": now - _DAY})
+    wanted = {"numbers": [rules.id for rules in instruments], "since": now - _DAY}
+    rows = fetch(_TICKERS, wanted, prepared=True)
     return [
         Ticker(rules, rules.price(last_ticks) if last_ticks else None, *rest)
         for rules, (last_ticks, *rest) in zip(instruments, rows, strict=True)
@@ -258,7 +259,7 @@ _TICKERS = f"""
                coalesce(sum(quote_volume), 0), coalesce(sum(trades), 0)::bigint
         FROM (
             SELECT open, high, low, volume, quote_volume, trades, first_seq FROM marketdata_candle
-            WHERE instrument_id = wanted.id AND interval = '1m' AND opened_at > %(since)s
+            WHERE instrument_id = wanted.id AND interval = '1m' AND opened_at > %(since)s::timestamptz
             UNION ALL
             SELECT price, price, price, quantity, notional, 1, seq FROM {_UNSEEN.format(number="wanted.id")}
                 AND at >= date_trunc('minute', %(since)s::timestamptz) + interval '1 minute'

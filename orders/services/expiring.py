@@ -20,11 +20,11 @@ _LIVE = ", ".join(f"'{stage.value}'" for stage in LIVE_STAGES)
 _DUE = f"""
     SELECT b.instrument_id, b.shard_id FROM orders_book b
     WHERE b.instrument_id IN (
-        SELECT instrument_id FROM orders_order WHERE expires_at <= %s AND stage IN ({_LIVE})
+        SELECT instrument_id FROM orders_order WHERE expires_at <= %s::timestamptz AND stage IN ({_LIVE})
     ) AND NOT EXISTS (
         SELECT 1 FROM orders_command c
         WHERE c.shard_id = b.shard_id AND c.status = 'pending' AND c.instrument_id = b.instrument_id
-          AND c.kind = %s
+          AND c.kind = %s::smallint
     ) ORDER BY b.instrument_id
 """  # noqa: S608 - our own words
 
@@ -36,7 +36,7 @@ def expire_due(*, now: datetime) -> list[int]:
     """
     with transaction.atomic():
         run_alone("expiry")
-        due = fetch(_DUE, [now, CommandKind.TIME.value])
+        due = fetch(_DUE, [now, CommandKind.TIME.value], prepared=True)
         if not due:
             return []
         write_commands(

@@ -29,11 +29,12 @@ def quote_books(*, now: datetime) -> int:
         LEFT JOIN instruments_quote quoted ON quoted.instrument_id = book.instrument_id
         CROSS JOIN LATERAL ({levels("book.instrument_id", Side.BUY)} LIMIT 1) bid
         CROSS JOIN LATERAL ({levels("book.instrument_id", Side.SELL)} LIMIT 1) ask
-        WHERE book.phase = %(open)s AND bid.price < ask.price AND (
-            quoted.at IS NULL OR quoted.at <= %(repeat)s
-            OR (book.last_time > extract(epoch FROM quoted.at - %(lag)s) * 1000000
+        WHERE book.phase = %(open)s::smallint AND bid.price < ask.price AND (
+            quoted.at IS NULL OR quoted.at <= %(repeat)s::timestamptz
+            OR (book.last_time > extract(epoch FROM quoted.at - %(lag)s::interval) * 1000000
                 AND (quoted.bid, quoted.ask) <> (bid.price, ask.price)))
         """,  # noqa: S608 - our own words
         {"open": Phase.OPEN.value, "repeat": now - _REPEAT_AFTER, "lag": _COMMIT_LAG},
+        prepared=True,
     )
     return record_quotes([NewQuote(number, bid, ask, now, _SOURCE) for number, bid, ask in rows], now=now)

@@ -40,10 +40,10 @@ def look(shard_ids: Collection[int], *, now: datetime, owner: str = OWNER) -> li
     """How the shards stand for the worker `owner`."""
     rows = fetch(
         f"""
-        SELECT s.id, s.owner <> %s AND s.owner LIKE '{WORKER}%%',
-               s.status = 'running' AND (waits.since < %s OR effect.due),
-               s.status = 'running' AND (waits.since < %s OR effect.due)
-                   AND coalesce(s.drained_at < %s, true)
+        SELECT s.id, s.owner <> %s::text AND s.owner LIKE '{WORKER}%%',
+               s.status = 'running' AND (waits.since < %s::timestamptz OR effect.due),
+               s.status = 'running' AND (waits.since < %s::timestamptz OR effect.due)
+                   AND coalesce(s.drained_at < %s::timestamptz, true)
         FROM orders_shard s
         CROSS JOIN LATERAL (
             SELECT (SELECT c.at FROM orders_command c WHERE c.shard_id = s.id AND c.status = 'pending'
@@ -51,9 +51,10 @@ def look(shard_ids: Collection[int], *, now: datetime, owner: str = OWNER) -> li
         CROSS JOIN LATERAL (
             SELECT EXISTS (SELECT 1 FROM orders_killeffect e
                            WHERE e.shard_id = s.id AND e.position IS NULL) AS due) AS effect
-        WHERE s.id = ANY(%s) ORDER BY s.id
+        WHERE s.id = ANY(%s::int[]) ORDER BY s.id
         """,  # noqa: S608 - our own words
         [owner, now - WAITED_TOO_LONG, now - ABANDONED, now - ABANDONED, list(shard_ids)],
+        prepared=True,
     )
     return [
         Seen(shard_id, elsewhere, bool(abandoned if elsewhere else waits))

@@ -17,7 +17,7 @@ from tradeplatform.common.db import execute, fetch
 def fire_by_trades(steps: Sequence[Step]) -> int:
     """Fire by the first trade of these steps that reached the alert's price; how many alerts."""
     since = earliest(steps)
-    return execute(_BY_TRADES, [*columns(steps), since, since])
+    return execute(_BY_TRADES, [*columns(steps), since, since], prepared=True)
 
 
 def fire_by_quotes() -> int:
@@ -33,7 +33,7 @@ def fire_by_quotes() -> int:
             " ORDER BY tape.instrument_id FOR NO KEY UPDATE OF tape"
         )
         looks = [[number for number, _at in rows], [at for _number, at in rows]]
-        fired = execute(_BY_QUOTES, looks)
+        fired = execute(_BY_QUOTES, looks, prepared=True)
         execute(
             "UPDATE marketdata_tape tape SET quotes_at = look.until"
             " FROM unnest(%s::int[], %s::timestamptz[]) AS look(number, until)"
@@ -51,13 +51,14 @@ _BY_TRADES = """
     FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS step(number, after, until)
     CROSS JOIN LATERAL (
         SELECT max(price) AS high, min(price) AS low FROM orders_trade
-        WHERE instrument_id = step.number AND id > step.after AND id <= step.until AND at >= %s) reach
+        WHERE instrument_id = step.number AND id > step.after AND id <= step.until
+            AND at >= %s::timestamptz) reach
     JOIN marketdata_pricealert waiting ON waiting.instrument_id = step.number AND waiting.state = 'active'
         AND waiting.watches = 'last' AND (waiting.direction = 'above' AND waiting.price <= reach.high
             OR waiting.direction = 'below' AND waiting.price >= reach.low)
     CROSS JOIN LATERAL (
         SELECT t.id, t.at, t.price FROM orders_trade t
-        WHERE t.instrument_id = step.number AND t.id <= step.until AND t.at >= %s
+        WHERE t.instrument_id = step.number AND t.id <= step.until AND t.at >= %s::timestamptz
             AND t.id > greatest(step.after, (step.number::bigint << 40) + waiting.after_seq)
             AND CASE waiting.direction WHEN 'above' THEN t.price >= waiting.price
                 ELSE t.price <= waiting.price END
