@@ -91,6 +91,10 @@ def panels(request: HttpRequest, order: Order) -> Iterable[Panel]:
         yield _transfers(life)
 
 
+# Of most orders there is nothing to say of these.
+_IF_ANY = ("Prevented", "Gone unfilled", "Waits for its parent's fills")
+
+
 def _progress(order: Order) -> dict[str, object]:
     instrument = order.instrument
     rest = order.quantity - order.filled - order.leaves - order.prevented
@@ -98,7 +102,9 @@ def _progress(order: Order) -> dict[str, object]:
         ("good", "Filled", order.filled),
         ("open", "Parked" if order.status in PARKED else "Open", order.leaves),
         ("warn", "Prevented", order.prevented),
-        ("quiet", "Gone unfilled" if order.is_final else "Waits for its parent's fills", rest),
+        ("quiet", "Gone unfilled", rest)
+        if order.is_final
+        else ("open", "Waits for its parent's fills", rest),
     ]
     return {
         "bar": trading.progress(order),
@@ -106,7 +112,7 @@ def _progress(order: Order) -> dict[str, object]:
         "parts": [
             (tone, label, market.quantity(part, instrument, unit=True))
             for tone, label, part in parts
-            if part or tone in {"good", "open"}
+            if part or label not in _IF_ANY
         ],
     }
 

@@ -82,13 +82,14 @@ def shard_status(shard: Shard) -> SafeString:
 
 
 def progress(order: Order) -> SafeString:
-    """Filled, open, prevented and gone, as parts of the quantity; what is open is left empty."""
-    gone = order.quantity - order.filled - order.leaves - order.prevented
+    """Filled, open, prevented and gone, as parts of the quantity; what may still fill is left empty."""
+    rest = order.quantity - order.filled - order.leaves - order.prevented
     return show.bar(
         (order.filled, "good"),
         (order.leaves, "open"),
         (order.prevented, "warn"),
-        (gone, "quiet"),
+        # Of one that waits for its parent nothing is gone: its quantity comes with the fills of that.
+        (rest, "quiet" if order.is_final else "open"),
         title="filled, open (empty), prevented, cancelled",
     )
 

@@ -3,7 +3,8 @@
 from orders.models.command import Book, Command, CommandKind, CommandStatus, Phase, Shard, ShardStatus
 from orders.models.event import LAST_SEQ, SEQ_BITS, Event, EventKind, event_id
 from orders.models.kill import KillEffect
-from orders.models.order import (
+from orders.models.order import Order, OrderIdentity
+from orders.models.order_words import (
     CLIENT_ORDER_ID,
     FINAL,
     IN_ENGINE,
@@ -16,8 +17,6 @@ from orders.models.order import (
     TRIGGERED,
     WAITING_TIMES,
     Link,
-    Order,
-    OrderIdentity,
     OrderStatus,
     OrderType,
     Side,

@@ -10,7 +10,7 @@ from accounts.models import TradingAccount
 from django_partition import APPEND_ONLY, PartitionPolicy, Period
 from django_partition.models import PartitionedModel
 from instruments.models import Asset, Instrument
-from orders.models.order import Side
+from orders.models.order_words import Side
 from tradeplatform.common.fields import AmountField, PriceField, QuantityField, RateField
 from tradeplatform.common.references import Reference, references
 

@@ -108,6 +108,7 @@ class TestOrderPage:
         table = next(panel for panel in of_profit.context["panels"] if panel.title == "Orders of its list")
         assert [row[1] for row in table.rows] == ["parent", "self", "partner"]
         assert "Waits for its parent's fills 1.0000" in page(boss, profit)
+        assert 'class="bo-quiet"' not in of_profit.content.decode(), "nothing of it is gone"
         of_entry = boss.get(address(Order, "change", entry))
         table = next(panel for panel in of_entry.context["panels"] if panel.title == "Orders of its list")
         assert [row[1] for row in table.rows] == ["self", "child", "child"]
