@@ -10,13 +10,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from audit.admin import asking
 from audit.admin.acting import actor_of
-from audit.models import AuditRecord
+from audit.models import ApprovalRequest, AuditRecord
 from orders.kill_selectors import OnShard, reach_of, releases_asked_for, with_waiting, would_stop
 from orders.models import Shard, ShardStatus
 from orders.services import kill_switch
@@ -368,7 +367,7 @@ def _acts(switch: KillSwitch, acts: Sequence[KillAct]) -> Table:
             KillStage(act.stage).label,
             act.actor_label,
             act.reason,
-            format_html("approval {}", act.approval_id) if act.approval_id else "",
+            show.ref_to(ApprovalRequest, act.approval_id, f"Approval {act.approval_id}"),
         ]
         for act in acts
     ]

@@ -64,13 +64,19 @@ def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
             "armed": reverse("admin:armed", args=[found.symbol]),
             "socket": _socket_url(request),
         },
-        "symbols": Book.objects.order_by("instrument__symbol").values_list("instrument__symbol", flat=True),
+        "symbols": _symbols(found),
         "trades_url": show.list_of(Trade, instrument=found.symbol),
         "parked_url": show.list_of(Order, instrument=found.symbol, status="parked"),
     }
     return TemplateResponse(
         request, "backoffice/market.html", _context(request, f"{found.symbol} market") | values
     )
+
+
+def _symbols(shown: Instrument) -> list[str]:
+    """Of all markets that have a book, and of the one that is shown."""
+    opened = Book.objects.values_list("instrument__symbol", flat=True)
+    return sorted({*opened, shown.symbol})
 
 
 def armed_view(request: HttpRequest, symbol: str) -> HttpResponse:

@@ -138,6 +138,8 @@ def test_a_release_waits_for_another_person_and_opens_one_step(sign_in: SignIn, 
     assert KillSwitch.objects.get(pk=switch.pk).stage == "stopped"
     agree(ApprovalRequest.objects.get(action=RELEASE), now=now())
     assert KillSwitch.objects.get(pk=switch.pk).stage == "limit_only"
+    agreed = address(ApprovalRequest, "change", ApprovalRequest.objects.get(action=RELEASE).pk)
+    assert agreed in client.get(address(KillSwitch, "change", switch.pk)).content.decode()
     (record,) = recorded("risk.kill_switch.release")
     assert record.before == {"stage": "stopped"}
 

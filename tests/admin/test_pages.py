@@ -19,7 +19,7 @@ from audit.services.recording import record
 from instruments.models import Instrument
 from tests.admin.conftest import Lived
 from tests.admin.registry import MODELS, PAGES, address
-from tests.factories import make_account, make_market
+from tests.factories import make_account, make_instrument, make_market
 from tradeplatform.common.admin.filters import BarFilter
 
 EIGHTEEN_DIGITS = re.compile(r"\d\.\d{15,}")
@@ -128,6 +128,15 @@ def test_markets_lists_books_and_links_each(boss: Client, lived: Lived) -> None:
 
     assert answer.status_code == 200
     assert reverse("admin:market", args=[lived.market.symbol]) in answer.content.decode()
+
+
+def test_a_market_without_a_book_is_the_one_that_is_chosen_on_its_page(boss: Client, lived: Lived) -> None:
+    quiet = make_instrument()
+
+    page = boss.get(reverse("admin:market", args=[quiet.symbol])).content.decode()
+
+    assert f"<option selected>{quiet.symbol}</option>" in page
+    assert page.count("<option selected>") == 1
 
 
 def test_market_hands_the_browser_what_the_feed_needs(boss: Client, lived: Lived) -> None:

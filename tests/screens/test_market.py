@@ -51,6 +51,11 @@ def best_shown(page: Page, side: str) -> list[str]:
     return digits[::-1] if side == "asks" else digits
 
 
+def touch_shown(page: Page) -> list[str]:
+    """Best bid and ask at the top of the page, as digits."""
+    return [page.inner_text(f"[data-ticker={name}]").replace("\u202f", "") for name in ("bid", "ask")]
+
+
 def best_stored(side: str) -> list[str]:
     found = depth(rules_by_symbol(["BTCUSDT"])["BTCUSDT"], limit=10)
     return [f"{price:.2f}" for price, _quantity in getattr(found, side)]
@@ -63,6 +68,7 @@ def test_shows_book_trades_and_candles(scene: Scene, page: Page, watch: Watch, t
 
     assert best_shown(page, "bids") == best_stored("bids")
     assert best_shown(page, "asks") == best_stored("asks")
+    assert [best_shown(page, "bids")[0], best_shown(page, "asks")[0]] == touch_shown(page)
     assert page.locator("[data-market=trades] li").count() == 8
     tickers = page.eval_on_selector_all("[data-ticker]", "all => all.map(one => one.textContent)")
     assert [value for value in tickers if not any(map(str.isdigit, value))] == []
@@ -164,6 +170,36 @@ class TestLive:
             arg=before.split("Now")[1],
         )
         assert watch.problems == []
+
+    def test_bid_and_ask_are_the_ladder_s_also_while_the_ticker_is_late(
+        self, scene: Scene, page: Page
+    ) -> None:
+        tickers: list[str | bytes] = []
+
+        def late(route: WebSocketRoute) -> None:
+            server = route.connect_to_server()
+            route.on_message(server.send)
+
+            def to_page(text: str | bytes) -> None:
+                if json.loads(text).get("channel") == "ticker":
+                    tickers.append(text)
+                    if len(tickers) > 1:
+                        return
+                route.send(text)
+
+            server.on_message(to_page)
+
+        page.route_web_socket(lambda url: url.endswith("/ws/v1"), late)
+        page.goto(URL)
+        page.wait_for_selector(LIVE)
+        page.wait_for_function("() => document.querySelector('[data-ticker=last]').innerText !== '\u2013'")
+        bid = Decimal(best_stored("bids")[0])
+
+        _send([_order(scene.taker, Side.BUY, int(bid) + 1, Decimal("0.01"))])
+        wait_for_seq(page, stored_seq())
+
+        assert touch_shown(page) == [best_shown(page, "bids")[0], best_shown(page, "asks")[0]]
+        assert touch_shown(page)[0] != f"{bid:.2f}"
 
     def test_a_lost_message_is_noticed_and_mended(self, scene: Scene, page: Page) -> None:
         lost: list[dict[str, Any]] = []

@@ -34,7 +34,7 @@ export class DepthChart {
     this.plot = new uPlot(
       {
         ...this.size(),
-        padding: [8, 8, 0, 0],
+        padding: [8, 8, 6, 0],
         cursor: { drag: { x: false, y: false } },
         legend: { show: false },
         scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, (high || 1) * 1.06] } },

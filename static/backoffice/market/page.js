@@ -49,10 +49,30 @@ function drawSoon() {
 function draw() {
   waiting = false;
   drawLadder(book, facts, places);
+  drawTouch();
   depth.draw(book);
   place("seq").textContent = book.seq === null ? "–" : grouped(book.seq);
   place("seq").dataset.seq = book.seq ?? "";
   drawTape();
+}
+
+// The best prices of the book that the ladder shows: the ticker's are a moment older, and would contradict it.
+function drawTouch() {
+  if (book.seq === null) {
+    return;
+  }
+  const [bid, ask] = ["bids", "asks"].map((side) => book.best(side, 1)[0]?.[0]);
+  const apart = Number(ask) - Number(bid);
+  tell({ bid, ask, spread: apart > 0 ? apart.toFixed(facts.price_decimals) : undefined });
+}
+
+function tell(values) {
+  for (const target of document.querySelectorAll("[data-ticker]")) {
+    if (target.dataset.ticker in values) {
+      const value = values[target.dataset.ticker];
+      target.textContent = value === null || value === undefined ? "–" : grouped(value);
+    }
+  }
 }
 
 function drawTape() {
@@ -96,10 +116,8 @@ function takeTrades(message) {
 }
 
 function takeTicker(ticker) {
-  for (const target of document.querySelectorAll("[data-ticker]")) {
-    const value = ticker[target.dataset.ticker];
-    target.textContent = value === null || value === undefined ? "–" : grouped(value);
-  }
+  tell(ticker);
+  drawTouch();
   armed.moved(ticker.last);
   if (ticker.open && ticker.last) {
     const change = (Number(ticker.last) / Number(ticker.open) - 1) * 100;
