@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: Beside the threads that serve everything.
 _CANCELLING_THREADS = 2
 _PEEKED = 4_096
+# A plain number: an operation with members of an enumeration makes another member, for each request.
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 #: How long a thread may keep the interpreter while others wait for it. An order comes back to it from some
 #: twenty answers of the database, its account locked meanwhile: Python's own five milliseconds add up.
 _SWITCH_SECONDS = 0.0005
@@ -306,7 +308,7 @@ def _arrived(conn: Connection) -> int:
 def _said(conn: Connection) -> bytes | None:
     """The beginning of a request, which stays to be read; empty at the end, None where nothing has come."""
     try:
-        found: bytes = conn.sock.recv(_PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        found: bytes = conn.sock.recv(_PEEKED, _LOOK)
     except OSError:
         return None
     return found

@@ -29,6 +29,8 @@ from tradeplatform.system.requests import LIST_SIZE
 
 #: Requests of a list, and the bytes after which it takes no more: about what a transaction has room for.
 _MOST, _MOST_BYTES = 500, 200_000
+# A plain number: an operation with members of an enumeration makes another member, for each request.
+_WHAT_HAS_COME = int(socket.MSG_WAITALL | socket.MSG_DONTWAIT)
 
 _log = structlog.get_logger(__name__)
 
@@ -159,7 +161,7 @@ class Lane:
     def _read(self, coming: _Coming) -> bool:
         """Read a request off its connection; whoever is not plain is given back."""
         try:
-            coming.sent = coming.conn.sock.recv(coming.length, socket.MSG_WAITALL | socket.MSG_DONTWAIT)
+            coming.sent = coming.conn.sock.recv(coming.length, _WHAT_HAS_COME)
             if len(coming.sent) == coming.length:
                 coming.asked = read_plain(_parsed(coming), coming.conn.client)
         except Exception:  # noqa: BLE001 - whoever serves it reads it again, and says what is wrong
