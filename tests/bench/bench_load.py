@@ -11,9 +11,9 @@ shards, matched by the two real workers; PostgreSQL syncs; the clients run on th
 - single:    the mix by our own services, one transaction for each action and one for its outcome;
 - floor:     COPY of the same rows into the same tables, with their indexes, constraints and triggers, by one
              connection, a commit for each table (tests/bench/load_ways.py). Updates are no part of it;
-- ack:       at half of the sustained rate, in lists of at most 100 by two processes, single requests over HTTP
-             and over sockets, as Poisson arrivals: from when each was due until its answer, which says that it
-             is committed;
+- ack:       at half of the sustained rate, in lists of at most 100 by two processes, single requests over
+             HTTP and over sockets, as Poisson arrivals: from when each was due until its answer, which says
+             that it is committed;
 - kill:      at the same load, from the press of the global kill switch to its last effect on either shard.
 """
 
