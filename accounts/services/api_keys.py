@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, KeyKind, Purpose, Scope, TradingAccount, User
 from accounts.services import vault
-from accounts.services.envelope import NoSecretError
+from accounts.services.envelope import NoSecretError, VaultError
 from accounts.services.signatures import Check, checker
 from audit.actor import Actor
 from tradeplatform.common.db import read_joined
@@ -98,9 +98,9 @@ def read_ahead(key_ids: Iterable[str]) -> None:
     """Read what `authenticate` would have to read of these keys, in one look-up for all."""
     until, forgotten = time.monotonic() + FRESH_SECONDS, _last_forgotten
     for key in _find({key_id for key_id in key_ids if _fresh(key_id) is None}).values():
-        # Whoever is refused is told so when it is asked for.
+        # Whoever is refused is told so when it is asked for; so is who has a secret that does not open.
         if key.revoked_at is None and key.account.user.is_active:
-            with suppress(NoSecretError):
+            with suppress(VaultError):
                 _keep(key, until, forgotten)
 
 

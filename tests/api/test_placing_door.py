@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import RateTier, Scope, TradingAccount
+from accounts.models import RateTier, Scope, Secret, TradingAccount
 from accounts.services import api_keys, rates, sessions
 from accounts.services.key_issuing import revoke_key
 from orders.api import placing
@@ -242,6 +242,16 @@ class TestLeftToTheView:
 
         for key in (reads, elsewhere, his, gone):
             self._is_left(plain(body, key=key))
+
+    def test_a_key_whose_secret_does_not_open(
+        self, market: Market, alice: TradingAccount, token: str
+    ) -> None:
+        body, key = order_body(market, alice), make_key(alice)
+        Secret.objects.filter(name=key.key_id).update(wrapped_key=b"not what was sealed")
+
+        answers = Answers(plain(body, token), plain(body, key=key), plain(body, key=make_key(alice)))
+
+        assert answers.codes() == [(202, "pending"), None, (202, "pending")]
 
     def test_a_signature_over_something_else(self, market: Market, alice: TradingAccount) -> None:
         asked = plain(order_body(market, alice), key=make_key(alice), query="")
