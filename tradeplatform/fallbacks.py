@@ -17,8 +17,7 @@ from tradeplatform.gateways.binance.refusals import translated
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400: the request was refused before a view saw it."""
-    refusal = Refusal(Code.INVALID_FIELD, "The request cannot be read: check its headers and its address.")
-    return _answer(request, refusal, HTTPStatus.BAD_REQUEST, defaults.bad_request, exception)
+    return _answer(request, _unreadable(), HTTPStatus.BAD_REQUEST, defaults.bad_request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -38,6 +37,15 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, failed(), HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
 
 
+def unreadable(status: HTTPStatus) -> HttpResponse:
+    """400, 414, 431: what was sent is no request, or its head is too long; nobody has looked at it."""
+    headers = {"X-Correlation-ID": bind()}
+    body = problem(_unreadable(), status=status)
+    response = JsonResponse(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+    response["Content-Length"] = str(len(response.content))
+    return response
+
+
 def no_room(path: str, refusal: Refusal) -> HttpResponse:
     """503: there was no room for the request, which nobody has looked at."""
     headers = headers_of(refusal) | {"X-Correlation-ID": bind()}
@@ -48,6 +56,10 @@ def no_room(path: str, refusal: Refusal) -> HttpResponse:
         response = JsonResponse(body, status=refusal.status, headers=headers, content_type=CONTENT_TYPE)
     response["Content-Length"] = str(len(response.content))
     return response
+
+
+def _unreadable() -> Refusal:
+    return Refusal(Code.INVALID_FIELD, "The request cannot be read: check its headers and its address.")
 
 
 def _answer(

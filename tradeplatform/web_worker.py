@@ -21,13 +21,18 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from multiprocessing.sharedctypes import RawArray
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from tradeplatform.common.arrivals import ARRIVED
 from tradeplatform.common.overload import Full, queue_full, watch
 from tradeplatform.common.turns import Turns
 from tradeplatform.config import load_config
@@ -53,6 +58,11 @@ _FOR_OTHERS = 0.001
 _HELD = RawArray("l", [sys.maxsize] * 128)
 #: What may be answered in lists begins so.
 _IN_LISTS = b"POST /api/v1/orders"
+#: Of a head that is longer than gunicorn reads.
+_TOO_LONG = {
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+}
 _FIRST = re.compile(rb"DELETE |POST /api/v1/kill-switch[ /?]")
 # Who asks, as far as that can be told without looking anything up; together with where from, so that nobody
 # stands in another's queue by naming him.
@@ -63,9 +73,10 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """`awaited`: it has waited for the rest of the request that it is about."""
+    """`awaited`: it has waited for the rest of the request that it is about, which came at `arrived`."""
 
     awaited = False
+    arrived = 0
     hang_up: Callable[[Connection], None]
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - as gunicorn calls it
@@ -85,7 +96,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._first: Turns[Connection] = Turns(room)
         self._rest: Turns[Connection] = Turns(room)
         self._lock = threading.Lock()
-        self._refusing = threading.local()
+        self._serving = threading.local()
         self._lane: Lane | None = None
         self._place = self.age % len(_HELD)
         #: Whose answers are on their way; who is given up first stands first.
@@ -105,7 +116,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """The application, for those who are let in to it."""
         super().load_wsgi()
-        self.wsgi: WSGI = partial(_answer, self.wsgi, self._refusing)
+        self.wsgi: WSGI = partial(_answer, self.wsgi, self._serving)
         from tradeplatform.express.lane import Lane  # noqa: PLC0415 - it needs Django, which is loaded by now
 
         self._lane = Lane(
@@ -143,6 +154,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: Connection) -> None:
         """Queue a connection that has something to say; answer whoever has no room."""
         awaited, conn.awaited = conn.awaited, False
+        conn.arrived = time.time_ns()
         if awaited:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         head = _said(conn)
@@ -281,21 +293,36 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
 
     def _do(self, work: Callable[[], Any], conn: Connection) -> None:
         done: Future[Any] = Future()
+        self._serving.arrived = conn.arrived
         try:
             done.set_result(work())
         except BaseException as error:  # noqa: BLE001 - the main thread closes the connection
             done.set_exception(error)
         self.method_queue.defer(self.finish_request, conn, done)
 
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """As it does; what cannot be read is refused in the words of the API."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        from tradeplatform.fallbacks import unreadable  # noqa: PLC0415 - it needs Django, loaded by now
+
+        self.log.warning("Invalid request from ip=%s: %s", addr[0], exc)
+        response = unreadable(_TOO_LONG.get(type(exc), HTTPStatus.BAD_REQUEST))
+        head = [f"HTTP/1.1 {response.status_code} {response.reason_phrase}", "Connection: close"]
+        head += [f"{name}: {value}" for name, value in response.items()]
+        with suppress(OSError):
+            write_nonblock(client, "\r\n".join([*head, "", ""]).encode("latin-1") + response.content)
+
     def _refuse(self, conn: Connection) -> None:
         self._refuser.submit(self._do, partial(self._say_no, conn), conn)
 
     def _say_no(self, conn: Connection) -> Any:
-        self._refusing.now = True
+        self._serving.refuses = True
         try:
             return self.handle(conn)
         finally:
-            self._refusing.now = False
+            self._serving.refuses = False
 
 
 def _arrived(conn: Connection) -> int:
@@ -329,12 +356,13 @@ def _whose(conn: Connection, head: bytes) -> tuple[bytes, bytes]:
 
 def _answer(
     application: WSGI,
-    refusing: threading.local,
+    serving: threading.local,
     environ: dict[str, Any],
     start_response: Callable[..., Any],
 ) -> Iterable[bytes]:
     """The application's answer, or in the thread that refuses a refusal."""
-    if not getattr(refusing, "now", False):
+    if not getattr(serving, "refuses", False):
+        environ[ARRIVED] = serving.arrived
         return application(environ, start_response)
     from tradeplatform.fallbacks import no_room  # noqa: PLC0415 - it needs Django, which is loaded by now
 

@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -22,6 +21,7 @@ from accounts.services.api_keys import ApiKeyCaller
 from accounts.services.sessions import identify
 from accounts.services.signed_requests import SignedRequest
 from tradeplatform.common.addresses import client_address
+from tradeplatform.common.arrivals import arrived_at
 from tradeplatform.common.db import read
 from tradeplatform.common.errors import Code, Refusal
 
@@ -57,7 +57,7 @@ class KeyAuthentication(BaseAuthentication):
             body=_body(http),
         )
         signature = http.headers.get("X-API-SIGNATURE", "")
-        signed_requests.accept(caller, signed, signature=signature, now=timezone.now())
+        signed_requests.accept(caller, signed, signature=signature, now=arrived_at(http))
         (owner,) = read(User, "WHERE id = %s", [caller.user_id])
         return owner, caller
 

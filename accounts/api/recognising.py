@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest
-from django.utils import timezone
 
 from accounts.api.authentication import target_of
 from accounts.api.callers import actor_in
@@ -22,6 +21,7 @@ from accounts.services.sessions import identify_each
 from accounts.services.signed_requests import SignedRequest
 from audit.actor import Actor
 from tradeplatform.common.addresses import client_address
+from tradeplatform.common.arrivals import arrived_at
 from tradeplatform.common.asked import Asked
 from tradeplatform.common.errors import Refusal
 from tradeplatform.common.limits import Limit
@@ -87,7 +87,7 @@ def _of_key(asked: Asked, scope: Scope) -> Caller | None:
             body=asked.body,
         )
         signature = sent.get("HTTP_X_API_SIGNATURE", "")
-        fingerprint = signed_requests.check(key, signed, signature=signature, now=timezone.now())
+        fingerprint = signed_requests.check(key, signed, signature=signature, now=arrived_at(http))
     except (Refusal, VaultError):
         # A secret that does not open is an operator's matter: it fails in the view, and with it nobody else.
         return None

@@ -10,6 +10,7 @@ Reads the database when it has to: call it from a thread, never on an event loop
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -69,7 +70,8 @@ class _Kept:
     until: float
 
 
-# Counts `forget`: what was read before one must not be kept after it.
+# Counts `forget`: what was read before one must not be kept after it, nor in the middle of it.
+_keeping = threading.Lock()
 _forgotten = itertools.count(1)
 _last_forgotten = 0
 
@@ -132,10 +134,11 @@ def forget(*, key_id: str | None = None, user_id: int | None = None) -> None:
 
     def drop() -> None:
         global _last_forgotten  # noqa: PLW0603 - the process has one memory of keys
-        _last_forgotten = next(_forgotten)
-        for name, kept in list(_kept.items()):
-            if name == key_id or kept.caller.user_id == user_id:
-                _kept.pop(name, None)
+        with _keeping:
+            _last_forgotten = next(_forgotten)
+            for name, kept in list(_kept.items()):
+                if name == key_id or kept.caller.user_id == user_id:
+                    _kept.pop(name, None)
 
     transaction.on_commit(drop)
 
@@ -180,10 +183,11 @@ def _keep(key: ApiKey, until: float, forgotten: int) -> _Kept:
         is_signed=_check_of(key),
     )
     kept = _Kept(caller, until)
-    if len(_kept) >= _MOST_KEPT:
-        _kept.clear()
-    if forgotten == _last_forgotten:
-        _kept[key.key_id] = kept
+    with _keeping:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        if forgotten == _last_forgotten:
+            _kept[key.key_id] = kept
     return kept
 
 

@@ -1,10 +1,11 @@
 """A request that an API key signed: fresh, untouched, and accepted once.
 
 The signature covers five parts, each of the first four on a line of its own: timestamp (milliseconds since
-1970), nonce (empty if none), method, path with query as sent; then the body. A request is accepted for WINDOW
-after its timestamp. Valkey remembers it for as long, so that a copy is refused by every process; when Valkey
-does not answer, each process remembers for itself, so that trading goes on and a copy has one chance with
-each of the other processes. (What moves money is safe even so: its request ids are unique for ever.)
+1970), nonce (empty if none), method, path with query as sent; then the body. A request is accepted that
+arrives within WINDOW of its timestamp, however long it waits here. Valkey remembers it for as long as a copy
+might, so that a copy is refused by every process; when Valkey does not answer, each process remembers for
+itself, so that trading goes on and a copy has one chance with each of the other processes. (What moves money
+is safe even so: its request ids are unique for ever.)
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from accounts.services.api_keys import ApiKeyCaller, verify
+from tradeplatform.common.arrivals import LONGEST_WAIT
 from tradeplatform.common.errors import Code, Refusal
 from tradeplatform.common.valkey import client
 
@@ -30,8 +32,8 @@ AHEAD = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _NONCE = re.compile(r"[A-Za-z0-9._:-]{0,64}", re.ASCII)
-# Longer than any copy can be fresh.
-_REMEMBERED_SECONDS = 8
+# Longer than any copy can be fresh: it may have been signed ahead, come late, and waited here.
+_REMEMBERED_SECONDS = int((AHEAD + WINDOW + LONGEST_WAIT).total_seconds()) + 2
 _MOST_REMEMBERED = 100_000
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +59,7 @@ class SignedRequest:
 
 
 def accept(caller: ApiKeyCaller, request: SignedRequest, *, signature: str, now: datetime) -> None:
-    """Check time and signature, and remember the request.
+    """Check time and signature, and remember the request. `now` is when it arrived.
 
     Raises Refusal: invalid_field, timestamp_ahead, timestamp_too_old, bad_signature, replayed.
     """

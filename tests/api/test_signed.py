@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,9 @@ from tests.accounts.keys import Key, make_key
 from tests.api.client import Api, order_body, refused, signed_in
 from tests.api.signing import SigningApi, text_of
 from tests.factories import ACTOR, Market, everything_stored, fund, make_account
+from tradeplatform.common.arrivals import ARRIVED
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.valkey import client
 
 WITHDRAWS = frozenset({Scope.READ, Scope.WITHDRAW})
 HERE = ("127.0.0.0/8",)
@@ -78,6 +81,38 @@ class TestAccepted:
 
         assert answers == [200, 200, 200]
         refused(program.get("/orders"), "replayed", 401)
+
+
+class TestWaiting:
+    """A request is as fresh as it was when it came, also where it has waited here."""
+
+    def _arrived(self, program: SigningApi, *, seconds_ago: float) -> None:
+        noted: dict[str, Any] = {ARRIVED: time.time_ns() - int(seconds_ago * 1e9)}
+        program.defaults.update(noted)
+
+    def test_one_that_waited_is_served_once(self, key: Key) -> None:
+        program = SigningApi(key)
+        program.timestamp = int(timezone.now().timestamp() * 1_000) - 20_000
+        self._arrived(program, seconds_ago=16)
+
+        assert program.get("/orders").status_code == 200
+        refused(program.get("/orders"), "replayed", 401)
+
+    @pytest.mark.parametrize(("signed", "arrived"), [(22, 16), (37, 36)])
+    def test_one_that_came_late_or_waited_too_long_is_refused(
+        self, key: Key, signed: int, arrived: int
+    ) -> None:
+        program = SigningApi(key)
+        program.timestamp = int(timezone.now().timestamp() * 1_000) - signed * 1_000
+        self._arrived(program, seconds_ago=arrived)
+
+        refused(program.get("/orders"), "timestamp_too_old", 401)
+
+    def test_it_is_remembered_for_as_long_as_a_copy_may_wait(self, key: Key) -> None:
+        before = set(client().keys("signed:*"))
+        assert SigningApi(key).get("/orders").status_code == 200
+        (name,) = set(client().keys("signed:*")) - before
+        assert 36 < client().ttl(name) <= 38
 
 
 class TestRefused:
@@ -279,7 +314,7 @@ class TestWithoutValkey:
             True, False, True, True, True,
         ]  # fmt: skip
         assert len(signed_requests._here) == 3
-        assert signed_requests._is_new_here(bytes([4]), 9.0)
+        assert signed_requests._is_new_here(bytes([4]), 39.0)
         assert len(signed_requests._here) == 1
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 # A refusal is in the platform's words.
 from tradeplatform import wsgi as _platform  # noqa: F401
+from tradeplatform.common.arrivals import ARRIVED
 
 FOLDER = "GATED_FOLDER"
 LOG, GATE = "begun.txt", "gate"
@@ -18,7 +19,7 @@ LOG, GATE = "begun.txt", "gate"
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Note the request; one to /held waits until nobody holds the gate.
 
-    One to /process is told who serves it.
+    One to /process is told who serves it, one to /arrived when it arrived.
     """
     folder = Path(os.environ[FOLDER])
     line = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {environ.get('HTTP_AUTHORIZATION', '-')}\n"
@@ -27,6 +28,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == "/held":
         with (folder / GATE).open() as gate:
             fcntl.flock(gate, fcntl.LOCK_SH)
-    said = str(os.getpid()).encode() if environ["PATH_INFO"] == "/process" else b"ok"
+    told = {"/process": os.getpid(), "/arrived": environ[ARRIVED]}
+    said = str(told.get(environ["PATH_INFO"], "ok")).encode()
     start_response("200 OK", [("Content-Length", str(len(said)))])
     return [said]

@@ -135,6 +135,42 @@ def answered(asked: list[Asked]) -> list[Asked]:
     return [one for one in asked if one.is_answered()]
 
 
+def test_a_request_that_waits_arrived_when_it_came(web: Web) -> None:
+    held, before = web.hold(), time.time_ns()
+    waits = web.send("GET", "/arrived")
+    flood = [web.send("POST", f"/orders/{number}", "flood") for number in range(_ROOM)]
+    wait_for(lambda: bool(answered(flood)), "one to be refused, as those before it wait", seconds=_PATIENCE)
+    queued = time.time_ns()
+
+    web.open()
+
+    assert before <= int(waits.answer()[2]) <= queued
+    web.finish([held, *flood])
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Odd: a\x00b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9_000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_json(web: Web, head: bytes, status: int) -> None:
+    asked = web.connect()
+    asked.connection.sock.sendall(head)
+    response = http.client.HTTPResponse(asked.connection.sock)
+    response.begin()
+
+    body = json.loads(response.read())
+
+    assert (response.status, body["status"], body["code"]) == (status, status, "invalid_field")
+    assert response.getheader("Content-Type") == "application/problem+json"
+    assert response.getheader("X-Correlation-ID") == body["correlation_id"]
+    assert web.begun() == []
+
+
 def test_whoever_has_most_is_refused_at_once_and_nothing_of_it_has_begun(web: Web) -> None:
     held = web.hold()
     flood = [web.send("POST", f"/api/v1/orders/{number}", "flood") for number in range(_ROOM + 1)]

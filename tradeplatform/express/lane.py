@@ -163,7 +163,7 @@ class Lane:
         try:
             coming.sent = coming.conn.sock.recv(coming.length, _WHAT_HAS_COME)
             if len(coming.sent) == coming.length:
-                coming.asked = read_plain(_parsed(coming), coming.conn.client)
+                coming.asked = read_plain(_parsed(coming), coming.conn.client, arrived=coming.began_at)
         except Exception:  # noqa: BLE001 - whoever serves it reads it again, and says what is wrong
             _log.debug("request_not_read", exc_info=True)
         if coming.asked is None:

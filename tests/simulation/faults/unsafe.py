@@ -54,7 +54,7 @@ def _promise() -> None:
 
     def promise(
         application: web_worker.WSGI,
-        refusing: threading.local,
+        serving: threading.local,
         environ: dict[str, Any],
         start_response: Callable[..., Any],
     ) -> Iterable[bytes]:
@@ -66,7 +66,7 @@ def _promise() -> None:
                 return start_response("202 Accepted", [("Content-Type", "application/json")], *rest)
             return start_response(status, headers, *rest)
 
-        body = answer(application, refusing, environ, listen)
+        body = answer(application, serving, environ, listen)
         if heard[0].startswith("503") and environ["REQUEST_METHOD"] == "POST":
             return [json.dumps({"id": "1"}).encode()]
         return body
