@@ -70,10 +70,10 @@ class _Kept:
     until: float
 
 
-# Counts `forget`: what was read before one must not be kept after it, nor in the middle of it.
-_keeping = threading.Lock()
+# Counts `forget`: what was read before one must not be kept after it, nor while it is at it.
 _forgotten = itertools.count(1)
 _last_forgotten = 0
+_keeping = threading.Lock()
 
 # By key id; and by key and generation the checks, whose secrets are read from the vault once a process.
 _kept: dict[str, _Kept] = {}
