@@ -7,21 +7,12 @@ import pytest
 from orders.models import Order, Stage
 from orders.services.looking import _COUNT_LIVE, _IDENTITIES
 from tests.factories import Market, make_market
+from tests.orders.reading import rows_read
 from tradeplatform.common.db import execute, fetch
 
 pytestmark = pytest.mark.django_db
 
 OTHERS = 60
-
-
-def rows_read(table: str) -> int:
-    """Of a table and its partitions, in this transaction."""
-    (count,) = fetch(
-        "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::int FROM pg_stat_xact_user_tables"
-        " WHERE relname LIKE %s",
-        [f"{table}%"],
-    )[0]
-    return int(count)
 
 
 @pytest.fixture
