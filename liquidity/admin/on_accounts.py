@@ -33,7 +33,7 @@ def panels(request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
         return
     yield from _margin(account)
     yield Table(
-        "Open positions",
+        "Open leveraged positions",
         columns(
             "Position", "Instrument", "Direction", "#Volume", "#Average price", "#Price now", "#Unrealised"
         ),
@@ -49,8 +49,8 @@ def panels(request: HttpRequest, account: TradingAccount) -> Iterable[Panel]:
             ]
             for position, worth in held
         ],
-        empty="No open position.",
-        more=(show.list_of(Position, account=account.account_number), "All positions of this account"),
+        empty="No open leveraged position.",
+        more=(show.list_of(Position, account=account.account_number), "All of this account"),
     )
 
 

@@ -62,7 +62,7 @@ class BookAdmin(DetailMixin, BackOfficeList):
         """Whose."""
         return book.instrument.symbol
 
-    @admin.display(description="Live")
+    @admin.display(description="Market")
     def market_link(self, book: Book) -> SafeString:
         """The market page."""
         return trading.market(book.instrument)
@@ -108,7 +108,7 @@ class BookAdmin(DetailMixin, BackOfficeList):
             "",
             [
                 Fact("Instrument", trading.instrument(instrument)),
-                Fact("Live", trading.market(instrument)),
+                Fact("Market", trading.market(instrument)),
                 Fact("Shard", show.ref(book.shard)),
                 Fact("Seq", show.number(show.whole(book.seq)), "Events so far, without gaps"),
                 Fact("Last price", last_price(book)),

@@ -193,7 +193,7 @@ class EventAdmin(DetailMixin, KeysetList):
                 Fact("Quantity", event_words.quantity_of(event, instrument)),
                 Fact("Open after", _lots(event.leaves_lots, instrument)),
                 Fact("Maker open after", _lots(event.maker_leaves_lots, instrument)),
-                Fact("Place in the queue", event.priority or show.NOTHING),
+                Fact("In its place since seq", event.priority or show.NOTHING),
                 Fact("Written in epoch", show.number(event.epoch)),
                 Fact(
                     "Trade",

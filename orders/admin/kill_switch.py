@@ -360,19 +360,21 @@ def _shards(shards: Sequence[OnShard]) -> Table:
 
 
 def _acts(switch: KillSwitch, acts: Sequence[KillAct]) -> Table:
-    """Presses and steps of releases."""
+    """Presses and steps of releases, of which one asked, with the reason, and another agreed last."""
+    asked = ApprovalRequest.objects.in_bulk([act.approval_id for act in acts if act.approval_id])
     rows = [
         [
             show.when(act.at),
             KillStage(act.stage).label,
-            act.actor_label,
+            asked[act.approval_id].maker_label if act.approval_id in asked else act.actor_label,
             act.reason,
+            act.actor_label if act.approval_id else show.NOTHING,
             show.ref_to(ApprovalRequest, act.approval_id, f"Approval {act.approval_id}"),
         ]
         for act in acts
     ]
     more = (show.list_of(AuditRecord, target=f"risk.killswitch:{switch.pk}"), "Audit records")
-    headings = columns("At (UTC)", "To", "By", "Reason", "Agreed")
+    headings = columns("At (UTC)", "To", "By", "Reason", "Agreed by", "Approval")
     return Table("Presses and releases", headings, rows, empty="It was never pressed.", more=more)
 
 

@@ -74,7 +74,7 @@ def book_facts(instrument: Instrument) -> Facts:
     return Facts(
         "Book",
         [
-            Fact("Live market", trading.market(instrument)),
+            Fact("Market", trading.market(instrument)),
             Fact("Engine", state(book)),
             Fact("Seq", show.ref(book, show.whole(book.seq))),
             Fact("Last price", last_price(book)),

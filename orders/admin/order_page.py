@@ -143,7 +143,7 @@ def _header(order: Order) -> Facts:
             ),
             Fact("Self-trade prevention", order.get_stp_mode_display()),
             Fact("Placed with", show.mono(order.credential), "The key or session that placed it"),
-            Fact("Place in the queue", order.priority or show.NOTHING, "The seq at which it got its place"),
+            Fact("In its place since seq", order.priority or show.NOTHING, "Earlier goes first at one price"),
             Fact("Correlation id", show.mono(order.correlation_id)),
         ],
         wide=True,

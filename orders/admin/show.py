@@ -108,8 +108,8 @@ def instrument(row: Instrument) -> SafeString | str:
 
 
 def market(row: Instrument) -> SafeString:
-    """A link to the market page."""
-    return show.link(reverse("admin:market", args=[row.symbol]), f"{row.symbol} live")
+    """A link to the market page; not called live, which is the realm of money that is no demo's."""
+    return show.link(reverse("admin:market", args=[row.symbol]), row.symbol)
 
 
 def actor(row: Order | Command) -> SafeString | str:

@@ -138,8 +138,13 @@ def test_a_release_waits_for_another_person_and_opens_one_step(sign_in: SignIn, 
     assert KillSwitch.objects.get(pk=switch.pk).stage == "stopped"
     agree(ApprovalRequest.objects.get(action=RELEASE), now=now())
     assert KillSwitch.objects.get(pk=switch.pk).stage == "limit_only"
-    agreed = address(ApprovalRequest, "change", ApprovalRequest.objects.get(action=RELEASE).pk)
-    assert agreed in client.get(address(KillSwitch, "change", switch.pk)).content.decode()
+    request = ApprovalRequest.objects.get(action=RELEASE)
+    page = client.get(address(KillSwitch, "change", switch.pk))
+    acts = next(panel for panel in page.context["panels"] if panel.title == "Presses and releases")
+    _at, _to, asker, reason, checker, approval = acts.rows[0]
+    assert (asker, reason) == (request.maker_label, "mended")
+    assert checker == request.decisions.get().checker_label != asker
+    assert address(ApprovalRequest, "change", request.pk) in approval
     (record,) = recorded("risk.kill_switch.release")
     assert record.before == {"stage": "stopped"}
 

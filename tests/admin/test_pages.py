@@ -16,7 +16,8 @@ from django.utils import timezone
 from accounts.models import User
 from audit.actor import Actor
 from audit.services.recording import record
-from instruments.models import Instrument
+from instruments.models import Instrument, Realm
+from orders.admin import show as trading
 from tests.admin.conftest import Lived
 from tests.admin.registry import MODELS, PAGES, address
 from tests.factories import make_account, make_instrument, make_market
@@ -128,6 +129,12 @@ def test_markets_lists_books_and_links_each(boss: Client, lived: Lived) -> None:
 
     assert answer.status_code == 200
     assert reverse("admin:market", args=[lived.market.symbol]) in answer.content.decode()
+
+
+def test_a_link_to_a_market_does_not_call_it_live(boss: Client, lived: Lived) -> None:
+    demo = make_instrument(realm=Realm.DEMO)
+
+    assert re.sub("<.*?>", "", trading.market(demo)) == demo.symbol
 
 
 def test_a_market_without_a_book_is_the_one_that_is_chosen_on_its_page(boss: Client, lived: Lived) -> None:

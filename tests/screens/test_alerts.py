@@ -59,7 +59,7 @@ def test_indicators_are_drawn_over_and_below_the_candles(
     alerts: tuple[PriceAlert, PriceAlert], page: Page, watch: Watch, theme: str, indicator: str
 ) -> None:
     watch.visit(BITCOIN)
-    page.wait_for_selector("[data-market=link]:has-text('Live')")
+    page.wait_for_selector("[data-market=link]:has-text('Connected')")
     with page.expect_response(lambda answer: "candles?interval=1s" in answer.url):
         page.click("[data-interval='1s']")
     with page.expect_response(lambda answer: f"indicator={indicator}" in answer.url) as answered:

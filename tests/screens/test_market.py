@@ -25,7 +25,7 @@ from tests.tradeplatform.supervisor.waiting import wait_for
 pytestmark = pytest.mark.live
 
 URL = "/admin/market/BTCUSDT/"
-LIVE = "[data-market=link]:has-text('Live')"
+LIVE = "[data-market=link]:has-text('Connected')"
 
 
 def seq_shown(page: Page) -> int:
@@ -94,6 +94,14 @@ def test_shows_armed_orders_beside_the_ladder(scene: Scene, page: Page, watch: W
     assert "armed" in page.inner_text("[data-market=armed-summary]")
     watch.keep(f"{theme}-market-armed")
     assert watch.problems == []
+
+
+def test_the_ladder_names_its_middle_and_shows_half_a_tick(scene: Scene, page: Page) -> None:
+    page.goto("/admin/market/BTCUSDT/")
+    page.wait_for_selector("[data-market=middle]:has-text('spread')")
+
+    middle = page.inner_text("[data-market=middle]")
+    assert re.match(r"[\d\u202f]+\.\d{3} middle, spread \d+\.\d\d \(", middle)
 
 
 def test_an_auction_counts_down_and_says_what_it_would_trade(

@@ -191,7 +191,7 @@ def on_account(request: HttpRequest, account: TradingAccount) -> Iterable[Panel]
     own = LivePosition.objects.filter(account=account).select_related("instrument__base", "instrument__quote")
     rows = list(own.order_by("-at")[:_ON_ACCOUNT])
     yield Table(
-        "Positions",
+        "Positions over time",
         columns("Position", "Instrument", "#Quantity", "#Average price", "#Realised P&L", "Last (UTC)"),
         [
             [

@@ -12,7 +12,7 @@ import { drawLadder, grouped, span } from "./ladder.js";
 const TAPE = 8;
 const LINK_WORDS = {
   connecting: ["Connecting", "bo-quiet"],
-  live: ["Live", "bo-good"],
+  live: ["Connected", "bo-good"],
   stale: ["Stale: the server is cut off", "bo-warn"],
   lost: ["Lost, coming back", "bo-bad"],
 };
