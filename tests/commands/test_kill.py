@@ -18,7 +18,7 @@ from orders.models import KillEffect, OrderStatus
 from orders.services import wake
 from risk.models import KillAct, KillSwitch
 from tests.audit.agreeing import agree
-from tests.factories import Market, make_market, make_user, stored
+from tests.factories import Market, everything_stored, make_market, make_user, stored
 from tradeplatform.common import valkey
 
 pytestmark = pytest.mark.django_db
@@ -165,6 +165,22 @@ def test_a_release_asked_for_here_waits_for_another_person(market: Market) -> No
     assert KillSwitch.objects.get(id=switch).stage == "limit_only"
     said = run("release", str(switch), "--by", maker.username, "--reason", "mended")
     assert "Limit orders only -> Open" in said
+
+
+def test_a_rehearsed_release_says_what_it_would_ask_for_and_asks_nothing(market: Market) -> None:
+    switch = kill("--instrument", market.symbol)["switch"]
+    maker = make_user(Role.RISK_MANAGER)
+    before = everything_stored()
+
+    told = read("release", str(switch), "--by", maker.username, "--reason", "mended", "--dry-run")
+    said = run("release", str(switch), "--by", maker.username, "--reason", "mended", "--dry-run")
+
+    stopped, to = "Stopped: only cancels are taken", "Limit orders only"
+    assert told == {"dry_run": True, "switch": switch, "from": stopped, "to": to}
+    assert f"{stopped} -> {to}, if a" in said
+    assert everything_stored() == before
+    with pytest.raises(CommandError):
+        run("release", str(switch), "--by", maker.username, "--reason", "r" * 501, "--dry-run")
 
 
 def test_who_has_no_right_to_release_asks_for_nothing(market: Market) -> None:
