@@ -18,6 +18,7 @@ from tests.simulation.machines.hosts import DatabaseHost, Machine, common_settin
 from tests.simulation.machines.load import Flow, total
 from tests.simulation.machines.network import Network
 from tests.simulation.machines.observing import Observer
+from tests.simulation.machines.unfenced import DAWDLES_SECONDS
 
 WORKERS = ("worker-a", "worker-b")
 _SHARDS = (1, 2)
@@ -180,6 +181,8 @@ class Run:
         """Frozen workers wake up after another took over, three times."""
         (frozen,) = (fault for fault in TAKEOVERS if fault.name.startswith("frozen"))
         for _ in range(3):
+            # Who has just applied something has nothing in its hands, and would wake up to do no harm.
+            self._for(DAWDLES_SECONDS / 2)
             self._strike(frozen)
         self._for(_CALM)
 

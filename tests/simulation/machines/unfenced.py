@@ -1,7 +1,8 @@
 """A shard's worker without what keeps a second one from writing: the control of the run.
 
-It takes no lock, no epoch is compared, and no session ends for being idle. It dawdles between reading and
-writing, so that whoever freezes it catches it there.
+It takes no lock, and no epoch is compared. It dawdles between reading and writing for most of its time, so
+that whoever freezes it catches it there. Its sessions still end for being idle: one that is caught with its
+writes done and not committed would keep the other waiting, and is thawed only when the other has gone on.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any
 
 from celery.__main__ import main
 from celery.signals import worker_init
-from django.db.backends.signals import connection_created
 
-_DAWDLES_SECONDS = 0.2
+#: Longer than a client takes to send the next order once it has heard of the last.
+DAWDLES_SECONDS = 0.6
 
 
 @worker_init.connect
@@ -38,17 +39,11 @@ def _take_the_fence_down(**_: Any) -> None:
 
     def dawdle(shard_id: int, most: int) -> Any:
         found = read(shard_id, most)
-        time.sleep(_DAWDLES_SECONDS)
+        time.sleep(DAWDLES_SECONDS)
         return found
 
     for name, replacement in (("_take", take), ("_move_shard", move), ("read_pending", dawdle)):
         setattr(drain, name, replacement)
-
-
-@connection_created.connect
-def _idle_for_ever(connection: Any, **_: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET idle_in_transaction_session_timeout = 0")
 
 
 if __name__ == "__main__":
