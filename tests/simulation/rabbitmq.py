@@ -56,6 +56,19 @@ def _figures(seconds: Sequence[float]) -> str:
     return f"p50 {parts[9]:.3f} p95 {parts[18]:.3f} max {max(seconds):.3f} s"
 
 
+def kinds_of_ours(listed: str) -> dict[str, str]:
+    """The kinds of the queues that carry work, of what `list_queues name type` says.
+
+    That by which `celery control` speaks to a worker is named after it and its host, and ends with it.
+    """
+    queues = [line.split("\t") for line in listed.splitlines()]
+    return {
+        name: kind
+        for name, kind in queues[1:]
+        if name == "default" or (name.startswith("shard-") and "@" not in name)
+    }
+
+
 def main() -> int:
     """Play the phases; 0 when nothing was lost, doubled or held up."""
     parser = argparse.ArgumentParser(
@@ -121,8 +134,7 @@ class _Run:
         rabbitmq = self._rabbitmq
         self._trade("it works", seconds)
         _say(rabbitmq.control("list_queues", "name", "type", "consumers").strip())
-        queues = [line.split("\t") for line in rabbitmq.control("list_queues", "name", "type").splitlines()]
-        ours = {name: kind for name, kind in queues[1:] if name == "default" or name.startswith("shard-")}
+        ours = kinds_of_ours(rabbitmq.control("list_queues", "name", "type"))
 
         # The kernel ends what a thread has started when that thread ends: this one starts servers.
         back = threading.Event()
