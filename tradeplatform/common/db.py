@@ -76,7 +76,7 @@ def read_joined(
     models: tuple[type[M], type[N], type[K]], rest: str, params: Sequence[Any]
 ) -> list[tuple[M, N, K]]: ...
 def read_joined(models: tuple[type[Any], ...], rest: str, params: Sequence[Any]) -> list[Any]:
-    """As `read`, of several models that `rest` joins: the last two first, where there are three."""
+    """As `read`, of several models. `rest` begins with how they are joined: the last two, then the first."""
     return [tuple(found) for found in _read(models, rest, params)]
 
 
