@@ -32,7 +32,7 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from tradeplatform.common.arrivals import ARRIVED
+from tradeplatform.common.arrivals import WAITED
 from tradeplatform.common.overload import Full, queue_full, watch
 from tradeplatform.common.turns import Turns
 from tradeplatform.config import load_config
@@ -73,10 +73,10 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """`awaited`: it has waited for the rest of the request that it is about, which came at `arrived`."""
+    """`awaited`: it has waited for the rest of the request that it is about, and is queued since `queued`."""
 
     awaited = False
-    arrived = 0
+    queued = 0
     hang_up: Callable[[Connection], None]
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - as gunicorn calls it
@@ -154,7 +154,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: Connection) -> None:
         """Queue a connection that has something to say; answer whoever has no room."""
         awaited, conn.awaited = conn.awaited, False
-        conn.arrived = time.time_ns()
+        conn.queued = time.monotonic_ns()
         if awaited:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         head = _said(conn)
@@ -293,7 +293,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
 
     def _do(self, work: Callable[[], Any], conn: Connection) -> None:
         done: Future[Any] = Future()
-        self._serving.arrived = conn.arrived
+        self._serving.waited = time.monotonic_ns() - conn.queued
         try:
             done.set_result(work())
         except BaseException as error:  # noqa: BLE001 - the main thread closes the connection
@@ -362,7 +362,7 @@ def _answer(
 ) -> Iterable[bytes]:
     """The application's answer, or in the thread that refuses a refusal."""
     if not getattr(serving, "refuses", False):
-        environ[ARRIVED] = serving.arrived
+        environ[WAITED] = serving.waited
         return application(environ, start_response)
     from tradeplatform.fallbacks import no_room  # noqa: PLC0415 - it needs Django, which is loaded by now
 

@@ -230,6 +230,18 @@ class TestKeeping:
         assert key.row.last_used_at >= first
 
 
+def revoke_once_found(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let another connection revoke the key between its being read and its being kept."""
+    find = api_keys._find
+
+    def slow(key_ids: Iterable[str]) -> dict[str, ApiKey]:
+        found = find(key_ids)
+        elsewhere(lambda: revoke_key(key_id=key.row.pk, actor=ACTOR, now=NOW, reason="leaked"))
+        return found
+
+    monkeypatch.setattr(api_keys, "_find", slow)
+
+
 @pytest.mark.django_db(transaction=True)
 class TestStopping:
     """At once in the process that did it; in another no later than a second after the commit."""
@@ -276,14 +288,7 @@ class TestStopping:
     def test_what_was_read_before_a_revocation_is_not_kept_after_it(
         self, key: Key, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        find = api_keys._find
-
-        def slow(key_ids: Iterable[str]) -> dict[str, ApiKey]:
-            found = find(key_ids)
-            elsewhere(lambda: revoke_key(key_id=key.row.pk, actor=ACTOR, now=NOW, reason="leaked"))
-            return found
-
-        monkeypatch.setattr(api_keys, "_find", slow)
+        revoke_once_found(key, monkeypatch)
         refused(Code.API_KEY_REVOKED, lambda: authenticate(key.key_id, ip=HERE))
         monkeypatch.undo()
 
@@ -317,14 +322,7 @@ class TestStopping:
     def test_what_was_read_ahead_of_a_revocation_is_not_kept_after_it(
         self, key: Key, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        find = api_keys._find
-
-        def slow(key_ids: Iterable[str]) -> dict[str, ApiKey]:
-            found = find(key_ids)
-            elsewhere(lambda: revoke_key(key_id=key.row.pk, actor=ACTOR, now=NOW, reason="leaked"))
-            return found
-
-        monkeypatch.setattr(api_keys, "_find", slow)
+        revoke_once_found(key, monkeypatch)
         read_ahead([key.key_id])
         monkeypatch.undo()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 # A refusal is in the platform's words.
 from tradeplatform import wsgi as _platform  # noqa: F401
-from tradeplatform.common.arrivals import ARRIVED
+from tradeplatform.common.arrivals import WAITED
 
 FOLDER = "GATED_FOLDER"
 LOG, GATE = "begun.txt", "gate"
@@ -19,7 +19,7 @@ LOG, GATE = "begun.txt", "gate"
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Note the request; one to /held waits until nobody holds the gate.
 
-    One to /process is told who serves it, one to /arrived when it arrived.
+    One to /process is told who serves it, one to /waited for how long it waited.
     """
     folder = Path(os.environ[FOLDER])
     line = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {environ.get('HTTP_AUTHORIZATION', '-')}\n"
@@ -28,7 +28,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == "/held":
         with (folder / GATE).open() as gate:
             fcntl.flock(gate, fcntl.LOCK_SH)
-    told = {"/process": os.getpid(), "/arrived": environ[ARRIVED]}
+    told = {"/process": os.getpid(), "/waited": environ[WAITED]}
     said = str(told.get(environ["PATH_INFO"], "ok")).encode()
     start_response("200 OK", [("Content-Length", str(len(said)))])
     return [said]

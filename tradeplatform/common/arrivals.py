@@ -1,25 +1,19 @@
-"""When a request came. What waits in a queue of ours does not grow old by that."""
+"""When a request came. What waits in a queue of ours does not grow old by that; who sends slowly does."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.http import HttpRequest
 from django.utils import timezone
 
-#: What a web process notes beside a request's headers: nanoseconds since 1970. No header is called so.
-ARRIVED = "tradeplatform.arrived"
-#: Longer than that a request waits nowhere; one that did counts as having come so long ago.
+#: What a web process notes beside a request's headers: nanoseconds in its queue. No header is called so.
+WAITED = "tradeplatform.waited"
+#: Longer than that a request waits nowhere; of one that did no more is counted.
 LONGEST_WAIT = timedelta(seconds=30)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def arrived_at(http: HttpRequest) -> datetime:
-    """When the process that serves the request heard of it; now, where it took no note."""
-    now = timezone.now()
-    noted: int | None = http.META.get(ARRIVED)
-    if noted is None:
-        return now
-    at = _EPOCH + timedelta(microseconds=noted // 1_000)
-    return min(max(at, now - LONGEST_WAIT), now)
+    """When a request would have been served if it had not waited; now, where nobody took note."""
+    waited = timedelta(microseconds=http.META.get(WAITED, 0) // 1_000)
+    return timezone.now() - min(waited, LONGEST_WAIT)

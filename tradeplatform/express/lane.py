@@ -163,7 +163,7 @@ class Lane:
         try:
             coming.sent = coming.conn.sock.recv(coming.length, _WHAT_HAS_COME)
             if len(coming.sent) == coming.length:
-                coming.asked = read_plain(_parsed(coming), coming.conn.client, arrived=coming.began_at)
+                coming.asked = read_plain(_parsed(coming), coming.conn.client, waited=_waited(coming))
         except Exception:  # noqa: BLE001 - whoever serves it reads it again, and says what is wrong
             _log.debug("request_not_read", exc_info=True)
         if coming.asked is None:
@@ -198,6 +198,11 @@ class Lane:
         except OSError:
             sent, close, said = 0, True, b""
         self._done(conn, keeps=not close, rest=said[sent:])
+
+
+def _waited(coming: _Coming) -> int:
+    """Nanoseconds since it came."""
+    return int((time.perf_counter() - coming.began) * 1e9)
 
 
 def _unread(coming: _Coming) -> None:

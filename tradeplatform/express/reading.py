@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 
-from tradeplatform.common.arrivals import ARRIVED
+from tradeplatform.common.arrivals import WAITED
 from tradeplatform.common.asked import Asked
 from tradeplatform.middleware import correlation_id_of
 
@@ -48,8 +48,8 @@ def length_of(said: bytes) -> int | None:
     return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
 
 
-def read_plain(request: Any, client: Any, *, arrived: int) -> Asked | None:
-    """What gunicorn has read, as a request of Django's; None where it is not plain. See ARRIVED."""
+def read_plain(request: Any, client: Any, *, waited: int) -> Asked | None:
+    """What gunicorn has read, as a request of Django's; None where it is not plain. See WAITED."""
     sent = dict(request.headers)
     if len(sent) != len(request.headers) or not _NEEDED <= sent.keys() <= _KNOWN:
         return None
@@ -63,7 +63,7 @@ def read_plain(request: Any, client: Any, *, arrived: int) -> Asked | None:
         "RAW_URI": request.uri,
         "QUERY_STRING": request.query or "",
         "REQUEST_METHOD": request.method,
-        ARRIVED: arrived,
+        WAITED: waited,
     }
     if not _may_ask(http):
         return None

@@ -42,7 +42,7 @@ function middle(ask, bid, facts) {
   const spread = Number(ask.price) - Number(bid.price);
   const centre = (Number(ask.price) + Number(bid.price)) / 2;
   const share = ((spread / centre) * 10000).toFixed(1);
-  // Half a tick more than prices have, so that the middle of one tick is not shown as one of its ends.
+  // One digit more than prices have, so that the middle of one tick is not shown as one of its ends.
   return [element("strong", "", grouped(centre.toFixed(facts.price_decimals + 1))), ` middle, spread ${spread.toFixed(facts.price_decimals)} (${share} bp)`];
 }
 
