@@ -167,15 +167,26 @@ class OrderRef:
     created_at: datetime
 
 
+_WHOSE = """
+    SELECT i.order_id, i.account_id, i.order_created_at, a.user_id
+    FROM unnest(%s::bigint[]) AS k(order_id)
+    CROSS JOIN LATERAL (SELECT * FROM orders_orderidentity named WHERE named.order_id = k.order_id OFFSET 0) i
+    JOIN accounts_tradingaccount a ON a.id = i.account_id
+"""
+
+
+def whose_orders(order_ids: Collection[int]) -> dict[int, tuple[OrderRef, int]]:
+    """Where these orders are and the person whose each is, found in the unpartitioned identities."""
+    asked = [number for number in order_ids if is_id(number)]
+    rows = fetch(_WHOSE, [array(asked)], prepared=True) if asked else []
+    return {number: (OrderRef(number, account_id, at), user_id) for number, account_id, at, user_id in rows}
+
+
 def own_order(reach: Reach, order_id: int) -> OrderRef:
-    """A caller's order by its id, found in the unpartitioned identities. Raises order_not_found."""
-    sql = (
-        "SELECT i.account_id, i.order_created_at, a.user_id FROM orders_orderidentity i"
-        " JOIN accounts_tradingaccount a ON a.id = i.account_id WHERE i.order_id = %s::bigint"
-    )
-    for account_id, created_at, user_id in fetch(sql, [order_id], prepared=True) if is_id(order_id) else ():
-        if reach.is_own(account_id, {account_id: user_id}):
-            return OrderRef(order_id, account_id, created_at)
+    """A caller's order by its id. Raises order_not_found."""
+    for ref, user_id in whose_orders([order_id]).values():
+        if reach.is_own(ref.account_id, {ref.account_id: user_id}):
+            return ref
     raise order_not_found(order_id)
 
 

@@ -4,8 +4,8 @@ By itself a worker queues whatever comes on a thousand connections, and answers 
 requests hold up everybody's, and the cancels among them. Here a connection waits for what it says first, then
 in a queue of so many at most, in turns with those of other logins. Whose has no room is answered 503 at once,
 by a thread that does nothing else, and nothing of it has begun. What takes orders off, and the kill switch,
-comes before the rest, and has threads of its own besides. Plain orders are answered in lists, by one thread
-(`express`).
+comes before the rest, and has threads of its own besides. Plain orders, amends and cancels are answered in
+lists, by one thread each (`express`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -57,7 +57,7 @@ _FOR_OTHERS = 0.001
 #: How many connections each process has; who is not there has too many. Made before they are forked.
 _HELD = RawArray("l", [sys.maxsize] * 128)
 #: What may be answered in lists begins so.
-_IN_LISTS = b"POST /api/v1/orders"
+_IN_LISTS = re.compile(rb"(?:POST|PATCH|DELETE) /api/v1/orders")
 #: Of a head that is longer than gunicorn reads.
 _TOO_LONG = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -97,7 +97,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         self._rest: Turns[Connection] = Turns(room)
         self._lock = threading.Lock()
         self._serving = threading.local()
-        self._lane: Lane | None = None
+        self._lanes: Sequence[Lane[Any]] = ()
         self._place = self.age % len(_HELD)
         #: Whose answers are on their way; who is given up first stands first.
         self._sending: deque[Connection] = deque()
@@ -117,9 +117,9 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         """The application, for those who are let in to it."""
         super().load_wsgi()
         self.wsgi: WSGI = partial(_answer, self.wsgi, self._serving)
-        from tradeplatform.express.lane import Lane  # noqa: PLC0415 - it needs Django, which is loaded by now
+        from tradeplatform.express.lanes import lanes  # noqa: PLC0415 - they need Django, which is loaded by now
 
-        self._lane = Lane(
+        self._lanes = lanes(
             load_config().http_queue,
             serve=self._queue,
             refuse=self._refuse,
@@ -164,11 +164,11 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
             conn.close()
             return
         head = head or b""
-        whose, length = _whose(conn, head), self._length(conn, head)
-        if length is None or self._lane is None:
+        whose, (lane, length) = _whose(conn, head), self._lane_of(conn, head)
+        if lane is None:
             self._queue(conn, whose, first=_FIRST.match(head) is not None)
         elif _arrived(conn) == length:
-            gives_way = self._lane.put(conn, length, whose)
+            gives_way = lane.put(conn, length, whose)
             if gives_way is not None:
                 self._refuse(gives_way)
         elif awaited:
@@ -176,12 +176,14 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
         else:
             self._await_rest(conn, length)
 
-    def _length(self, conn: Connection, head: bytes) -> int | None:
-        """Of a request that may be answered in a list; None of any other, and if more has come than that."""
-        if self._lane is None or not head.startswith(_IN_LISTS) or _has_read(conn):
-            return None
-        length = self._lane.length_of(head)
-        return None if length is None or _arrived(conn) > length else length
+    def _lane_of(self, conn: Connection, head: bytes) -> tuple[Lane[Any] | None, int]:
+        """Where a request is answered in a list, and how long it is; nowhere if more has come than that."""
+        if _IN_LISTS.match(head) and not _has_read(conn):
+            for lane in self._lanes:
+                length = lane.length_of(head)
+                if length is not None:
+                    return (lane, length) if _arrived(conn) <= length else (None, 0)
+        return None, 0
 
     def _await_rest(self, conn: Connection, length: int) -> None:
         """Wait until all of a request has come: clients send a body behind its head, in a packet of its own.

@@ -14,11 +14,11 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 
-from orders.models import Event, EventKind, Order, OrderStatus
+from orders.models import EventKind, Order, OrderStatus
 from orders.selectors import load_order, load_orders
 from orders.services.engine_codes import REASON_WORD
 from orders.services.requests import Accepted, Requested
-from tradeplatform.common.db import array, fetch, only, release_connection
+from tradeplatform.common.db import array, fetch, release_connection
 from tradeplatform.common.errors import Code, Refusal
 
 MAX_WAIT_MS = 5_000
@@ -55,7 +55,7 @@ def await_orders(accepted: Sequence[Accepted], *, wait_ms: int) -> dict[int, Ord
         return {}
     if wait_ms:
         placed = [(item.order_id, item.created_at) for item in accepted]
-        _poll(lambda: not _any_pending(_ORDERS, placed), wait_ms)
+        _poll(lambda: not not_seen(PENDING_ORDERS, placed), wait_ms)
     return load_orders((item.order_id, item.created_at) for item in accepted)
 
 
@@ -77,40 +77,67 @@ def await_order(accepted: Accepted, *, wait_ms: int) -> Order:
 def await_commands(requested: Collection[Requested], *, wait_ms: int) -> bool:
     """Whether all these commands were applied within the time."""
     asked = [(item.command_id, item.at) for item in requested]
-    return not requested or _poll(lambda: not _any_pending(_COMMANDS, asked), wait_ms)
+    return not requested or _poll(lambda: not not_seen(PENDING_COMMANDS, asked), wait_ms)
 
 
-# Both by a statement that is planned once, and in the partitions of these times.
-_ORDERS = (
+#: What the book has not seen of orders and of commands, by (id, moment): each in its partition.
+PENDING_ORDERS = (
     "SELECT id FROM orders_order JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, created_at)"
-    " USING (id, created_at) WHERE status = 'pending' LIMIT 1"
+    " USING (id, created_at) WHERE status = 'pending'"
 )
-_COMMANDS = (
+PENDING_COMMANDS = (
     "SELECT id FROM orders_command JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, at)"
-    " USING (id, at) WHERE status = 'pending' LIMIT 1"
+    " USING (id, at) WHERE status = 'pending'"
 )
+#: The id of an order or of a command, and its moment.
+Ref = tuple[int, datetime]
 
 
-def _any_pending(sql: str, refs: Sequence[tuple[int, datetime]]) -> bool:
-    """Whether the book has not seen one of these rows, each by its id and time."""
+def not_seen(what: str, refs: Sequence[Ref]) -> set[int]:
+    """Which of these the book has not seen; `what` they are is PENDING_ORDERS or PENDING_COMMANDS."""
     ids, times = zip(*refs, strict=True)
-    return bool(fetch(sql, [array(ids), array(times)], prepared=True))
+    return {number for (number,) in fetch(what, [array(ids), array(times)], prepared=True)}
+
+
+# One after another, each by the index of its order's events.
+_ANSWERS = """
+    SELECT c.id, e.reason_code, e.seq
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::bigint[]) AS k(id, at, order_id)
+    JOIN orders_command c ON c.id = k.id AND c.at = k.at AND c.status = 'done'
+    LEFT JOIN LATERAL (
+        SELECT reason_code, seq FROM orders_event
+        WHERE order_id = k.order_id AND order_id > 0 AND command_id = k.id AND at >= k.at
+        AND kind = ANY(%s::smallint[]) OFFSET 0
+    ) e ON true
+"""
+_REJECTED = [EventKind.CANCEL_REJECTED.value, EventKind.AMEND_REJECTED.value]
+
+
+def book_answers(requested: Collection[Requested]) -> dict[int, Refusal | None]:
+    """What the book has said of cancels and amends, by command: its refusal, or None where it did it.
+
+    Those that it has not seen yet are absent; an order whose change was refused is as it was before it.
+    """
+    columns = zip(*((one.command_id, one.at, one.order_id) for one in requested), strict=True)
+    of = {one.command_id: one for one in requested}
+    rows = fetch(_ANSWERS, [*map(array, columns), _REJECTED], prepared=True) if of else []
+    return {
+        command_id: None if reason_code is None else _refusal(of[command_id], reason_code, seq)
+        for command_id, reason_code, seq in rows
+    }
 
 
 def require_done(requested: Requested) -> None:
-    """Raise Refusal when the book refused this applied cancel or amend: the order is as it was before it."""
-    refused = only(
-        Event.objects.filter(
-            order_id=requested.order_id,
-            command_id=requested.command_id,
-            at__gte=requested.at,
-            kind__in=(EventKind.CANCEL_REJECTED, EventKind.AMEND_REJECTED),
-        )
-    )
-    if refused is not None:
-        reason = REASON_WORD[refused.reason_code]
-        code = _CODE_OF_REASON.get(reason, Code.ORDER_NOT_OPEN)
-        raise Refusal(code, _SENTENCE[code], order=str(requested.order_id), reason=reason, seq=refused.seq)
+    """Raise Refusal when the book refused this applied cancel or amend."""
+    refusal = book_answers([requested]).get(requested.command_id)
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(requested: Requested, reason_code: int, seq: int) -> Refusal:
+    reason = REASON_WORD[reason_code]
+    code = _CODE_OF_REASON.get(reason, Code.ORDER_NOT_OPEN)
+    return Refusal(code, _SENTENCE[code], order=str(requested.order_id), reason=reason, seq=seq)
 
 
 def _poll(answered: Callable[[], bool], wait_ms: int) -> bool:

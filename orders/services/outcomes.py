@@ -8,67 +8,67 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from math import inf
 from typing import Any, Generic, TypeVar
 
 import structlog
 from django.db import connection
 
-from orders.services.requests import Accepted
-from tradeplatform.common.db import array, fetch
+from orders.services.awaiting import Ref, not_seen
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.004, 0.064
-_PENDING = """
-    SELECT id FROM orders_order o JOIN unnest(%s::bigint[], %s::timestamptz[]) AS k(id, created_at)
-    USING (id, created_at) WHERE o.status = 'pending'
-"""
 
 _log = structlog.get_logger(__name__)
 
+Item = TypeVar("Item")
 Shown = TypeVar("Shown")
-#: The id of an order and when it was created.
-Ref = tuple[int, datetime]
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Shown]):
-    accepted: Sequence[Accepted]
+class _Waiting(Generic[Item, Shown]):
+    items: Sequence[Item]
     until: float
     tell: Callable[[Shown | Exception], None]
     look_at: float
     pause: float = _FIRST_PAUSE
 
 
-class Outcomes(Generic[Shown]):
-    """Tells so many at most what `show` says of the orders of all who are told together.
+class Outcomes(Generic[Item, Shown]):
+    """Tells so many at most what `show` says of the items of all who are told together.
 
-    Where they could not be read, it tells why. Its thread starts with the first who waits.
+    `ref_of` says which of `what` (see `not_seen`) an item waits for. Where they could not be read, it tells
+    why. Its thread starts with the first who waits.
     """
 
-    def __init__(self, room: int, show: Callable[[Sequence[Ref]], Shown]) -> None:
+    def __init__(
+        self,
+        room: int,
+        what: str,
+        ref_of: Callable[[Item], Ref],
+        show: Callable[[Sequence[Item]], Shown],
+    ) -> None:
         """Nobody waits."""
-        self._room, self._show = room, show
-        self._new: list[_Waiting[Shown]] = []
+        self._room, self._what, self._ref_of, self._show = room, what, ref_of, show
+        self._new: list[_Waiting[Item, Shown]] = []
         self._many = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def wait(
         self,
-        accepted: Sequence[Accepted],
+        items: Sequence[Item],
         *,
         wait_ms: int,
         tell: Callable[[Shown | Exception], None],
     ) -> bool:
-        """Tell once the book has seen all of these orders, or the time is up.
+        """Tell once the book has seen all of these, or the time is up.
 
         False where there is no room: nobody is told.
         """
         now = time.monotonic()
-        mine: _Waiting[Shown] = _Waiting(accepted, now + wait_ms / 1_000, tell, now + _FIRST_PAUSE)
+        mine: _Waiting[Item, Shown] = _Waiting(items, now + wait_ms / 1_000, tell, now + _FIRST_PAUSE)
         with self._changed:
             if self._many >= self._room:
                 return False
@@ -81,7 +81,7 @@ class Outcomes(Generic[Shown]):
         return True
 
     def _run(self) -> None:
-        waiting: list[_Waiting[Shown]] = []
+        waiting: list[_Waiting[Item, Shown]] = []
         while True:
             self._wait_until_due(waiting)
             told = self._look(waiting)
@@ -90,7 +90,7 @@ class Outcomes(Generic[Shown]):
                 with self._changed:
                     self._many = len(waiting) + len(self._new)
 
-    def _wait_until_due(self, waiting: list[_Waiting[Shown]]) -> None:
+    def _wait_until_due(self, waiting: list[_Waiting[Item, Shown]]) -> None:
         """Until it is time to look at the first of them, or of those who come meanwhile and join them."""
         with self._changed:
             while True:
@@ -101,13 +101,15 @@ class Outcomes(Generic[Shown]):
                     return
                 self._changed.wait(None if left == inf else left)
 
-    def _look(self, waiting: Sequence[_Waiting[Shown]]) -> set[int]:
+    def _look(self, waiting: Sequence[_Waiting[Item, Shown]]) -> set[int]:
         """Look for all; whom it told."""
         now = time.monotonic()
-        ready: Sequence[_Waiting[Shown]]
+        ready: Sequence[_Waiting[Item, Shown]]
         try:
             ready = self._ready(waiting, now)
-            found: Shown | Exception | None = self._show(_refs(ready)) if ready else None
+            found: Shown | Exception | None = (
+                self._show([item for one in ready for item in one.items]) if ready else None
+            )
         except Exception as error:  # noqa: BLE001 - they are told, and who comes next is looked for
             _log.warning("outcomes_not_read", error=str(error).strip())
             found, ready = error, waiting
@@ -122,22 +124,18 @@ class Outcomes(Generic[Shown]):
                 _tell(one, found)
         return {id(one) for one in ready}
 
-    def _ready(self, waiting: Sequence[_Waiting[Shown]], now: float) -> list[_Waiting[Shown]]:
-        """Those whose orders the book has seen, and those whose time is up."""
-        ids, times = zip(*_refs(waiting), strict=True)
-        pending = {number for (number,) in fetch(_PENDING, [array(ids), array(times)], prepared=True)}
+    def _ready(self, waiting: Sequence[_Waiting[Item, Shown]], now: float) -> list[_Waiting[Item, Shown]]:
+        """Those of whom the book has seen all, and those whose time is up."""
+        refs = [self._ref_of(item) for one in waiting for item in one.items]
+        pending = not_seen(self._what, refs)
         return [
             one
             for one in waiting
-            if one.until <= now or not any(item.order_id in pending for item in one.accepted)
+            if one.until <= now or not any(self._ref_of(item)[0] in pending for item in one.items)
         ]
 
 
-def _refs(waiting: Iterable[_Waiting[Any]]) -> list[Ref]:
-    return [(item.order_id, item.created_at) for one in waiting for item in one.accepted]
-
-
-def _tell(one: _Waiting[Shown], found: Shown | Exception) -> None:
+def _tell(one: _Waiting[Any, Shown], found: Shown | Exception) -> None:
     try:
         one.tell(found)
     except Exception:  # noqa: BLE001 - one who cannot be told is no reason not to tell the next

@@ -11,9 +11,10 @@ import orjson
 from django.http import HttpRequest
 from django.utils import timezone
 
-from orders.api.placing import BATCH, ORDERS, Placing, PlacingDoor
+from orders.api.listed import Listed
+from orders.api.placing import BATCH, ORDERS, PlacingDoor
 from tests.accounts.keys import Key
-from tradeplatform.common.asked import Answer, Asked
+from tradeplatform.common.asked import Answer, Asked, ListDoor
 
 DOOR = PlacingDoor()
 
@@ -24,15 +25,16 @@ def plain(
     *,
     key: Key | None = None,
     path: str = ORDERS,
+    method: str = "POST",
     query: str = "wait=0",
     address: str = "",
     correlation_id: str = "",
     sent: Mapping[str, str] | None = None,
 ) -> Asked:
-    """A request with this body; `sent` are headers that are not what they should be."""
+    """A request with this body, None for none; `sent` are headers that are not what they should be."""
     http = HttpRequest()
-    http.method, http.path, http.path_info = "POST", path, path
-    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    http.method, http.path, http.path_info = method, path, path
+    raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
     uri = f"{path}?{query}" if query else path
     http.META = {
         "REMOTE_ADDR": address or str(ip_address((10 << 24) + secrets.randbelow(1 << 24))),
@@ -46,7 +48,7 @@ def plain(
         stamp = str(int(timezone.now().timestamp() * 1_000))
         http.META["HTTP_X_API_KEY"] = key.key_id
         http.META["HTTP_X_API_TIMESTAMP"] = stamp
-        http.META["HTTP_X_API_SIGNATURE"] = key.sign(f"{stamp}\n\nPOST\n{uri}\n".encode() + raw)
+        http.META["HTTP_X_API_SIGNATURE"] = key.sign(f"{stamp}\n\n{method}\n{uri}\n".encode() + raw)
     http.META |= dict(sent or {})
     return Asked(http, raw, correlation_id or secrets.token_hex(16))
 
@@ -59,12 +61,12 @@ def batch(*items: object) -> dict[str, Any]:
 class Answers:
     """What each of many was told, in the order they asked; None where it was left to the view."""
 
-    def __init__(self, *asked: Asked) -> None:
+    def __init__(self, *asked: Asked, door: ListDoor[Any] = DOOR) -> None:
         self._told: dict[int, Answer] = {}
-        self._ready = DOOR.prepare(asked)
-        DOOR.perform([one for one in self._ready if one is not None], self._tell)
+        self._ready = door.prepare(asked)
+        door.perform([one for one in self._ready if one is not None], self._tell)
 
-    def _tell(self, one: Placing, answer: Answer) -> None:
+    def _tell(self, one: Listed, answer: Answer) -> None:
         assert id(one) not in self._told, "told twice"
         self._told[id(one)] = answer
 

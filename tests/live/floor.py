@@ -17,7 +17,7 @@ from instruments.models import Instrument
 from orders.models import Book, Order
 from tests.accounts.keys import Key
 from tests.factories import fund, make_account, make_user, tag, tokens_of
-from tests.live.lines import Answer, Line, post
+from tests.live.lines import Answer, Line, request
 from tests.running import Platform
 from tests.tradeplatform.supervisor.waiting import wait_for
 from tradeplatform.supervisor.processes import read_records
@@ -48,9 +48,15 @@ class Trader:
         }
         return {name: value for name, value in (usual | changes).items() if value is not None}
 
-    def post(self, target: str, body: object, **headers: str | None) -> bytes:
+    def ask(self, method: str, target: str, body: object, **headers: str | None) -> bytes:
         """A request in their session."""
-        return post(target, body, **{"Authorization": f"Bearer {self.token}", **self.more, **headers})
+        return request(
+            method, target, body, **{"Authorization": f"Bearer {self.token}", **self.more, **headers}
+        )
+
+    def post(self, target: str, body: object, **headers: str | None) -> bytes:
+        """A request with a body in their session."""
+        return self.ask("POST", target, body, **headers)
 
     def place(self, target: str = "orders?wait=5000", /, **changes: Any) -> bytes:
         """A request for an order."""
@@ -59,8 +65,13 @@ class Trader:
     def signed(self, key: Key, target: str = "orders?wait=5000", /, age_ms: int = 0, **forged: str) -> bytes:
         """The same signed by a key."""
         body = json.dumps(self.order()).encode()
+        return self._signed(key, "POST", target, body, age_ms=age_ms, **forged)
+
+    def _signed(
+        self, key: Key, method: str, target: str, body: bytes | None, *, age_ms: int = 0, **forged: str
+    ) -> bytes:
         timestamp = str(int(timezone.now().timestamp() * 1_000) - age_ms)
-        text = f"{timestamp}\n{tag()}\nPOST\n/api/v1/{target}\n".encode() + body
+        text = f"{timestamp}\n{tag()}\n{method}\n/api/v1/{target}\n".encode() + (body or b"")
         nonce = text.split(b"\n")[1].decode()
         headers: dict[str, str | None] = {
             "Authorization": None,
@@ -69,13 +80,19 @@ class Trader:
             "X_API_NONCE": nonce,
             "X_API_SIGNATURE": key.sign(text),
         }
-        return self.post(target, body, **headers | forged)
+        return self.ask(method, target, body, **headers | forged)
 
-    def cancel(self, placed: Answer) -> bytes:
+    def signed_cancel(self, key: Key, placed: Answer) -> bytes:
+        """A request to take an order off, signed by a key."""
+        return self._signed(key, "DELETE", f"orders/{placed.json['id']}?wait=5000", None)
+
+    def cancel(self, placed: Answer, wait: str = "?wait=5000", body: object = None, **headers: str) -> bytes:
         """A request to take an order off."""
-        target = f"/api/v1/orders/{placed.json['id']}?wait=5000"
-        lines = f"Host: localhost\r\nAuthorization: Bearer {self.token}\r\n"
-        return f"DELETE {target} HTTP/1.1\r\n{lines}\r\n".encode()
+        return self.ask("DELETE", f"orders/{placed.json['id']}{wait}", body, **headers)
+
+    def amend(self, placed: Answer, body: object, wait: str = "?wait=5000", **headers: str) -> bytes:
+        """A request to change an order."""
+        return self.ask("PATCH", f"orders/{placed.json['id']}{wait}", body, **headers)
 
     def orders(self) -> list[Order]:
         """What is stored."""

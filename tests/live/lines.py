@@ -112,19 +112,21 @@ class Line:
         self._rest += found
 
 
-def post(target: str, body: object, **headers: str | None) -> bytes:
-    """A request as one piece: `target` below /api/v1, a body of JSON or of bytes.
+def request(method: str, target: str, body: object, **headers: str | None) -> bytes:
+    """A request as one piece: `target` below /api/v1, a body of JSON or of bytes; None for none.
 
     Headers are named with underscores; one that is None is left out.
     """
-    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    usual = {"Host": "localhost", "Content_Type": "application/json", "Content_Length": str(len(sent))}
+    sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    usual: dict[str, str | None] = {"Host": "localhost"}
+    if body is not None:
+        usual |= {"Content_Type": "application/json", "Content_Length": str(len(sent))}
     lines = [
         f"{name.replace('_', '-')}: {value}\r\n"
         for name, value in (usual | headers).items()
         if value is not None
     ]
-    return f"POST /api/v1/{target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1") + sent
+    return f"{method} /api/v1/{target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1") + sent
 
 
 #: Of a body: what belongs to one request alone.
@@ -144,7 +146,12 @@ def comparable(answer: Answer, account: int) -> tuple[int, list[tuple[str, str]]
 
 def _comparable(found: Any, account: int) -> object:
     if isinstance(found, dict):
-        return {name: "own" if name in _OWN else _comparable(value, account) for name, value in found.items()}
+        return {
+            name: "own"
+            if name in _OWN or (name, type(value)) == ("order", str)
+            else _comparable(value, account)
+            for name, value in found.items()
+        }
     if isinstance(found, list):
         return [_comparable(value, account) for value in found]
     if found in (account, str(account)) or (isinstance(found, str) and _MOMENT.fullmatch(found)):

@@ -82,7 +82,7 @@ def test_wall_09_no_float_where_money_is_computed() -> None:
         "orders/api/inputs.py",
         "orders/api/answers.py",
         "orders/api/kill_switch.py",
-        "orders/api/placing.py",
+        "orders/api/listed.py",
         "orders/services/awaiting.py",
         "orders/services/kill_switch.py",
         "orders/services/outcomes.py",

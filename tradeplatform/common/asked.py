@@ -34,7 +34,17 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Ready = TypeVar("Ready")
+class Prepared(Protocol):
+    """A request that a door has looked at, and the person it comes from."""
+
+    asked: Asked
+
+    @property
+    def user_id(self) -> int | None:
+        """Theirs."""
+
+
+Ready = TypeVar("Ready", bound=Prepared)
 Tell = Callable[[Ready, Answer], None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from functools import cache
@@ -42,8 +43,16 @@ def encoded(asked: Asked, answer: Answer, *, close: bool) -> bytes:
         f"Content-Length: {len(answer.body)}\r\nX-Correlation-ID: {asked.correlation_id}\r\n"
     )
     more = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-    standing = _standing(asked.http.path, asked.http.scheme or "")
+    standing = _standing(_form_of(asked.http.path), asked.http.scheme or "")
     return f"{head}{more}{standing}\r\n".encode("latin-1") + answer.body
+
+
+_NUMBER = re.compile("[0-9]+$")
+
+
+def _form_of(path: str) -> str:
+    """A path that stands for all that name another order."""
+    return _NUMBER.sub("1", path)
 
 
 @cache
@@ -80,7 +89,7 @@ def note(asked: Asked, answer: Answer, user_id: int | None, *, began: float, beg
     count(
         http,
         answer.status,
-        route=_route(http.path),
+        route=_route(_form_of(http.path)),
         seconds=time.perf_counter() - began,
         began_at=began_at,
         correlation_id=asked.correlation_id,

@@ -12,19 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import structlog
 from django.db import DatabaseError, close_old_connections
 from gunicorn.workers.gthread import TConn
 
-from orders.api.placing import Placing, PlacingDoor
-from tradeplatform.common.asked import Answer, Asked, Tell, answer_of
+from tradeplatform.common.asked import Answer, Asked, ListDoor, Ready, Tell, answer_of
 from tradeplatform.common.overload import watch
 from tradeplatform.common.together import LOCK_PATIENCE
 from tradeplatform.common.turns import Turns
 from tradeplatform.express.answering import encoded, note
-from tradeplatform.express.reading import length_of, read_plain
+from tradeplatform.express.reading import Plain, read_plain
 from tradeplatform.system.requests import LIST_SIZE
 
 #: Requests of a list, and the bytes after which it takes no more: about what a transaction has room for.
@@ -61,16 +60,20 @@ class Done(Protocol):
         """`keeps`: it may say the next thing; `rest` of the answer is still to be sent."""
 
 
-class Lane:
-    """See above. `serve` takes back what is not for lists, `refuse` what there is no room for.
+class Lane(Generic[Ready]):
+    """See above: what is `plain`, asked at a `door`. `name` is that of its thread.
 
-    All are called from any thread; `closes` says whether no connection is kept.
+    `serve` takes back what is not for lists, `refuse` what there is no room for. All are called from any
+    thread; `closes` says whether no connection is kept.
     """
 
     def __init__(
         self,
-        room: int,
+        name: str,
+        plain: Plain,
+        door: ListDoor[Ready],
         *,
+        room: int,
         serve: Callable[[TConn, Whose], None],
         refuse: Callable[[TConn], None],
         done: Done,
@@ -79,21 +82,21 @@ class Lane:
         """Nobody has come; the thread starts with the first."""
         self._turns: Turns[_Coming] = Turns(room)
         self._serve, self._refuse, self._done, self._closes = serve, refuse, done, closes
-        self._door = PlacingDoor()
+        self._name, self._plain, self._door = name, plain, door
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        watch("web-lists", self._turns)
+        watch(f"web-{name}", self._turns)
 
     def length_of(self, said: bytes) -> int | None:
         """How long a request is that is for here, by the bytes it begins with; None of any other."""
-        return length_of(said)
+        return self._plain.length_of(said)
 
     def put(self, conn: TConn, length: int, whose: Whose) -> TConn | None:
         """Queue a connection with a whole request; who gives way for it, as `Turns.put`."""
         coming = _Coming(conn, length, whose, time.perf_counter(), time.time_ns())
         with self._changed:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lists", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             gives_way = self._turns.put(coming, whose)
             self._changed.notify()
@@ -133,20 +136,20 @@ class Lane:
         for coming, one in zip(plain, ready, strict=True):
             if one is None:
                 self._give_back(coming)
-        placing = [one for one in ready if one is not None]
-        if placing:
-            LIST_SIZE.observe(len(placing))
-            self._perform(placing, lambda one, answer: self._tell(by.pop(id(one), None), one, answer))
+        served = [one for one in ready if one is not None]
+        if served:
+            LIST_SIZE.observe(len(served))
+            self._perform(served, lambda one, answer: self._tell(by.pop(id(one), None), one, answer))
 
-    def _perform(self, placing: Sequence[Placing], tell: Tell[Placing]) -> None:
+    def _perform(self, served: Sequence[Ready], tell: Tell[Ready]) -> None:
         """Do it; whatever happens, each is told."""
         try:
-            self._door.perform(placing, tell)
+            self._door.perform(served, tell)
         except Exception as error:  # noqa: BLE001 - what a view would answer
-            for one in placing:
+            for one in served:
                 tell(one, answer_of(error))
 
-    def _prepared(self, asked: Sequence[Asked]) -> list[Placing | None]:
+    def _prepared(self, asked: Sequence[Asked]) -> list[Ready | None]:
         if not asked:
             return []
         try:
@@ -174,7 +177,7 @@ class Lane:
         _unread(coming)
         self._serve(coming.conn, coming.whose)
 
-    def _tell(self, coming: _Coming | None, one: Placing, answer: Answer) -> None:
+    def _tell(self, coming: _Coming | None, one: Ready, answer: Answer) -> None:
         """Send an answer, unless he has had one."""
         if coming is None:
             return
@@ -184,7 +187,7 @@ class Lane:
             _log.exception("answer_not_sent", request_id=one.asked.correlation_id)
             self._done(coming.conn, keeps=False, rest=b"")
             return
-        note(one.asked, answer, one.caller.actor.user_id, began=coming.began, began_at=coming.began_at)
+        note(one.asked, answer, one.user_id, began=coming.began, began_at=coming.began_at)
 
     def _send(self, coming: _Coming, asked: Asked, answer: Answer) -> None:
         conn = coming.conn

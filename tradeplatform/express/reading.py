@@ -1,12 +1,14 @@
 """Which requests are plain: those of which all that Django and the views would do is known beforehand.
 
-No browser's (no Origin, no cookie), nothing unknown in the head, nothing said twice. Whatever is not plain is
-served as everything else is.
+No browser's (no Origin, no cookie), nothing unknown in the head, nothing said twice, its length known in
+advance. Whatever is not plain is served as everything else is.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -17,11 +19,9 @@ from tradeplatform.common.arrivals import WAITED
 from tradeplatform.common.asked import Asked
 from tradeplatform.middleware import correlation_id_of
 
-#: The beginning of a request that may be plain: to a door that answers lists, its length said in advance.
-PLAIN = re.compile(
-    rb"POST (?:/api/v1/orders|/api/v1/orders/batch)(?:\?[^ ]*)? HTTP/1\.1\r\n"
-    rb"(?:[^\r\n]*\r\n)*?(?i:content-length):[ \t]*([0-9]{1,7})[ \t]*\r\n"
-)
+# How long the body is that follows a head; that something says so, in whatever words.
+_LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,7})[ \t]*\r\n")
+_SAYS_LENGTH = re.compile(rb"\r\n(?i:content-length)")
 # Who waits for our word before he sends his body has it from whoever serves everything.
 _WAITS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 END_OF_HEAD = b"\r\n\r\n"
@@ -34,26 +34,53 @@ _KNOWN = frozenset(
         "X-REAL-IP",
     }
 )  # fmt: skip
-_NEEDED = frozenset({"CONTENT-LENGTH", "CONTENT-TYPE", "HOST"})
 _JSON = re.compile(r"application/json(?:; ?charset=utf-8)?", re.IGNORECASE)
 _TAKES_JSON = re.compile(r"(?:[^;]*, *)?(?:\*/\*|application/json)(?: *,[^;]*)?")
 
 
-def length_of(said: bytes) -> int | None:
-    """How long a request is that may be plain, by the bytes it begins with; None where it is not."""
-    found, head = PLAIN.match(said), said.find(END_OF_HEAD)
-    if found is None or head < found.end() - len(b"\r\n") or _WAITS.search(said, 0, head):
-        return None
-    length = head + len(END_OF_HEAD) + int(found[1])
-    return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
+@dataclass(frozen=True)
+class Plain:
+    """Requests that may be plain: by a method, to paths of a form, with a body or without one."""
+
+    method: str
+    #: An expression, of the path alone.
+    paths: str
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it says something beside what it asks for; where it does not, none is read."""
+        return self.method != "DELETE"
+
+    @cached_property
+    def _line(self) -> re.Pattern[bytes]:
+        return re.compile(rf"{self.method} {self.paths}(?:\?[^ ]*)? HTTP/1\.1\r\n".encode())
+
+    def length_of(self, said: bytes) -> int | None:
+        """How long one is that may be of them, by the bytes it begins with; None of any other."""
+        line, head = self._line.match(said), said.find(END_OF_HEAD)
+        if line is None or head < 0 or _WAITS.search(said, 0, head):
+            return None
+        # From the end of the first line to that of the last.
+        lines = line.end() - len(b"\r\n"), head + len(b"\r\n")
+        found = _LENGTH.search(said, *lines)
+        body = int(found[1]) if found else 0
+        if (body and not self.has_body) or (
+            not found and (self.has_body or _SAYS_LENGTH.search(said, *lines))
+        ):
+            return None
+        length = head + len(END_OF_HEAD) + body
+        return length if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else None
 
 
 def read_plain(request: Any, client: Any, *, waited: int) -> Asked | None:
     """What gunicorn has read, as a request of Django's; None where it is not plain. See WAITED."""
     sent = dict(request.headers)
-    if len(sent) != len(request.headers) or not _NEEDED <= sent.keys() <= _KNOWN:
+    if len(sent) != len(request.headers) or "HOST" not in sent or not sent.keys() <= _KNOWN:
         return None
-    if not _JSON.fullmatch(sent["CONTENT-TYPE"]) or not _TAKES_JSON.fullmatch(sent.get("ACCEPT", "*/*")):
+    # What is sent with no body is looked at by nobody.
+    if int(sent.get("CONTENT-LENGTH", 0)) and not _JSON.fullmatch(sent.get("CONTENT-TYPE", "")):
+        return None
+    if not _TAKES_JSON.fullmatch(sent.get("ACCEPT", "*/*")):
         return None
     http = HttpRequest()
     http.method = request.method
