@@ -1,4 +1,4 @@
-"""Plain amends and cancels are answered in lists, others by the views, and no client can tell which it was."""
+"""Plain amends and cancels are answered in lists, others by the views: no client can tell which it was."""
 
 from __future__ import annotations
 
