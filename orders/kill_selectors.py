@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from orders.models import KillEffect
 from orders.services.engine_codes import REASON
 from orders.services.kill_switch import RELEASE, live_orders
 from orders.services.killing import REFUSABLE, of_scope
-from risk.models import KillAct, KillStage, KillSwitch
+from risk.models import KillAct, KillScope, KillStage, KillSwitch
 from risk.models.kill_switch import PRESSES
 from risk.services.kill_switch import Target, newest_act
 from tradeplatform.common.db import fetch
@@ -102,6 +102,23 @@ def not_open() -> list[KillAct]:
     newest = KillAct.objects.filter(switch=OuterRef("switch"), stage__in=PRESSES).order_by("-id")
     acts = KillAct.objects.filter(id=Subquery(newest.values("id")[:1])).exclude(switch__stage=KillStage.OPEN)
     return list(acts.select_related("switch").order_by("-id"))
+
+
+@dataclass(frozen=True, slots=True)
+class OnMarkets:
+    """How far all markets are open by the switch of everything, and by its own each that is not."""
+
+    everything: KillStage
+    instruments: Mapping[int, KillStage]
+
+
+def on_markets() -> OnMarkets:
+    """What the kill switches leave open of the markets, by instrument id."""
+    closed = KillSwitch.objects.filter(scope=KillScope.INSTRUMENT).exclude(stage=KillStage.OPEN)
+    stages = {key: KillStage(stage) for key, stage in closed.values_list("key", "stage")}
+    everything = KillSwitch.objects.filter(scope=KillScope.GLOBAL).first()
+    # Where its row is missing, all is stopped.
+    return OnMarkets(KillStage(everything.stage) if everything else KillStage.STOPPED, stages)
 
 
 def with_waiting(switches: QuerySet[KillSwitch]) -> QuerySet[KillSwitch]:

@@ -332,10 +332,12 @@ def kill_badges(instrument_id: int) -> list[SafeString]:
     """For the page of a market: the switches that stand against all orders in it."""
     concerned = Q(scope=KillScope.GLOBAL) | Q(scope=KillScope.INSTRUMENT, key=instrument_id)
     closed = KillSwitch.objects.filter(concerned).exclude(stage=KillStage.OPEN).order_by("scope")
-    return [
-        show.badge(f"Kill switch: {_TAKEN[KillStage(switch.stage)]}", _TONE[KillStage(switch.stage)])
-        for switch in closed
-    ]
+    return [kill_badge(KillStage(switch.stage)) for switch in closed]
+
+
+def kill_badge(stage: KillStage) -> SafeString:
+    """What a switch that is not open still takes."""
+    return show.badge(f"Kill switch: {_TAKEN[stage]}", _TONE[stage])
 
 
 def _shards(shards: Sequence[OnShard]) -> Table:

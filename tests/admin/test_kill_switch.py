@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Role
 from audit.models import ApprovalRequest
+from instruments.models import Instrument
 from orders.models import KillEffect, Order
 from orders.services import kill_switch
 from orders.services.kill_switch import RELEASE
@@ -209,6 +210,57 @@ def test_the_first_page_and_the_systems_say_what_is_stopped(boss: Client, lived:
     assert tile() == (1, f"Instrument {lived.market.symbol}: only cancels are taken", "bad")
     stop(boss)
     assert tile() == (2, "Everything: only cancels are taken; 1 more", "bad")
+
+
+def test_the_first_page_counts_the_instruments_that_a_kill_switch_stops(
+    sign_in: SignIn, lived: Lived
+) -> None:
+    client = sign_in(Role.RISK_MANAGER)
+
+    def tile() -> tuple[Any, ...]:
+        tiles = client.get(reverse("admin:index")).context["tiles"]
+        (found,) = [each for each in tiles if each["label"] == "Instruments stopped"]
+        return found["value"], found["note"], found["tone"]
+
+    def release(scope: KillScope) -> None:
+        switch = KillSwitch.objects.get(scope=scope)
+        press(client, act(KillSwitch, switch.pk, "release"), reason="mended")
+        agree(ApprovalRequest.objects.filter(action=RELEASE).latest("id"), now=now())
+
+    assert tile() == ("0", "All are active", "")
+    stop(client, "account", lived.buyer.account_number)
+    assert tile() == ("0", "All are active", "")
+    stop(client, "instrument", lived.market.symbol)
+    assert tile() == ("1", "1 by kill switch; all others are active", "bad")
+    Instrument.objects.filter(pk=make_market().instrument.pk).update(status="halted")
+    assert tile() == ("2", "1 by kill switch; all others are active", "bad")
+    stop(client)
+    assert tile() == ("All", "Everything is stopped by the kill switch", "bad")
+    release(KillScope.INSTRUMENT)
+    release(KillScope.GLOBAL)
+    assert tile() == ("1", "1 with limit orders only; all others take limit orders only", "bad")
+    release(KillScope.GLOBAL)
+    assert tile() == ("1", "1 with limit orders only; all others are active", "bad")
+
+
+def test_the_first_page_lists_a_stopped_market_with_what_it_still_takes(boss: Client, lived: Lived) -> None:
+    stop(boss, "instrument", lived.market.symbol)
+
+    panels = {panel.title: panel for panel in boss.get(reverse("admin:index")).context["panels"]}
+
+    (row,) = panels["Instruments that do not trade as usual now"].rows
+    assert lived.market.symbol in row[0]
+    assert "Kill switch: only cancels are taken" in row[1]
+
+
+def test_the_way_back_from_a_confirmation_is_not_called_cancel(boss: Client, lived: Lived) -> None:
+    """Beside "Yes, stop" it would be read as cancelling orders."""
+    shown = press(boss, stop_address(), scope="global", scope_name="", reason=REASON)
+
+    assert shown.context["confirming"]
+    body = shown.content.decode()
+    assert ">Go back</a>" in body
+    assert ">Cancel</a>" not in body
 
 
 def test_a_market_says_that_it_is_stopped(boss: Client, lived: Lived) -> None:

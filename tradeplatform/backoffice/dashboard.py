@@ -5,12 +5,16 @@ Every figure is read by index and bounded; what a person may not see is not read
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from audit.admin.records import actor, target
 from audit.models import AuditRecord
@@ -18,12 +22,15 @@ from instruments.admin import show as market
 from instruments.models import Instrument, InstrumentStatus
 from orders.admin import show as trading
 from orders.admin.books import last_price, state
-from orders.admin.kill_switch import kill_tile
+from orders.admin.kill_switch import kill_badge, kill_tile
 from orders.admin.order_buttons import capped
 from orders.admin.shards import lag
+from orders.kill_selectors import OnMarkets, on_markets
 from orders.models import Book, Command, Fill, Order, Shard, ShardStatus
 from orders.services.journal import moment
 from orders.shard_selectors import CAP, Backlog, backlogs
+from risk.models import KillStage, KillSwitch
+from risk.models.kill_switch import PRESSES
 from tradeplatform.backoffice.rates import rows_each_minute
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Panel, Table, columns
@@ -31,6 +38,7 @@ from tradeplatform.common.db import fetch
 
 MINUTES = 30
 _BOOKS, _ACTS, _ACT_DAYS = 12, 10, 90
+_ACTIVE = Q(status=InstrumentStatus.ACTIVE)
 _STOPPED = {InstrumentStatus.HALTED, InstrumentStatus.MAINTENANCE, InstrumentStatus.CANCEL_ONLY}
 
 
@@ -125,26 +133,30 @@ def _add_shards(page: dict[str, Any], now: datetime) -> None:
 
 
 def _add_stopped(page: dict[str, Any]) -> None:
-    """A tile, and the instruments that do not trade, for now."""
-    lasting = [InstrumentStatus.ACTIVE, InstrumentStatus.DELISTED]
+    """A tile, and the instruments that do not trade as usual, by their status or by a kill switch."""
+    kills = on_markets()
     known = Instrument.objects.select_related("base", "quote").order_by("symbol")
-    rows = list(known.exclude(status__in=lasting))
-    stopped = [row for row in rows if row.status in _STOPPED]
-    url = show.list_of(Instrument, status=InstrumentStatus.HALTED)
-    resting = len(rows) - len(stopped)
-    note = f"{resting} more are closed or collect orders" if resting else "All others are active"
-    if not rows:
-        note = "All are active"
-    page["tiles"].append(_tile("Instruments stopped", len(stopped), note, url, "bad" if stopped else ""))
+    own = Q(pk__in=list(kills.instruments))
+    rows = list(known.exclude(status=InstrumentStatus.DELISTED).filter(~_ACTIVE | own))
+    killed = {row.pk for row in rows if kills.instruments.get(row.pk) in PRESSES}
+    stopped = killed | {row.pk for row in rows if row.status in _STOPPED}
+    if kills.everything in PRESSES:
+        value, note = "All", "Everything is stopped by the kill switch"
+    else:
+        value, note = show.whole(len(stopped)), _note(kills, rows, killed=killed, stopped=stopped)
+    # The list of instruments knows nothing of kill switches.
+    by_kill = kills.everything in PRESSES or (killed and killed == stopped)
+    url = show.list_of(KillSwitch) if by_kill else show.list_of(Instrument, status=InstrumentStatus.HALTED)
+    page["tiles"].append(_tile("Instruments stopped", value, note, url, "" if value == "0" else "bad"))
     if rows:
         page["panels"].append(
             Table(
-                "Instruments that do not trade now",
+                "Instruments that do not trade as usual now",
                 columns("Instrument", "Status", "Market", "Changed (UTC)", "Auction ends (UTC)"),
                 [
                     [
                         show.ref(row),
-                        market.status(row),
+                        show.together([market.status(row), *_own_kill(kills, row)]),
                         trading.market(row),
                         show.when(row.updated_at),
                         show.when(row.auction_ends_at),
@@ -154,6 +166,27 @@ def _add_stopped(page: dict[str, Any]) -> None:
                 empty="",
             )
         )
+
+
+def _note(kills: OnMarkets, rows: Sequence[Instrument], *, killed: set[int], stopped: set[int]) -> str:
+    """By what they are stopped, and what the others do."""
+    limited = sum(row.pk in kills.instruments and row.pk not in stopped for row in rows)
+    resting = len(rows) - len(stopped) - limited
+    parts = [
+        *([f"{len(killed)} by kill switch"] if killed else []),
+        *([f"{limited} with limit orders only"] if limited else []),
+        *([f"{resting} more are closed or collect orders"] if resting else []),
+    ]
+    if kills.everything != KillStage.OPEN:
+        parts.append("all others take limit orders only")
+    elif not resting:
+        parts.append("all others are active" if rows else "all are active")
+    return capfirst("; ".join(parts))
+
+
+def _own_kill(kills: OnMarkets, row: Instrument) -> list[SafeString]:
+    stage = kills.instruments.get(row.pk)
+    return [] if stage is None else [kill_badge(stage)]
 
 
 def _books(now: datetime) -> Panel:
