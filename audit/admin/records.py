@@ -93,7 +93,7 @@ class AuditRecordAdmin(DetailMixin, KeysetList):
 
     question = "Who did what by hand, when, from where and why?"
     when_empty = "Nobody has done anything by hand yet. Every button leaves a record here."
-    list_display = ("moment", "who", "action", "what", "why", "where")
+    list_display = ("moment", "who", "act", "what", "why", "where")
     list_display_links = ("moment",)
     list_filter = (KindFilter, ActorFilter, ActionFilter, TargetFilter, CorrelationFilter, RecordDays)
 
@@ -106,6 +106,11 @@ class AuditRecordAdmin(DetailMixin, KeysetList):
     def who(self, record: AuditRecord) -> SafeString | str:
         """The actor."""
         return actor(record)
+
+    @admin.display(description="Action")
+    def act(self, record: AuditRecord) -> SafeString:
+        """What was done."""
+        return show.dotted(record.action)
 
     @admin.display(description="On what")
     def what(self, record: AuditRecord) -> SafeString | str:

@@ -100,7 +100,7 @@ class OrderAdmin(DetailMixin, KeysetList):
     @admin.display(description="Accepted (UTC)")
     def moment(self, order: Order) -> SafeString:
         """When, and through which door."""
-        return show.lines(show.when(order.created_at), f"through {order.get_source_display()}")
+        return show.time_over_day(order.created_at, order.get_source_display())
 
     @admin.display(description="Account")
     def account_shown(self, order: Order) -> SafeString:

@@ -87,9 +87,9 @@ class TradeAdmin(DetailMixin, KeysetList):
         return show.lines(show.mono(f"seq {trade.seq}"), show.mono(trade.pk))
 
     @admin.display(description="When (UTC)")
-    def moment(self, trade: Trade) -> SafeString | str:
+    def moment(self, trade: Trade) -> SafeString:
         """When."""
-        return show.when(trade.at)
+        return show.time_over_day(trade.at)
 
     @admin.display(description="Instrument")
     def market_shown(self, trade: Trade) -> SafeString | str:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page
 
 from accounts.models import LedgerAccount, LedgerKind, TradingAccount, Transfer, User
 from audit.actor import Actor
 from audit.models import AuditRecord
+from audit.services.recording import record
 from instruments.models import Asset, Instrument
 from orders.models import Book, Command, Event, Fill, Order, Shard, Trade
 from orders.services import phases
@@ -108,6 +110,38 @@ def test_every_page_opens_without_a_complaint(
     for name, url in pages(scene).items():
         watch.visit(url)
         watch.keep_both(name)
+
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+@pytest.mark.parametrize("theme", ["light"], indirect=True)
+def test_the_last_column_of_the_busiest_lists_is_in_view(
+    scene: Scene, page: Page, watch: Watch, width: int
+) -> None:
+    """With the longest that usually stands in them: every kind of order, long names, an IPv6 address."""
+    page.set_viewport_size({"width": width, "height": 900})
+    operator = User.objects.get(username="admin")
+    with transaction.atomic():
+        record(
+            actor=Actor.user(
+                user_id=operator.pk,
+                label="margarethe.hohenzollern",
+                ip="2001:db8:85a3:8d3:1319:8a2e:370:7348",
+            ),
+            action="reconciliation.statement_source.change",
+            target_type="instruments.instrument",
+            target_id=scene.auction.pk,
+            target_label="Statement source of the custodian in Frankfurt, ETHUSDT-DEMO",
+            reason="the custodian sends its statements with other headings since the first of the month",
+            now=timezone.now(),
+        )
+    for model in (Order, Trade, AuditRecord):
+        url = address(model, "changelist")
+        watch.visit(url)
+        page.wait_for_selector(".bo-list .simplebar-content-wrapper")
+        watch.look(url)
+        watch.keep(f"light-{width}-{model._meta.model_name}")
 
     assert watch.problems == []
 

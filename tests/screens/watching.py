@@ -24,6 +24,12 @@ _RUN_OVER = """
 }).map(fact => fact.innerText)
 """
 
+# Lists that must be moved sideways to show their last columns.
+_CUT_OFF = """
+[...document.querySelectorAll(".bo-list .simplebar-content-wrapper")]
+    .map(list => list.scrollWidth - list.clientWidth).filter(hidden => hidden > 0)
+"""
+
 
 class Watch:
     """Console errors, page errors, failed requests and violations of the content security policy."""
@@ -57,6 +63,8 @@ class Watch:
             self.problems.append(f"{url}: {wide} pixels wider than the window")
         for fact in self.page.evaluate(_RUN_OVER):
             self.problems.append(f"{url}: runs over its neighbour: {fact!r}")
+        for hidden in self.page.evaluate(_CUT_OFF):
+            self.problems.append(f"{url}: the list's last {hidden} pixels are out of view")
         if re.search(r"\d\.\d{15,}", self.page.inner_text("#content-main, #bo-live")):
             self.problems.append(f"{url}: a number with all its zeros")
 

@@ -31,14 +31,21 @@ class Tone(StrEnum):
 
 def when(at: datetime | None) -> SafeString | str:
     """A moment in UTC to the second; microseconds on hover."""
-    if at is None:
-        return NOTHING
+    return NOTHING if at is None else _time(at, "%Y-%m-%d %H:%M:%S")
+
+
+def time_over_day(at: datetime, *more: str) -> SafeString:
+    """The same in two lines for a narrow column: the time, below it the day and what else is to be said."""
+    return lines(_time(at, "%H:%M:%S"), ", ".join([f"{at.astimezone(UTC):%Y-%m-%d}", *more]))
+
+
+def _time(at: datetime, form: str) -> SafeString:
     utc = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC" class="bo-nowrap">{}</time>',
         utc.isoformat(),
         f"{utc:%Y-%m-%d %H:%M:%S.%f}",
-        f"{utc:%Y-%m-%d %H:%M:%S}",
+        f"{utc:{form}}",
     )
 
 
@@ -99,6 +106,12 @@ def badge(text: object, tone: Tone = Tone.QUIET, *, title: str = "") -> SafeStri
 def mono(text: object) -> SafeString | str:
     """An identifier, in figures and letters of equal width."""
     return format_html('<span class="bo-mono">{}</span>', text) if text not in {"", None} else NOTHING
+
+
+def dotted(name: str) -> SafeString:
+    """A name of parts, such as accounts.money.deposit: a narrow column breaks it after a dot."""
+    parts = format_html_join(SafeString(".<wbr>"), "{}", ((part,) for part in name.split(".")))
+    return format_html('<span class="bo-dotted">{}</span>', parts)
 
 
 def link(url: str, text: object) -> SafeString:
