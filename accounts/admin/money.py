@@ -16,7 +16,7 @@ from accounts.services.money_effects import effects, limit_effects
 from accounts.services.money_requests import Wish, action_of, request_money
 from accounts.services.moving import Movement
 from audit.admin.acting import actor_of
-from audit.admin.asking import NOTHING_MOVES, waits_for
+from audit.admin.asking import NOTHING_MOVES, sent, waits_for
 from instruments.admin.show import amount
 from instruments.models import Asset
 from tradeplatform.common.admin import show
@@ -117,9 +117,8 @@ class MoneyButton(Button):
         if money.state == MoneyState.DONE:
             link = show.ref_to(Transfer, money.transfer_id, f"{obj} as transfer {money.transfer_id}")
             return Done(format_html("{} {}: {}.", self.verb, amount(money.amount, money.asset), link))
-        if money.state == MoneyState.REQUESTED:
-            link = show.ref(money.approval)
-            return Done(format_html("{} was sent for approval: {}.", money.get_kind_display(), link))
+        if money.state == MoneyState.REQUESTED and money.approval is not None:
+            return sent(money.approval, money.get_kind_display())
         return Done(format_html("It is {} already: {}.", money.state, show.ref(money)))
 
 

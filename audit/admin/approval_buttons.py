@@ -30,7 +30,7 @@ class _Decision(Button):
         if not _pending(obj):
             return f"It is {obj.state_at(timezone.now()).label.lower()} already."
         if obj.maker_id == user_id:
-            return "You asked for it: another person has to decide."
+            return f"You asked for it: it waits for {approvers(obj.needed, obj.role)} other than you."
         if approving.one_hand(obj.maker_id, user_id):
             return approving.ONE_HAND
         if obj.role not in house().roles_of(user_id):
@@ -130,6 +130,11 @@ def effects_now(obj: ApprovalRequest) -> list[Effect]:
         return [Effect(*row) for row in act_of(obj.action).preview(obj.payload)]
     except Refusal as refusal:
         return [Effect("It cannot be done now", "", refusal.message)]
+
+
+def approvers(number: int, role: str) -> str:
+    """How many of whom, such as 2 compliance officers: whom to turn to."""
+    return f"{number} {role_name(role, number)}"
 
 
 def role_name(role: str, count: int = 1) -> str:

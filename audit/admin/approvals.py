@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from audit.admin.approval_buttons import Approve, Reject, TakeBack, role_name
+from audit.admin.approval_buttons import Approve, Reject, TakeBack, approvers, role_name
 from audit.admin.records import person, thing
 from audit.approvable import act_of, acts
 from audit.models import ApprovalDecision, ApprovalRequest, ApprovalState
@@ -143,8 +144,12 @@ class ApprovalRequestAdmin(DetailMixin, KeysetList):
         return f"{act_of(row.action).title}: {row.target_label}"
 
     def subheading(self, row: ApprovalRequest) -> SafeString:
-        """Who asked."""
-        return show.together([f"Approval {row.pk}, asked by", person(row.maker_id, row.maker_label)])
+        """Who asked, and whom it waits for."""
+        asked = [f"Approval {row.pk}, asked by", person(row.maker_id, row.maker_label)]
+        if row.state_at(timezone.now()) != ApprovalState.PENDING:
+            return show.together(asked)
+        who = approvers(row.needed, row.role)
+        return show.together([*asked, f"and waits for {who} other than who asked"])
 
     def badges(self, row: ApprovalRequest) -> Iterable[SafeString]:
         """Where it stands."""
@@ -152,12 +157,19 @@ class ApprovalRequestAdmin(DetailMixin, KeysetList):
 
     def panels(self, request: HttpRequest, row: ApprovalRequest) -> Iterable[Panel]:
         """What it does, its terms, and who said what."""
+        decisions = list(row.decisions.order_by("id"))
+        pending = row.state_at(timezone.now()) == ApprovalState.PENDING
+        verb = (
+            "changes" if pending else "changed" if row.state == ApprovalState.DONE else "would have changed"
+        )
         yield Table(
-            "What it changes, as it was when it was asked for",
+            f"What it {verb}, as it was when it was asked for",
             columns("What", "Before", "After"),
             row.effects,
             empty="It changes nothing that can be shown.",
-            note="The page of each button shows the effect as things stand at that moment.",
+            note="The page of each button shows the effect as things stand at that moment."
+            if pending
+            else outcome(row, decisions),
         )
         yield Facts("The request", list(_facts(row)), wide=True)
         yield Table(
@@ -167,14 +179,12 @@ class ApprovalRequestAdmin(DetailMixin, KeysetList):
                 [
                     show.when(decision.at),
                     person(decision.checker_id, decision.checker_label),
-                    show.badge("Approved", Tone.GOOD)
-                    if decision.approved
-                    else show.badge("Rejected", Tone.BAD),
+                    _said(decision),
                     decision.reason,
                 ]
-                for decision in row.decisions.order_by("id")
+                for decision in decisions
             ],
-            empty="Nobody has decided yet.",
+            empty="Nobody has decided yet." if pending else "Nobody decided.",
         )
 
 
@@ -194,6 +204,19 @@ def _facts(row: ApprovalRequest) -> Iterable[Fact]:
 
 def _said(decision: ApprovalDecision) -> SafeString:
     return show.badge("Approved", Tone.GOOD) if decision.approved else show.badge("Rejected", Tone.BAD)
+
+
+def outcome(row: ApprovalRequest, decisions: Sequence[ApprovalDecision]) -> str:
+    """How one that is closed ended, by whom and when."""
+    at = f"{(row.closed_at or row.expires_at).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    agreed = ", ".join(each.checker_label for each in decisions if each.approved)
+    if row.state == ApprovalState.DONE:
+        return f"Approved by {agreed} and done at {at}."
+    if row.state == ApprovalState.REJECTED:
+        return f"Rejected by {decisions[-1].checker_label} at {at}: nothing was done."
+    if row.state == ApprovalState.CANCELLED:
+        return f"Taken back by {row.maker_label} at {at}: nothing was done."
+    return f"Expired at {at}, approved by {agreed or 'nobody'}: nothing was done."
 
 
 def state(row: ApprovalRequest) -> SafeString:

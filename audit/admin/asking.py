@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.utils.html import format_html
 
-from audit.admin.approval_buttons import role_name
+from audit.admin.approval_buttons import approvers
 from audit.models import ApprovalRequest, ApprovalState
 from audit.services.policies import policy_for
 from tradeplatform.common.admin import show
@@ -28,12 +28,22 @@ def waits_for(
     policy = policy_for(action, amount=amount, asset=asset, now=now)
     if policy is None:
         return []
-    who = f"{policy.approvers} {role_name(policy.role, policy.approvers)}"
+    who = approvers(policy.approvers, policy.role)
     return [Effect("Approval", "", f"waits for {who}: {meanwhile}")]
+
+
+def who_agrees(action: str, *, now: datetime) -> str:
+    """Whom an act that always waits would wait for, of whatever size."""
+    policy = policy_for(action, amount=None, asset="", now=now)
+    if policy is None:
+        raise ValueError(f"{action} does not always wait")
+    return approvers(policy.approvers, policy.role)
 
 
 def sent(approval: ApprovalRequest, what: object) -> Done:
     """Where it waits, or what came of it when the same form was sent before."""
     if approval.state == ApprovalState.PENDING:
-        return Done(format_html("{} was sent for approval: {}.", what, show.ref(approval)))
+        who = approvers(approval.needed, approval.role)
+        said = "{} was sent for approval: {}. It waits for {}."
+        return Done(format_html(said, what, show.ref(approval), who))
     return Done(format_html("{} is {} already: {}.", what, approval.state, show.ref(approval)))

@@ -10,11 +10,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from audit.admin import asking
 from audit.admin.acting import actor_of
+from audit.admin.approval_buttons import approvers
 from audit.models import ApprovalRequest, AuditRecord
 from orders.kill_selectors import OnShard, reach_of, releases_asked_for, with_waiting, would_stop
 from orders.models import Shard, ShardStatus
@@ -95,7 +97,8 @@ class Stop(Button):
         """What it does, and how it ends."""
         return (
             "New orders, amends and deals are refused at once, open orders are cancelled, cancels are taken. "
-            "It opens again only in steps that two people agree on. With this page away: manage.py kill."
+            f"It opens again only in steps: for each one person asks, and {_who_agrees()} must agree. "
+            "With this page away: manage.py kill."
         )
 
     def target(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Target:
@@ -163,7 +166,8 @@ class StopIntake(Stop):
         """What it does, and how it ends."""
         return (
             "New orders, amends and deals are refused at once; open orders stay, cancels are taken. It opens "
-            "again when two people agree. With this page away: manage.py kill --keep-orders."
+            f"again when one person asks, and {_who_agrees()} must agree. "
+            "With this page away: manage.py kill --keep-orders."
         )
 
     def effects(self, obj: KillSwitch | None, data: Mapping[str, Any]) -> Sequence[Effect]:
@@ -273,7 +277,11 @@ class KillSwitchAdmin(DetailMixin, BackOfficeList):
         asked = releases_asked_for(switch, now=timezone.now())
         if not asked:
             return ""
-        return show.together(["A release waits for another person:", *map(show.ref, asked)])
+        waits = [
+            format_html("{} for {}", show.ref(request), approvers(request.needed, request.role))
+            for request in asked
+        ]
+        return show.together(["A release waits for another person than who asked:", *waits])
 
     def badges(self, switch: KillSwitch) -> Iterable[SafeString]:
         """How far it is open."""
@@ -378,6 +386,10 @@ def _acts(switch: KillSwitch, acts: Sequence[KillAct]) -> Table:
     more = (show.list_of(AuditRecord, target=f"risk.killswitch:{switch.pk}"), "Audit records")
     headings = columns("At (UTC)", "To", "By", "Reason", "Agreed by", "Approval")
     return Table("Presses and releases", headings, rows, empty="It was never pressed.", more=more)
+
+
+def _who_agrees() -> str:
+    return asking.who_agrees(kill_switch.RELEASE, now=timezone.now())
 
 
 def _stage_of(target: Target) -> KillStage:

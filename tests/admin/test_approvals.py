@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Role
+from accounts.models import Role, User
 from audit.models import ApprovalPolicy, ApprovalRequest
-from audit.services.approving import decide
+from audit.services.approving import decide, expire_due
 from instruments.models import Asset
 from tests.admin.conftest import SignIn, operator
 from tests.admin.pressing import errors, press, recorded, said
@@ -102,6 +102,76 @@ class TestInbox:
         assert address(Asset, "change", waits.target_id) in shown
 
 
+class TestWhomToAsk:
+    """Who waits for a second person must learn which, without knowing the policies."""
+
+    def test_the_page_of_what_waits_says_it(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        client = sign_in(user=User.objects.get(pk=waits.maker_id))
+
+        shown = client.get(address(ApprovalRequest, "change", waits.pk)).context["subheading"]
+
+        assert shown.endswith("and waits for 2 compliance officers other than who asked")
+
+    def test_so_does_the_answer_to_who_asked(self, sign_in: SignIn, asset: Asset) -> None:
+        address_ = address(ApprovalPolicy, "new", "add")
+        terms = {"action": ACTION, "approvers": 2, "role": Role.RISK_MANAGER, "expires_hours": 1}
+
+        answer = press(sign_in(Role.SUPER_ADMIN), address_, confirm=True, reason="rules", **terms)
+
+        assert said(answer).endswith("It waits for 1 compliance officer.")
+
+
+class TestClosed:
+    """A closed request has no buttons any more: its page says what was decided, by whom and when."""
+
+    def ended(self, client: Client, approval: ApprovalRequest) -> tuple[str, str]:
+        """What stands under the effects, with the moment it was closed as AT; and what has no decisions."""
+        shown = client.get(address(ApprovalRequest, "change", approval.pk)).context["panels"]
+        effects, decisions = shown[0], shown[2]
+        approval.refresh_from_db()
+        closed = approval.closed_at or approval.expires_at
+        assert effects.title.endswith("changed, as it was when it was asked for")
+        assert "of each button" not in effects.note
+        return effects.note.replace(f"{closed:%Y-%m-%d %H:%M:%S} UTC", "AT"), decisions.empty
+
+    def test_done(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        first, second = operator(OFFICER), operator(OFFICER)
+        for officer in (first, second):
+            press(sign_in(user=officer), button(waits, "approve"), reason=REASON)
+
+        note, _ = self.ended(sign_in(OFFICER), waits)
+
+        assert note == f"Approved by {first.username}, {second.username} and done at AT."
+
+    def test_rejected(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        officer = operator(OFFICER)
+        press(sign_in(user=officer), button(waits, "reject"), reason=REASON)
+
+        note, _ = self.ended(sign_in(OFFICER), waits)
+
+        assert note == f"Rejected by {officer.username} at AT: nothing was done."
+
+    def test_taken_back(self, sign_in: SignIn, waits: ApprovalRequest) -> None:
+        maker = User.objects.get(pk=waits.maker_id)
+        press(sign_in(user=maker), button(waits, "cancel"), reason=REASON)
+
+        assert self.ended(sign_in(OFFICER), waits) == (
+            f"Taken back by {maker.username} at AT: nothing was done.",
+            "Nobody decided.",
+        )
+
+    def test_expired_whether_or_not_that_was_written_down(self, sign_in: SignIn, asset: Asset) -> None:
+        add_naming_policy(approvers=2)
+        early = ask_for(asset, operator(Role.ADMIN), now=timezone.now() - timedelta(days=2))
+        assert early is not None
+        said_before = self.ended(sign_in(OFFICER), early)
+
+        expire_due(now=timezone.now())
+
+        note = "Expired at AT, approved by nobody: nothing was done."
+        assert said_before == self.ended(sign_in(OFFICER), early) == (note, "Nobody decided.")
+
+
 class TestDeciding:
     def test_the_effect_is_shown_before_the_press_that_does_it(
         self, sign_in: SignIn, waits: ApprovalRequest, asset: Asset
@@ -152,7 +222,7 @@ class TestDeciding:
         shown = maker.get(address(ApprovalRequest, "change", approval.pk)).context["buttons"]
         assert [item["button"].name for item in shown] == ["cancel"]
         said_no = said(maker.post(button(approval, "approve"), {"reason": REASON, "request_id": "x"}))
-        assert said_no == "You asked for it: another person has to decide."
+        assert said_no == "You asked for it: it waits for 1 admin other than you."
         press(maker, button(approval, "cancel"), reason="a mistake")
 
         assert ApprovalRequest.objects.get().state == "cancelled"

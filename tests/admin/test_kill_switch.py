@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pgtrigger
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Role
 from audit.models import ApprovalRequest
+from audit.services.policies import add_policy
 from instruments.models import Instrument
 from orders.models import KillEffect, Order
 from orders.services import kill_switch
@@ -62,6 +63,22 @@ def test_one_person_stops_and_is_told_how_fast(sign_in: SignIn, lived: Lived, ro
     assert not Order.objects.in_engine().filter(instrument=lived.market.instrument).exists()
     (record,) = recorded("risk.kill_switch.stop")
     assert (record.reason, record.actor_id) == (REASON, client.user.id)  # type: ignore[attr-defined]
+
+
+def test_who_is_about_to_stop_learns_who_must_agree_to_the_release(boss: Client, lived: Lived) -> None:
+    for name in (STOP, "stop-intake"):
+        intro = boss.get(address(KillSwitch, "new", name)).context["intro"]
+        assert "1 compliance officer must agree" in intro
+
+    add_policy(
+        action=RELEASE,
+        values={"role": Role.RISK_MANAGER, "approvers": 2, "expires_after": timedelta(hours=1)},
+        actor=ACTOR,
+        now=now(),
+        reason="rules",
+    )
+
+    assert "2 risk managers must agree" in boss.get(stop_address()).context["intro"]
 
 
 def test_support_only_looks(sign_in: SignIn, lived: Lived) -> None:
@@ -180,7 +197,9 @@ def test_the_page_names_the_release_that_waits_and_none_of_an_earlier_press(
     first, second = ApprovalRequest.objects.filter(action=RELEASE).order_by("id")
 
     for asked in (first, second):
-        assert address(ApprovalRequest, "change", asked.pk) in client.get(page).context["subheading"]
+        shown = client.get(page).context["subheading"]
+        assert address(ApprovalRequest, "change", asked.pk) in shown
+        assert f"approval {asked.pk}</a> for 1 compliance officer" in shown
     agree(first, now=now())
     # The other was about the press, and the first step has been taken since.
     assert client.get(page).context["subheading"] == ""
