@@ -14,6 +14,7 @@ from django.db.models import Model
 
 from audit.approvable import EffectRow
 from tradeplatform.common.changes import Seen, apply_changes, from_plain, plain
+from tradeplatform.common.wording import in_words
 
 
 def change_payload(
@@ -40,7 +41,7 @@ def change_effects(row: Model, payload: Mapping[str, Any]) -> list[EffectRow]:
 
 
 def _words(row: Model, name: str) -> str:
-    return str(row._meta.get_field(name).verbose_name).capitalize()  # type: ignore[union-attr]
+    return in_words(str(row._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
 
 def _text(row: Model, name: str, values: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from orders.models import Command
 from orders.services.journal import moment
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.panels import Fact, Facts
+from tradeplatform.common.wording import in_words
 
 Shown = SafeString | str
 
@@ -25,10 +26,7 @@ def panel(command: Command, instrument: Instrument) -> Facts | None:
     terms = command.terms
     if not terms:
         return None
-    facts = [
-        Fact(name.replace("_", " ").capitalize(), _shown(name, value, instrument))
-        for name, value in terms.items()
-    ]
+    facts = [Fact(in_words(name), _shown(name, value, instrument)) for name, value in terms.items()]
     if terms.get("trigger") == TriggerKind.TRAILING_BPS:
         facts = [fact for fact in facts if fact.label != "Distance"]
         facts.append(Fact("Distance", f"{terms['distance']} basis points"))

@@ -146,7 +146,7 @@ class TestIdentity:
     def test_counts_when_another_agrees(self, client: User, maker: User) -> None:
         approval = identity(client, maker, kyc_level=2)
         assert approval.effects == [
-            ["Kyc level", "1", "2"],
+            ["KYC level", "1", "2"],
             [
                 "May withdraw in 24 hours and 30 days",
                 "2\u202f000 and 10\u202f000 USD",
@@ -169,7 +169,7 @@ class TestIdentity:
     def test_the_status_says_what_the_level_is_worth(self, client: User, maker: User) -> None:
         approval = identity(client, maker, kyc_status="rejected")
 
-        assert approval.effects[0] == ["Kyc status", "Approved", "Rejected"]
+        assert approval.effects[0] == ["KYC status", "Approved", "Rejected"]
         assert approval.effects[1][2] == "0 and 0 USD"
 
     def test_nobody_agrees_about_himself(self, maker: User) -> None:

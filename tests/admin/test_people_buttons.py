@@ -232,7 +232,8 @@ class TestEdit:
         press(sign_in(Role.ADMIN), url, confirm=True, **answers)
 
         labels = [effect.label for effect in shown.context["effects"]]
-        assert labels == ["Kyc status", "Kyc level", "Approval"]
+        assert labels == ["KYC status", "KYC level", "Approval"]
+        assert [label for label, _answer in shown.context["answers"]] == ["KYC status", "KYC level", "Reason"]
         assert (of(user).kyc_status, of(user).kyc_level) == (KycStatus.PENDING, 0)
         approval = ApprovalRequest.objects.get()
         press(sign_in(Role.COMPLIANCE_OFFICER), act(ApprovalRequest, approval.pk, "approve"), reason="seen")

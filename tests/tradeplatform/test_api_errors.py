@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tradeplatform.common.api_errors import problem
+from tradeplatform.common.errors import Code, Refusal
+
 pytestmark = pytest.mark.urls("tests.tradeplatform.error_urls")
 
 ID = "desk-7:order-41"
@@ -41,6 +44,21 @@ def test_a_refusal_tells_code_sentence_and_numbers(api: Client) -> None:
     assert body["title"] == "Insufficient funds"
     assert body["detail"] == "You have 5 USD and need 7."
     assert body["context"] == {"available": "5", "required": "7"}
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        (Code.API_KEY_LABEL_TAKEN, "API key label taken"),
+        (Code.TOO_MANY_API_KEYS, "Too many API keys"),
+        (Code.API_KEY_WRONG_IP, "API key wrong IP"),
+        (Code.MALFORMED_JSON, "Malformed JSON"),
+        (Code.KYC_LIMIT_EXCEEDED, "KYC limit exceeded"),
+        (Code.CLIENT_ORDER_ID_CONFLICT, "Client order id conflict"),
+    ],
+)
+def test_a_title_writes_abbreviations_as_people_do(code: Code, title: str) -> None:
+    assert problem(Refusal(code, "No."))["title"] == title
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rest_framework.views import set_rollback
 
 from tradeplatform.common.correlation import correlation_id
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.wording import in_words
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -41,7 +42,7 @@ def problem(refusal: Refusal, *, status: int | None = None) -> dict[str, Any]:
     """The body of a refusal. `detail` is for people, `code` and `context` are for programs."""
     return {
         "type": f"urn:tradeplatform:problem:{refusal.code}",
-        "title": refusal.code.replace("_", " ").capitalize(),
+        "title": in_words(refusal.code),
         "status": status or refusal.status,
         "code": str(refusal.code),
         "detail": refusal.message,

@@ -32,6 +32,7 @@ from tradeplatform.common.admin.panels import Fact, Facts, Panel, Table, columns
 from tradeplatform.common.changes import Seen
 from tradeplatform.common.decimals import read_decimal
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.wording import in_words
 
 _SHOWN = 10
 
@@ -289,7 +290,7 @@ def _how(source: StatementSource) -> Iterable[Fact]:
     for name in ("reference", "date", "amount", "credit", "debit", "asset", "our_reference", "text"):
         column = getattr(source, f"{name}_column")
         if column:
-            yield Fact(f"{name.replace('_', ' ').capitalize()} column", show.mono(column))
+            yield Fact(f"{in_words(name)} column", show.mono(column))
     yield Fact("Cells end with", source.get_delimiter_display())
     yield Fact("Decimal mark", source.get_decimal_mark_display())
     yield Fact("Dates like", source.get_date_format_display())

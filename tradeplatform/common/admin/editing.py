@@ -20,6 +20,7 @@ from tradeplatform.common.admin.buttons import Button, Done, Effect, ReasonForm
 from tradeplatform.common.admin.fields import model_fields
 from tradeplatform.common.changes import Seen, plain, require_unmoved, unlike
 from tradeplatform.common.errors import Code, Refusal
+from tradeplatform.common.wording import in_words
 
 
 class EditForm(ReasonForm):
@@ -104,7 +105,7 @@ def differences(row: Model, data: Mapping[str, Any], names: Sequence[str]) -> li
     """The fields of `data` that differ from the row; raises no_change when none does."""
     found = [
         Effect(
-            str(row._meta.get_field(name).verbose_name).capitalize(),  # type: ignore[union-attr]
+            in_words(str(row._meta.get_field(name).verbose_name)),  # type: ignore[union-attr]
             _plain(row, name, getattr(row, name)),
             _plain(row, name, data[name]),
         )

@@ -19,6 +19,7 @@ from unfold.widgets import (
 )
 
 from tradeplatform.common.decimals import SENTENCE, read_decimal
+from tradeplatform.common.wording import in_words
 
 
 class PlainDecimalInput(UnfoldAdminDecimalFieldWidget):
@@ -97,6 +98,7 @@ def model_fields(model: type[models.Model], names: Sequence[str]) -> dict[str, f
 
 
 def _dressed(field: models.Field[Any, Any], **options: Any) -> forms.Field | None:
+    options.setdefault("label", in_words(str(field.verbose_name)))
     if isinstance(field, models.DecimalField):
         widget = PlainDecimalInput(attrs={"inputmode": "decimal"})
         return field.formfield(form_class=PlainDecimalField, widget=widget, **options)
