@@ -1,4 +1,4 @@
-"""Answers to what no view answered: the API's in its own error format, pages as Django has them."""
+"""Answers to what no view answered: the API's in its error format, the desk's in its look, others bare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
 
 from tradeplatform.common.api_errors import CONTENT_TYPE, failed, headers_of, problem
@@ -23,13 +25,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403."""
     refusal = Refusal(Code.PERMISSION_DENIED, "You may not do this.")
-    return _answer(request, refusal, HTTPStatus.FORBIDDEN, defaults.permission_denied, exception)
+    return _answer(request, refusal, HTTPStatus.FORBIDDEN, _page_denied, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404: no such address."""
     refusal = Refusal(Code.NOT_FOUND, "There is nothing at this address: /api/docs lists those there are.")
-    return _answer(request, refusal, HTTPStatus.NOT_FOUND, defaults.page_not_found, exception)
+    return _answer(request, refusal, HTTPStatus.NOT_FOUND, _page_not_found, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -56,6 +58,34 @@ def no_room(path: str, refusal: Refusal) -> HttpResponse:
         response = JsonResponse(body, status=refusal.status, headers=headers, content_type=CONTENT_TYPE)
     response["Content-Length"] = str(len(response.content))
     return response
+
+
+def _page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _at_the_desk(request):
+        return defaults.page_not_found(request, exception)
+    advice = "The address is mistyped, or the row is not there. Look for it by its number or its name."
+    words = {"title": "There is nothing at this address", "advice": advice, "icon": "search_off"}
+    return _desk_page(request, words, HTTPStatus.NOT_FOUND)
+
+
+def _page_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _at_the_desk(request):
+        return defaults.permission_denied(request, exception)
+    advice = "None of your roles has the right to it. An administrator can grant you one that has."
+    words = {"title": "You may not open this page", "advice": advice, "icon": "lock"}
+    return _desk_page(request, words, HTTPStatus.FORBIDDEN)
+
+
+def _at_the_desk(request: HttpRequest) -> bool:
+    """Whether the page is asked for by somebody who is signed in to the back office."""
+    # What is refused before the sessions are read has no user.
+    return (
+        request.path.startswith("/admin/") and hasattr(request, "user") and admin.site.has_permission(request)
+    )
+
+
+def _desk_page(request: HttpRequest, words: dict[str, str], status: HTTPStatus) -> HttpResponse:
+    return render(request, "backoffice/refused.html", admin.site.each_context(request) | words, status=status)
 
 
 def _unreadable() -> Refusal:

@@ -13,12 +13,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Role, User
 from audit.actor import Actor
 from audit.services.recording import record
 from instruments.models import Instrument, Realm
 from orders.admin import show as trading
-from tests.admin.conftest import Lived
+from risk.models import KillSwitch
+from tests.admin.conftest import Lived, SignIn
 from tests.admin.registry import MODELS, PAGES, address
 from tests.factories import make_account, make_instrument, make_market
 from tradeplatform.common.admin.filters import BarFilter
@@ -162,8 +163,30 @@ def test_market_hands_the_browser_what_the_feed_needs(boss: Client, lived: Lived
     }
 
 
-def test_unknown_market_is_not_found(boss: Client) -> None:
-    assert boss.get(reverse("admin:market", args=["NOPE"])).status_code == 404
+@pytest.mark.parametrize(
+    "path", ["/admin/nothing/", "/admin/market/NOPE/", "/admin/orders/order/999999/change/"]
+)
+def test_an_address_of_nothing_is_a_page_with_ways_on(boss: Client, path: str) -> None:
+    answer = boss.get(path)
+    page = answer.content.decode()
+
+    assert answer.status_code == 404
+    assert answer.context["sidebar_navigation"]
+    assert "There is nothing at this address." in page
+    assert f'class="bo-button bo-primary" href="{reverse("admin:index")}"' in page
+    assert re.search(r"<button[^>]*opencommand[^>]*>.*Search</button>", page)
+
+
+def test_a_page_that_a_role_may_not_open_says_what_to_do(sign_in: SignIn) -> None:
+    answer = sign_in(Role.SUPPORT).get(address(KillSwitch, "new", "stop"))
+
+    assert answer.status_code == 403
+    assert "None of your roles has the right to it." in answer.content.decode()
+
+
+def test_a_stranger_learns_nothing_of_the_desk_from_an_address_of_nothing(client: Client, db: None) -> None:
+    assert client.get("/admin/nothing/").headers["Location"].startswith(reverse("admin:login"))
+    assert b"Trading platform" not in client.get("/nothing/").content
 
 
 def test_every_filter_of_a_list_is_one_that_the_bar_can_show() -> None:
