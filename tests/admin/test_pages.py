@@ -106,6 +106,14 @@ def test_dashboard_shows_what_happened(boss: Client, lived: Lived) -> None:
     assert lived.market.symbol in answer.content.decode()
 
 
+def test_a_chart_of_the_dashboard_without_a_bar_says_so(boss: Client) -> None:
+    page = boss.get(reverse("admin:index")).content.decode()
+
+    assert "No orders in these 30 minutes." in page
+    assert "No trades in these 30 minutes." in page
+    assert "at most 0" not in page
+
+
 def test_acts_by_hand_are_those_of_operators(boss: Client, lived: Lived) -> None:
     """What clients ask for by themselves is in the audit trail."""
     staff, trader = User.objects.filter(is_staff=True).first(), User.objects.filter(is_staff=False).first()

@@ -147,6 +147,22 @@ def test_before_the_opening_the_desk_sees_what_it_would_trade(scene: Scene, page
 
 
 @pytest.mark.parametrize("theme", ["light"], indirect=True)
+def test_charts_with_nothing_to_draw_say_so_until_there_is(scene: Scene, page: Page, watch: Watch) -> None:
+    instrument = make_instrument(base=scene.auction.base, quote=scene.auction.quote)
+    watch.visit(f"/admin/market/{instrument.symbol}/")
+    page.wait_for_selector("[data-market=candles] >> text=No trades yet")
+    page.wait_for_selector("[data-market=depth] >> text=The book is empty")
+    watch.keep("light-market-untraded")
+
+    market = Market(instrument, None)  # type: ignore[arg-type]
+    _send([market.request(scene.maker, Side.SELL, 2, 50000), market.request(scene.taker, Side.BUY, 1, 50000)])
+
+    page.wait_for_selector("[data-market=candles] >> text=No trades yet", state="hidden")
+    page.wait_for_selector("[data-market=depth] >> text=The book is empty", state="hidden")
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("theme", ["light"], indirect=True)
 class TestLive:
     def test_moves_with_the_market(self, scene: Scene, page: Page, watch: Watch) -> None:
         watch.visit(URL)

@@ -147,6 +147,24 @@ def test_the_last_column_of_the_busiest_lists_is_in_view(
 
 
 @pytest.mark.parametrize("theme", ["light"], indirect=True)
+def test_a_chart_of_the_system_that_has_no_value_says_why(page: Page, watch: Watch) -> None:
+    """A quiet hour: minutes were measured, but no order had an outcome."""
+    at = [int(timezone.now().timestamp()) - 60 * (5 - place) for place in range(5)]
+    zero, nothing = [0] * len(at), [None] * len(at)
+    minutes = {"at": at, "accepted": zero, "lag_seconds": zero, "errors_percent": zero} | dict.fromkeys(
+        ("p50_ms", "p95_ms"), nothing
+    )
+    page.route("**/system/minutes/", lambda route: route.fulfill(json=minutes))
+    watch.visit("/admin/system/")
+
+    page.wait_for_selector("[data-chart=outcome] >> text=No order had its outcome in this hour")
+
+    watch.keep("light-system-quiet")
+    assert page.locator(".sys-none:visible").count() == 1
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("theme", ["light"], indirect=True)
 class TestByHand:
     def test_from_an_order_to_the_person_in_clicks(self, scene: Scene, page: Page, watch: Watch) -> None:
         watch.visit("/admin/orders/order/")

@@ -82,6 +82,7 @@ def _add_rate(page: dict[str, Any], name: str, counts: list[int], end: datetime,
         {
             "title": f"{name} a minute, the last {MINUTES}",
             "peak": show.whole(peak),
+            "none": "" if peak else f"No {name.lower()} in these {MINUTES} minutes.",
             "bars": [
                 {
                     "height": f"{count / peak * 100:.1f}" if peak else "0",

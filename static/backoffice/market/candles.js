@@ -11,6 +11,7 @@ const RECONCILE_MS = 60000;
 export class CandleChart {
   constructor(place, facts) {
     this.facts = facts;
+    this.empty = place.querySelector(".mk-empty");
     this.interval = "1m";
     this.last = null;
     this.seen = 0n;
@@ -45,6 +46,7 @@ export class CandleChart {
     }
     this.loading = false;
     this.last = rows.at(-1) ?? null;
+    this.empty.hidden = rows.length > 0;
     this.candles.setData(rows);
     this.volume.setData(rows.map((row) => this.bar(row)));
     this.chart.timeScale().applyOptions({ barSpacing: 8, rightOffset: 4, secondsVisible: interval === "1s" });
@@ -67,6 +69,7 @@ export class CandleChart {
       if (!old) {
         this.last = row;
       }
+      this.empty.hidden = true;
     }
     this.indicator.refresh();
   }
@@ -127,6 +130,7 @@ export class CandleChart {
     } else {
       this.last = { time, open: price, high: price, low: price, close: price, value: quantity };
     }
+    this.empty.hidden = true;
     this.candles.update({ ...this.last });
     this.volume.update(this.bar(this.last));
   }

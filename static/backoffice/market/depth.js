@@ -10,6 +10,7 @@ export class DepthChart {
   constructor(place, facts) {
     this.place = place;
     this.facts = facts;
+    this.empty = place.querySelector(".mk-empty");
     this.data = [[], [], []];
     this.build();
     onThemeChange(() => this.build());
@@ -19,6 +20,8 @@ export class DepthChart {
   draw(book) {
     this.data = depthSeries(book.best("bids", LEVELS), book.best("asks", LEVELS));
     this.plot.setData(this.data);
+    // Until the book has come, nobody knows whether it is empty.
+    this.empty.hidden = book.seq === null || this.data[0].length > 0;
   }
 
   size() {

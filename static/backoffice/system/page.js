@@ -21,6 +21,7 @@ class Course {
   constructor(place, lines) {
     this.place = place;
     this.lines = lines;
+    this.none = place.querySelector(".sys-none");
     this.data = [[], ...lines.map(() => [])];
     this.build();
     onThemeChange(() => this.build());
@@ -30,6 +31,7 @@ class Course {
   draw(minutes) {
     this.data = [minutes.at, ...this.lines.map(([name]) => minutes[name])];
     this.plot.setData(this.data);
+    this.none.hidden = this.data.slice(1).flat().some((value) => value !== null);
   }
 
   size() {
