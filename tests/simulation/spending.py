@@ -34,6 +34,8 @@ from tradeplatform.common.errors import Code, Refusal
 
 REQUESTS = 64
 HAVE, WANT = Decimal(100), Decimal(80)
+#: Seconds for which those who start together wait for who has failed before.
+PATIENCE = 60.0
 PATHS = ("order", "amend", "withdrawal", "waiting withdrawal", "transfer", "adjustment", "approval")
 MIXED = "all together"
 
@@ -109,11 +111,13 @@ class Arena:
             needs_approval(kind)
             self.approve(kind, wanted=False)
         self._ids = count(1)
-        self._together = threading.Barrier(REQUESTS)
+        self._together = threading.Barrier(REQUESTS, timeout=PATIENCE)
         self._pool = ThreadPoolExecutor(REQUESTS)
 
     def close(self) -> None:
         """Give the threads' connections back."""
+        # Who did not come to a round does not keep the others from leaving.
+        self._together.reset()
         list(self._pool.map(self._leave, range(REQUESTS)))
         self._pool.shutdown()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
 
+import pytest
+from django.db import OperationalError, close_old_connections
+
+from tests.simulation import spending
 from tests.simulation.spending import MIXED, PATHS, REQUESTS, spend
 from tradeplatform.common.invariants import check_all
 
@@ -25,3 +29,23 @@ def test_no_money_is_spent_twice(path: str) -> None:
     assert result.seen.least >= 0
     codes = ["iM2", "iM4-balance", "iM4-chain", "iM4-held", "iM5", "iA2-money", "iA5", "iA6"]
     assert [finding.code for finding in check_all(only=codes) if not finding.holds] == []
+
+
+def test_a_request_that_fails_before_the_others_start_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = threading.Lock()
+
+    def fails_once() -> None:
+        if first.acquire(blocking=False):
+            raise OperationalError("gone")
+        close_old_connections()
+
+    monkeypatch.setattr(spending, "PATIENCE", 1.0)
+    monkeypatch.setattr(spending, "close_old_connections", fails_once)
+
+    result = spend(iter([PATHS[0]]))
+
+    assert result.failures.count("order: OperationalError: gone") == 1
+    assert len(result.failures) == REQUESTS
+    assert not result.holds
