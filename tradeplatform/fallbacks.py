@@ -41,21 +41,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def unreadable(status: HTTPStatus) -> HttpResponse:
     """400, 414, 431: what was sent is no request, or its head is too long; nobody has looked at it."""
-    headers = {"X-Correlation-ID": bind()}
-    body = problem(_unreadable(), status=status)
-    response = JsonResponse(body, status=status, headers=headers, content_type=CONTENT_TYPE)
-    response["Content-Length"] = str(len(response.content))
-    return response
+    return _unseen(_unreadable(), status)
 
 
 def no_room(path: str, refusal: Refusal) -> HttpResponse:
     """503: there was no room for the request, which nobody has looked at."""
+    return _unseen(refusal, refusal.status, as_binance=path.startswith(("/api/v3/", "/sapi/")))
+
+
+def _unseen(refusal: Refusal, status: int, *, as_binance: bool = False) -> HttpResponse:
+    """The whole answer to what no middleware has seen, which would have added an id and a length."""
     headers = headers_of(refusal) | {"X-Correlation-ID": bind()}
-    if path.startswith(("/api/v3/", "/sapi/")):
-        response = JsonResponse(translated(refusal).body(), status=refusal.status, headers=headers)
+    if as_binance:
+        response = JsonResponse(translated(refusal).body(), status=status, headers=headers)
     else:
-        body = problem(refusal)
-        response = JsonResponse(body, status=refusal.status, headers=headers, content_type=CONTENT_TYPE)
+        body = problem(refusal, status=status)
+        response = JsonResponse(body, status=status, headers=headers, content_type=CONTENT_TYPE)
     response["Content-Length"] = str(len(response.content))
     return response
 
