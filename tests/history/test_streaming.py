@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.db import connection
+from redis.exceptions import ConnectionError as Unreachable
 
 from accounts.models import TradingAccount
 from instruments.models import Instrument
+from orders.history.management.commands import ingest
 from orders.history.models import ExternalTrade, PositionPoint, RefusedTrade
 from orders.history.services import streaming
 from orders.history.services.streaming import GROUP, Consumer, Tally, publish, take
@@ -154,6 +158,45 @@ class TestConsumer:
 
 def _dies(*_args: object, **_options: object) -> None:
     raise ConnectionError("gone")
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """What a command does with signals ends with the test."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_servers_that_are_away_are_said_to_be_once_each_minute_and_when_they_are_back(
+    signals: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every three seconds it asks again: away for 100 seconds, back, and away for a moment."""
+    caplog.set_level(logging.INFO, logger=ingest.__name__)
+    away = iter([True] * 33 + [False, False, True, False])
+    clock = iter(range(0, 1_000, 3))
+
+    def step(*_args: object, **_options: object) -> Tally:
+        turn = next(away, None)
+        if turn is None:
+            signal.raise_signal(signal.SIGTERM)
+        if turn:
+            raise Unreachable("Connection refused.")
+        return Tally()
+
+    monkeypatch.setattr(Consumer, "step", step)
+    monkeypatch.setattr(ingest, "_ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(ingest, "_clock", lambda: next(clock))
+    monkeypatch.setattr(ingest, "close_old_connections", lambda: None)
+
+    ingest._consume(consumer("nobody's"), once=False)
+
+    said: list[Any] = [record.msg for record in caplog.records]
+    assert [(line["event"], line["seconds"]) for line in said] == [
+        ("ingest_waits", 0), ("ingest_waits", 60), ("ingest_goes_on", 99),
+        ("ingest_waits", 0), ("ingest_goes_on", 3),
+    ]  # fmt: skip
 
 
 def ingest_process(stream: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:

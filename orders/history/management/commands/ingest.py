@@ -30,6 +30,9 @@ from tradeplatform.common.console import output
 logger = structlog.get_logger(__name__)
 
 _BLOCK = timedelta(seconds=1)
+_ASK_AGAIN_SECONDS = 1.0
+_SAY_AGAIN_SECONDS = 60.0
+_clock = time.monotonic
 _AWAY = (OperationalError, InterfaceError, RedisError, OSError)
 
 
@@ -95,7 +98,7 @@ def _consume(consumer: Consumer, *, once: bool) -> Tally:
     if not once:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-    total = Tally()
+    total, outage = Tally(), _Outage()
     while not stop.is_set():
         try:
             done = consumer.step(now=timezone.now(), block=None if once else _BLOCK)
@@ -103,13 +106,34 @@ def _consume(consumer: Consumer, *, once: bool) -> Tally:
             if once:
                 raise CommandError(str(error)) from error
             # Nothing was acknowledged: it is delivered again.
-            logger.warning("ingest_waits", error=str(error))
+            outage.goes_on(error)
             close_old_connections()
-            time.sleep(1)
+            stop.wait(_ASK_AGAIN_SECONDS)
             continue
+        outage.is_over()
         total += done
         if done.entries:
             logger.info("ingested", **asdict(done))
         elif once:
             break
     return total
+
+
+class _Outage:
+    """What is said of servers that are away: that they are, each minute that they still are, that they are back."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._said = 0.0
+
+    def goes_on(self, error: Exception) -> None:
+        now = _clock()
+        if self._since is not None and now - self._said < _SAY_AGAIN_SECONDS:
+            return
+        self._since, self._said = now if self._since is None else self._since, now
+        logger.warning("ingest_waits", seconds=round(now - self._since), error=str(error))
+
+    def is_over(self) -> None:
+        if self._since is not None:
+            logger.info("ingest_goes_on", seconds=round(_clock() - self._since))
+            self._since = None
