@@ -16,7 +16,6 @@ from accounts.api.throttling import call_limit
 from accounts.models import Scope, Session
 from accounts.selectors import Reach
 from accounts.services import api_keys, signed_requests
-from accounts.services.envelope import VaultError
 from accounts.services.sessions import identify_each
 from accounts.services.signed_requests import SignedRequest
 from audit.actor import Actor
@@ -88,8 +87,7 @@ def _of_key(asked: Asked, scope: Scope) -> Caller | None:
         )
         signature = sent.get("HTTP_X_API_SIGNATURE", "")
         fingerprint = signed_requests.check(key, signed, signature=signature, now=arrived_at(http))
-    except (Refusal, VaultError):
-        # A secret that does not open is an operator's matter: it fails in the view, and with it nobody else.
+    except Refusal:
         return None
     reach, calls = Reach(key.user_id, key.account_id), call_limit(key, http)
     return Caller(reach, key.tier_id, key.actor, calls, fingerprint)

@@ -33,7 +33,9 @@ from tradeplatform.common.errors import Code, Refusal
 
 FRESH_SECONDS = 1.0
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
+_TOLD_EVERY_SECONDS = 60.0
 _REVOKED = "This API key was revoked: create another one."
+_UNUSABLE = "We cannot open the secret of this API key: create another key, or ask the operators to mend it."
 # Beyond so many keys in use at once all is read again, rather than kept for ever.
 _MOST_KEPT = 10_000
 
@@ -79,13 +81,15 @@ _keeping = threading.Lock()
 _kept: dict[str, _Kept] = {}
 _checks: dict[tuple[int, int], Check] = {}
 _noted: dict[int, datetime] = {}
+# By key, when it was last said that its secret does not open.
+_told: dict[int, float] = {}
 
 
 def authenticate(key_id: str, *, ip: str | None) -> ApiKeyCaller:
     """The caller behind a key. Their request is not theirs until `verify` says so.
 
     Raises Refusal: api_key_unknown, api_key_revoked, api_key_expired, api_key_owner_disabled,
-    api_key_wrong_ip.
+    api_key_unusable, api_key_wrong_ip.
     """
     caller = (_fresh(key_id) or _read(key_id)).caller
     if caller.expires_at is not None and caller.expires_at <= timezone.now():
@@ -163,10 +167,13 @@ def _read(key_id: str) -> _Kept:
     except NoSecretError:
         # Destroyed with the key, since the key was read.
         raise _refused(Code.API_KEY_REVOKED, _REVOKED, key_id) from None
+    except VaultError as error:
+        _tell_operators(key, error)
+        raise _refused(Code.API_KEY_UNUSABLE, _UNUSABLE, key_id) from None
 
 
 def _keep(key: ApiKey, until: float, forgotten: int) -> _Kept:
-    """The caller behind a living key, kept unless keys were forgotten meanwhile. Raises NoSecretError."""
+    """The caller behind a living key, kept unless keys were forgotten meanwhile. Raises VaultError."""
     caller = ApiKeyCaller(
         id=key.pk,
         key_id=key.key_id,
@@ -232,6 +239,23 @@ def _material(key: ApiKey) -> bytes:
 def secret_place(key: ApiKey) -> vault.Place:
     """Where the secret of an HMAC key lies."""
     return vault.Place.of_user(key.account.user_id, Purpose.API_KEY, key.key_id)
+
+
+def _tell_operators(key: ApiKey, error: VaultError) -> None:
+    """The vault's sentence names its keys by their ids; nothing of a secret is in it."""
+    now = time.monotonic()
+    if now - _told.get(key.pk, -_TOLD_EVERY_SECONDS) < _TOLD_EVERY_SECONDS:
+        return
+    if len(_told) >= _MOST_KEPT:
+        _told.clear()
+    _told[key.pk] = now
+    _log.error(
+        "api_key_secret_does_not_open",
+        api_key=key.pk,
+        key=key.key_id[:8],
+        error=str(error),
+        what_to_do="put the vault key back (manage.py vault status), else its owner creates another key",
+    )
 
 
 def _note_use(caller: ApiKeyCaller) -> None:

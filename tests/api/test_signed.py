@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Unreachable
 from redis.retry import Retry
 
-from accounts.models import KeyKind, Scope, TradingAccount
+from accounts.models import KeyKind, Scope, Secret, TradingAccount
 from accounts.services import api_keys, signed_requests
 from accounts.services.key_issuing import revoke_key
 from accounts.services.people import set_active
@@ -186,6 +188,50 @@ class TestRefused:
 
     def test_unknown_key(self, market: Market, alice: TradingAccount, key: Key) -> None:
         self._order(key, market, alice, "api_key_unknown", 401, key="Z" * 64)
+
+    @pytest.mark.parametrize(
+        ("changes", "why"),
+        [
+            ({"kek": "gone"}, "The vault key gone is not among "),
+            ({"wrapped_key": b"altered"}, "A secret was altered or does not belong where it lies."),
+        ],
+    )
+    def test_a_key_whose_secret_does_not_open(
+        self,
+        market: Market,
+        alice: TradingAccount,
+        key: Key,
+        changes: dict[str, Any],
+        why: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        Secret.objects.filter(name=key.key_id).update(**changes)
+
+        body = self._order(key, market, alice, "api_key_unusable", 401)
+        refused(SigningApi(key).get("/orders"), "api_key_unusable", 401)
+
+        assert "create another key" in body["detail"]
+        assert body["context"] == {}
+        (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        line: Any = said.msg
+        assert (line["event"], line["api_key"]) == ("api_key_secret_does_not_open", key.row.pk)
+        assert line["error"].startswith(why)
+        assert "manage.py vault status" in line["what_to_do"]
+        assert key.secret not in caplog.text
+        assert SigningApi(make_key(alice)).get("/orders").status_code == 200
+
+    def test_a_key_whose_secret_does_not_open_is_told_of_again_after_a_minute(
+        self, key: Key, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Secret.objects.filter(name=key.key_id).update(kek="gone")
+        clock = iter([0.0, 59.0, 60.0])
+
+        for _ in range(3):
+            monkeypatch.setattr(time, "monotonic", partial(float, next(clock)))
+            with pytest.raises(Refusal):
+                api_keys.authenticate(key.key_id, ip=None)
+
+        assert [record.levelname for record in caplog.records].count("ERROR") == 2
 
     def test_signature_over_a_changed_body(self, market: Market, alice: TradingAccount, key: Key) -> None:
         bigger = text_of(order_body(market, alice, quantity="2"))

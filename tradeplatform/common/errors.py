@@ -57,6 +57,7 @@ class Code(StrEnum):
     API_KEY_REVOKED = "api_key_revoked"
     API_KEY_EXPIRED = "api_key_expired"
     API_KEY_OWNER_DISABLED = "api_key_owner_disabled"
+    API_KEY_UNUSABLE = "api_key_unusable"
     API_KEY_WRONG_IP = "api_key_wrong_ip"
     API_KEY_WRONG_SCOPE = "api_key_wrong_scope"
     BAD_SIGNATURE = "bad_signature"
@@ -175,6 +176,7 @@ _STATUS = {
     Code.API_KEY_REVOKED: HTTPStatus.UNAUTHORIZED,
     Code.API_KEY_EXPIRED: HTTPStatus.UNAUTHORIZED,
     Code.API_KEY_OWNER_DISABLED: HTTPStatus.UNAUTHORIZED,
+    Code.API_KEY_UNUSABLE: HTTPStatus.UNAUTHORIZED,
     Code.BAD_SIGNATURE: HTTPStatus.UNAUTHORIZED,
     Code.TIMESTAMP_TOO_OLD: HTTPStatus.UNAUTHORIZED,
     Code.TIMESTAMP_AHEAD: HTTPStatus.UNAUTHORIZED,

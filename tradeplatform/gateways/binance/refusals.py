@@ -102,6 +102,7 @@ _ANY: dict[Code, Said] = {
     Code.API_KEY_REVOKED: _simply(errors.key_refused),
     Code.API_KEY_EXPIRED: _simply(errors.key_refused),
     Code.API_KEY_OWNER_DISABLED: _simply(errors.key_refused),
+    Code.API_KEY_UNUSABLE: _simply(errors.key_refused),
     Code.API_KEY_WRONG_IP: _simply(errors.key_refused),
     Code.API_KEY_WRONG_SCOPE: _simply(errors.key_refused),
     Code.BAD_SIGNATURE: _simply(errors.bad_signature),

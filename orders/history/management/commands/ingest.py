@@ -120,7 +120,7 @@ def _consume(consumer: Consumer, *, once: bool) -> Tally:
 
 
 class _Outage:
-    """What is said of servers that are away: that they are, each minute that they still are, that they are back."""
+    """What is said of servers that are away: that they are, each minute the same, and that they are back."""
 
     def __init__(self) -> None:
         self._since: float | None = None
