@@ -72,7 +72,12 @@ class CorrelationMiddleware:
 
 
 class RequestLogMiddleware(RequestMiddleware):
-    """django-structlog's, for which a request need not have a known user."""
+    """django-structlog's, for which a request need not have a known user, and whose line is the only one."""
+
+    def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
+        """As it does; Django writes no second line, as it would of each answer from 500 on."""
+        super().handle_response(request, response)
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as its `log_response`
 
     @staticmethod
     def bind_user_id(request: HttpRequest) -> None:

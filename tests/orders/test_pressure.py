@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -101,6 +102,18 @@ def test_a_new_order_is_refused_with_when_to_come_again_and_nothing_moves(
     assert 7 <= body["context"]["lag_seconds"] <= body["context"]["retry_after"] + 0.1
     assert body["context"]["retry_after"] <= 60
     assert everything_stored() == before
+
+
+def test_a_refusal_is_one_error_in_the_log(
+    market: Market, alice: TradingAccount, fall_behind: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    fall_behind()
+
+    refused(signed_in(alice).post("/orders?wait=0", order_body(market, alice)), "overloaded", 503)
+
+    (said,) = [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+    line: Any = said.msg
+    assert (line["event"], line["code"]) == ("request_finished", 503)
 
 
 def test_in_the_words_of_binance(
