@@ -98,8 +98,7 @@ class TestEveryMoneyButton:
             ("+5", "Write a decimal number"),
             ("0", "must not be zero"),
             ("0.000000001", "has 8 digits after the point"),
-            ("1" * 20, "amount must be a number below 10^18."),
-            ("1" * 21, "Write a decimal number"),
+            ("1" * 19, "Write a decimal number"),
         ],
     )
     def test_refuses_a_bad_amount(

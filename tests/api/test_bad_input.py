@@ -207,12 +207,35 @@ class TestFields:
         assert set(body["context"]["fields"]) == {"symbol", "side", "type", "quantity"}
         assert body["context"]["fields"]["side"] == "Must be one of: buy, sell."
 
+    @pytest.mark.parametrize("number", ["9" * 19, "9" * 20, "9" * 21, 10**18, 10**20])
+    def test_says_the_same_of_every_number_that_is_too_long(
+        self, market: Market, alice: TradingAccount, api: Api, number: str | int
+    ) -> None:
+        response = api.post("/orders?wait=0", order_body(market, alice, quantity=number))
+
+        sentence = "Write a decimal number: up to 18 digits, a point, up to 18 digits; no exponent."
+        assert refused(response, "invalid_number")["context"]["fields"] == {"quantity": sentence}
+
     def test_names_an_unknown_field(self, market: Market, alice: TradingAccount, api: Api) -> None:
         response = api.post("/orders?wait=0", order_body(market, alice, qauntity="1"))
 
         body = refused(response, "invalid_field")
         assert body["detail"] == "qauntity: There is no such field."
         assert body["context"]["fields"] == {"qauntity": "There is no such field."}
+
+
+class TestPages:
+    @pytest.mark.parametrize("limit", ["-1", "0", "1001", "9" * 20, "1e2", "x", ""])
+    def test_says_how_long_a_page_may_be(self, db: None, api: Api, limit: str) -> None:
+        body = refused(api.get(f"/orders?limit={limit}"), "invalid_field")
+
+        assert body["detail"] == "limit: Must be a whole number from 1 to 1,000."
+
+    @pytest.mark.parametrize("cursor", ["-1", "0", str(2**63), "x"])
+    def test_says_what_a_cursor_may_be(self, db: None, api: Api, cursor: str) -> None:
+        body = refused(api.get(f"/orders?cursor={cursor}"), "invalid_field")
+
+        assert body["context"]["fields"] == {"cursor": "Must be a whole number of at least 1."}
 
 
 class TestState:

@@ -19,6 +19,7 @@ from tradeplatform.common.decimals import PATTERN, SENTENCE, read_decimal
 from tradeplatform.common.errors import Code, Refusal
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_BIGINT = 2**63 - 1
 _ECHO = 64
 _MAX_NAMED = 10
 # So many faults are told at once: more than a form with every field wrong has.
@@ -97,7 +98,7 @@ class TextField(serializers.CharField):
     }
 )
 class DecimalField(serializers.Field):  # type: ignore[type-arg]
-    """An exact number from a string or a JSON number: at most 20 digits before the point, 18 after it."""
+    """An exact number from a string or a JSON number: at most 18 digits before the point and 18 after it."""
 
     default_error_messages = {"invalid_number": SENTENCE}
 
@@ -105,7 +106,7 @@ class DecimalField(serializers.Field):  # type: ignore[type-arg]
         """Return the number; it was never a float on its way here."""
         if isinstance(data, Decimal) and data.is_finite():
             data = f"{data:f}"
-        elif isinstance(data, int) and not isinstance(data, bool) and abs(data) < 10**20:
+        elif isinstance(data, int) and not isinstance(data, bool) and abs(data) < 10**18:
             data = str(data)
         number = read_decimal(data) if isinstance(data, str) else None
         if number is None:
@@ -116,8 +117,11 @@ class DecimalField(serializers.Field):  # type: ignore[type-arg]
 class WholeNumberField(serializers.IntegerField):
     """A whole number from a JSON number or from the digits of a query parameter."""
 
-    def __init__(self, *, min_value: int = 0, max_value: int = 2**63 - 1, **kwargs: Any) -> None:
-        super().__init__(min_value=min_value, max_value=max_value, **kwargs)
+    def __init__(self, *, min_value: int = 0, max_value: int = _BIGINT, **kwargs: Any) -> None:
+        span = f"from {min_value:,} to {max_value:,}" if max_value < _BIGINT else f"of at least {min_value:,}"
+        sentence = f"Must be a whole number {span}."
+        words = dict.fromkeys(("invalid", "min_value", "max_value"), sentence)
+        super().__init__(min_value=min_value, max_value=max_value, error_messages=words, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
         """Return the number."""

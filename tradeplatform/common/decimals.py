@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-#: As a JSON schema says it: at most 20 digits before the point and 18 after it.
-PATTERN = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
-SENTENCE = "Write a decimal number: up to 20 digits, a point, up to 18 digits; no exponent."
+#: As a JSON schema says it: below 10^18, which no price, quantity or amount may reach, in units of 10^-18.
+PATTERN = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"
+SENTENCE = "Write a decimal number: up to 18 digits, a point, up to 18 digits; no exponent."
 
 _FIXED_POINT = re.compile(PATTERN[1:-1], re.ASCII)
 
