@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from tradeplatform.gateways.binance import urls as binance
 from tradeplatform.gateways.kraken import urls as kraken
+from tradeplatform.index import IndexView
 
 admin.autodiscover()
 
-_api_v1 = [
+_api_v1: list[URLPattern | URLResolver] = [
+    path("", IndexView.as_view(), name="index"),
     path("", include("accounts.api.urls")),
     path("", include("instruments.api.urls")),
     path("", include("orders.api.urls")),
@@ -30,6 +32,7 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     # Split: its script comes as a file of ours, which the content security policy allows.
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
 ]
 

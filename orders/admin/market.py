@@ -21,9 +21,9 @@ from orders.admin.kill_switch import kill_badges
 from orders.indicative import indicative
 from orders.models import Book, Command, CommandStatus, Order, Trade
 from orders.rendering import indicative_json
+from tradeplatform.common.addresses import feed_address
 from tradeplatform.common.admin import show
 from tradeplatform.common.admin.filters import as_id
-from tradeplatform.config import load_config
 
 
 def markets_view(request: HttpRequest) -> HttpResponse:
@@ -62,7 +62,7 @@ def market_view(request: HttpRequest, symbol: str) -> HttpResponse:
             "quantity_decimals": decimals_of(found.lot_size),
             "api": f"/api/v1/instruments/{found.symbol}",
             "armed": reverse("admin:armed", args=[found.symbol]),
-            "socket": _socket_url(request),
+            "socket": feed_address(request),
         },
         "symbols": _symbols(found),
         "trades_url": show.list_of(Trade, instrument=found.symbol),
@@ -133,12 +133,3 @@ def _require(request: HttpRequest) -> None:
 
 def _context(request: HttpRequest, title: str) -> dict[str, Any]:
     return admin.site.each_context(request) | {"title": title, "markets_url": reverse("admin:markets")}
-
-
-def _socket_url(request: HttpRequest) -> str:
-    """Where the feed is: behind the page's own name in production, on a port of its own elsewhere."""
-    config = load_config()
-    if config.is_production:
-        return f"wss://{request.get_host()}/ws/v1"
-    name = request.get_host().rsplit(":", 1)[0]
-    return f"ws://{name}:{config.ws_port}/ws/v1"

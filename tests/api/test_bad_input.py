@@ -449,8 +449,7 @@ class TestQueries:
 
 class TestAddresses:
     @pytest.mark.parametrize(
-        "path",
-        ["", "/", "/order", "/orders/", "/orders/abc", "/orders/-1", "/orders/1.5", "/accounts/x/ledger"],
+        "path", ["/order", "/orders/", "/orders/abc", "/orders/-1", "/orders/1.5", "/accounts/x/ledger"]
     )
     def test_says_so_where_nothing_is(self, api: Api, path: str) -> None:
         refused(api.get(path), "not_found", 404)

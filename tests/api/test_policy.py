@@ -54,6 +54,7 @@ OWNER_BY_SESSION = Rule("owner")
 LOOK_AT_STOPS, STOP, RELEASE = (Rule(f"risk.{right}_killswitch") for right in ("view", "stop", "release"))
 
 TABLE: dict[tuple[str, str], Rule] = {
+    ("", "GET"): PUBLIC,
     ("auth/login", "POST"): OPEN,
     ("auth/refresh", "POST"): OPEN,
     ("auth/logout", "POST"): OPEN,

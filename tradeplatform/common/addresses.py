@@ -1,4 +1,7 @@
-"""Where a request came from. Anybody can write X-Forwarded-For: only what our proxy added is believed."""
+"""Where a request came from, and where its caller finds the feed.
+
+Anybody can write X-Forwarded-For: only what our proxy added is believed.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,15 @@ def socket_address(scope: Mapping[str, Any]) -> str | None:
     peer = str((scope.get("client") or ("",))[0])
     told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return _believed(peer, ",".join(told) or peer)
+
+
+def feed_address(request: HttpRequest) -> str:
+    """Where the feed is: behind the site's own name in production, on a port of its own elsewhere."""
+    port = settings.FEED_PORT
+    if port is None:
+        return f"wss://{request.get_host()}/ws/v1"
+    name = request.get_host().rsplit(":", 1)[0]
+    return f"ws://{name}:{port}/ws/v1"
 
 
 def _believed(peer: str, forwarded: str) -> str | None:

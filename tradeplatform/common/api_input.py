@@ -120,7 +120,7 @@ class WholeNumberField(serializers.IntegerField):
     def __init__(self, *, min_value: int = 0, max_value: int = _BIGINT, **kwargs: Any) -> None:
         span = f"from {min_value:,} to {max_value:,}" if max_value < _BIGINT else f"of at least {min_value:,}"
         sentence = f"Must be a whole number {span}."
-        words = dict.fromkeys(("invalid", "min_value", "max_value"), sentence)
+        words: dict[str, Any] = dict.fromkeys(("invalid", "min_value", "max_value"), sentence)
         super().__init__(min_value=min_value, max_value=max_value, error_messages=words, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:

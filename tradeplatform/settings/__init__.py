@@ -6,6 +6,7 @@ from tradeplatform.config import secret_key
 
 from .admin import UNFOLD
 from .api import (
+    FEED_PORT,
     HALT_ON_QUARANTINE,
     MAX_WAITING_REQUESTS,
     RATE_LIMITS,

@@ -46,6 +46,9 @@ HALT_ON_QUARANTINE = config.halt_on_quarantine
 #: How many of a process's threads may wait for the book at once; the rest stay free to take requests.
 MAX_WAITING_REQUESTS = max(1, config.http_threads * 3 // 4)
 
+#: Of the sockets, as callers see it; None: a proxy has them behind the site's own name.
+FEED_PORT: int | None = None if config.is_production else config.ws_port
+
 SIMPLE_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
