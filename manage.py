@@ -4,6 +4,7 @@
 import os
 import sys
 
+from tradeplatform.common.console import while_read
 from tradeplatform.config import ConfigurationError
 from tradeplatform.supervisor.program import ProgramFailedError
 from tradeplatform.supervisor.servers import servers_for_command
@@ -26,6 +27,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        with while_read():
+            main()
     except (ConfigurationError, ProgramFailedError) as error:
         sys.exit(str(error))

@@ -1,13 +1,19 @@
-"""What commands print is text that others wrote: it is shown, never obeyed."""
+"""What commands print is text that others wrote: it is shown, never obeyed. Nobody has to read it all."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from io import StringIO
+from urllib.parse import urlsplit
 
 import pytest
+from django.db import connection
 from rich.table import Table
 
-from tradeplatform.common.console import output, verdict
+from tradeplatform.common.console import output, verdict, while_read
+from tradeplatform.config import BASE_DIR
 
 
 def printed(what: object) -> str:
@@ -67,3 +73,41 @@ def test_on_a_terminal_words_go_on_in_the_next_line(monkeypatch: pytest.MonkeyPa
     output({"stdout": terminal}).print("words " * 60)
 
     assert {len(line) > 80 for line in terminal.getvalue().splitlines()} == {False}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["help"],
+        ["partition", "status"],
+        ["partition", "status", "--json"],
+        ["vault", "status"],
+        ["invariants"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_whose_output_nobody_reads_ends_without_a_word(command: list[str]) -> None:
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        run = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            env=os.environ | {"DATABASE_URL": url, "TRADEPLATFORM_READONLY_DATABASE_URL": url},
+            cwd=BASE_DIR,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=120,
+        )
+    finally:
+        os.close(write)
+
+    # As `cat` and all others end there.
+    assert (run.returncode, run.stderr.decode()) == (141, "")
+
+
+def test_a_pipe_that_broke_elsewhere_is_an_error() -> None:
+    with pytest.raises(BrokenPipeError), while_read():
+        raise BrokenPipeError

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
 import unicodedata
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -19,6 +24,10 @@ class PlainConsole(Console):
     What would steer the terminal, or is not seen, is spelled out. What shall have a style is a `Text`.
     """
 
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to `while_read`, as what is printed otherwise; rich would say that the command failed."""
+        raise BrokenPipeError
+
     def render_str(self, text: str, **options: Any) -> Text:
         """As Console's; titles, cells and lines all come by here."""
         return super().render_str("".join(map(_seen, text)), **options)
@@ -27,6 +36,32 @@ class PlainConsole(Console):
 def _seen(letter: str) -> str:
     hidden = unicodedata.category(letter)[0] == "C" and letter not in "\n\t"
     return ascii(letter)[1:-1] if hidden else letter
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """For the length of any command: once nobody reads its output (`... | head -1`), it ends without a word.
+
+    Its exit code is that of a program that SIGPIPE ends. A pipe that broke elsewhere is an error as ever.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread(sys.stdout.fileno()):
+            raise
+        # What Python still has of it is written at exit, and shall not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _is_unread(descriptor: int) -> bool:
+    """Whether the other end of a pipe is closed."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return bool(poll.poll(0))
 
 
 def output(options: dict[str, Any]) -> Console:
