@@ -13,6 +13,7 @@ from instruments.selectors import rules_by_id
 from orders.admin import show as trading
 from orders.admin.books import last_price, parked_capped, resting_capped, state
 from orders.admin.depth_panels import opening_fact
+from orders.admin.kill_switch import kill_badges
 from orders.admin.mass_buttons import MassCancel
 from orders.admin.order_buttons import CAP, capped
 from orders.admin.trades import latest_trades
@@ -49,7 +50,7 @@ def phase_facts(instrument: Instrument) -> Facts:
     return Facts(
         "Phase",
         [
-            Fact("Status", market.status(instrument)),
+            Fact("Status", show.together([market.status(instrument), *kill_badges(instrument.pk)])),
             Fact("Auction ends (UTC)", show.when(instrument.auction_ends_at)),
             Fact(
                 "Opens through",

@@ -294,6 +294,14 @@ def test_a_market_says_that_it_is_stopped(boss: Client, lived: Lived) -> None:
     assert said_on(other.symbol)
 
 
+def test_the_page_of_an_instrument_does_not_call_it_active_alone(boss: Client, lived: Lived) -> None:
+    stop(boss, "instrument", lived.market.symbol)
+
+    page = boss.get(address(Instrument, "change", lived.market.instrument.pk)).content.decode()
+
+    assert "Kill switch: only cancels are taken" in page
+
+
 def test_where_the_global_switch_is_missing_the_first_page_says_so(
     boss: Client,
 ) -> None:
