@@ -82,7 +82,15 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
     question = "Whose account is it, and may it trade?"
     when_empty = "No trading account exists yet. Open one, or run `manage.py seed`."
     search_hint = "Account number or user name, or how it begins"
-    list_display = ("account_number", "owner", "states", "currency", "leverage_shown", "group", "opened")
+    list_display = (
+        "account_number",
+        "owner",
+        "states",
+        "currency",
+        "leverage_shown",
+        "group_shown",
+        "opened",
+    )
     list_display_links = ("account_number",)
     list_filter = (TypeFilter, StateFilter, GroupFilter, OwnerFilter)
     buttons: ClassVar[list[type[Button]]] = [
@@ -129,10 +137,10 @@ class TradingAccountAdmin(DetailMixin, KeysetList):
         """Of its maximum."""
         return show.number(f"{account.leverage} / {account.max_leverage}")
 
-    @admin.display(description="Trade group")
-    def group(self, account: TradingAccount) -> SafeString | str:
-        """Whom it never trades with."""
-        return show.number(account.trade_group) if account.trade_group else show.NOTHING
+    @admin.display(description="Group")
+    def group_shown(self, account: TradingAccount) -> SafeString | str:
+        """On whose terms it deals."""
+        return show.ref(account.group)
 
     @admin.display(description="Opened (UTC)")
     def opened(self, account: TradingAccount) -> SafeString | str:

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Role, User
+from accounts.models import Role, TradingAccount, TradingGroup, User
 from audit.actor import Actor
 from audit.services.recording import record
 from instruments.models import Instrument, Realm
@@ -231,6 +231,15 @@ def test_the_dashboard_says_how_many_do_not_trade(statuses: list[str], note: str
     tiles = boss.get(reverse("admin:index")).context["tiles"]
 
     assert next(tile["note"] for tile in tiles if tile["label"] == "Instruments stopped") == note
+
+
+def test_the_list_of_accounts_leads_to_the_group_of_each(boss: Client, lived: Lived) -> None:
+    group = lived.buyer.group
+    assert group is not None
+
+    page = boss.get(address(TradingAccount, "changelist")).content.decode()
+
+    assert f'href="{address(TradingGroup, "change", group.pk)}">{group}</a>' in page
 
 
 def test_accounts_are_found_by_how_they_begin(boss: Client) -> None:
