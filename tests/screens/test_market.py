@@ -102,6 +102,11 @@ def test_the_ladder_names_its_middle_and_shows_half_a_tick(scene: Scene, page: P
 
     middle = page.inner_text("[data-market=middle]")
     assert re.match(r"[\d\u202f]+\.\d{3} middle, spread \d+\.\d\d \(", middle)
+    # In one line: in two, the bids below would jump with each change of the spread.
+    lines = page.locator("[data-market=middle]").evaluate(
+        "(row) => [row.clientHeight < 45, row.scrollWidth <= row.clientWidth]"
+    )
+    assert lines == [True, True]
 
 
 def test_an_auction_counts_down_and_says_what_it_would_trade(

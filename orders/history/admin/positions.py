@@ -90,9 +90,9 @@ class LivePositionAdmin(DetailMixin, KeysetList):
         return show.number(show.whole(row.executions))
 
     @admin.display(description="Last (UTC)")
-    def moment(self, row: LivePosition) -> SafeString | str:
+    def moment(self, row: LivePosition) -> SafeString:
         """When something was executed last."""
-        return show.when(row.at)
+        return show.time_over_day(row.at)
 
     def badges(self, row: LivePosition) -> Iterable[SafeString]:
         """Which way."""
