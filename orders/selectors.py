@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -182,12 +182,17 @@ def whose_orders(order_ids: Collection[int]) -> dict[int, tuple[OrderRef, int]]:
     return {number: (OrderRef(number, account_id, at), user_id) for number, account_id, at, user_id in rows}
 
 
+def own_among(reach: Reach, order_id: int, whose: Mapping[int, tuple[OrderRef, int]]) -> OrderRef:
+    """A caller's order by its id, among those of `whose_orders`. Raises order_not_found."""
+    ref, user_id = whose.get(order_id, (None, 0))
+    if ref is None or not reach.is_own(ref.account_id, {ref.account_id: user_id}):
+        raise order_not_found(order_id)
+    return ref
+
+
 def own_order(reach: Reach, order_id: int) -> OrderRef:
     """A caller's order by its id. Raises order_not_found."""
-    for ref, user_id in whose_orders([order_id]).values():
-        if reach.is_own(ref.account_id, {ref.account_id: user_id}):
-            return ref
-    raise order_not_found(order_id)
+    return own_among(reach, order_id, whose_orders([order_id]))
 
 
 #: Joins orders with their (ids, creation times), two parameters.

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
+from accounts.services import rates
 from tests.browser import ARGUMENTS, chromium
 from tests.emptying import empty_filled_tables
 from tests.factories import WORKER
@@ -100,3 +101,11 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield running
         running.close()
+
+
+@pytest.fixture
+def tiers_known(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiers were just read and stay known: how many queries a request asks does not hang on the clock."""
+    monkeypatch.setattr(rates, "_fresh_until", 0.0)
+    rates.allowance(None)
+    monkeypatch.setattr(rates, "_fresh_until", float("inf"))

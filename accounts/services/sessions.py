@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -283,9 +283,13 @@ def _each_living(asked: Sequence[str]) -> list[tuple[int, str] | None]:
 _is_living = Together(_each_living)
 
 
-def require_living(proof: SessionProof) -> None:
-    """Raise not_authenticated where it has ended, or its person is shut out or has a new password."""
-    if _is_living(proof.sid) != (proof.user_id, proof.password):
+def require_living(proof: SessionProof, among: Mapping[str, tuple[int, str]] | None = None) -> None:
+    """Raise not_authenticated where it has ended, or its person is shut out or has a new password.
+
+    `among` are those that are `living`, where somebody has just asked.
+    """
+    found = _is_living(proof.sid) if among is None else among.get(proof.sid)
+    if found != (proof.user_id, proof.password):
         raise _refused("This session has ended: log in again.")
 
 

@@ -17,7 +17,7 @@ from orders.api import inputs
 from orders.api.batch import shown_by_id
 from orders.api.listed import WAITING_ROOM, Listed, counted, recognised, refused, wait_of
 from orders.models import Source
-from orders.selectors import OrderRef, whose_orders
+from orders.selectors import OrderRef, own_among, whose_orders
 from orders.services.awaiting import PENDING_COMMANDS, Ref, book_answers
 from orders.services.batching import submit_now
 from orders.services.intake import MAX_BATCH
@@ -78,15 +78,11 @@ class ChangingDoor:
     def _own(
         self, asked: Asked, caller: Caller, whose: Mapping[int, tuple[OrderRef, int]]
     ) -> Changing | None:
-        ref, user_id = whose.get(_order_id(asked), (None, 0))
         wait_ms = wait_of(asked)
-        if (
-            ref is None
-            or wait_ms is None
-            or not caller.reach.is_own(ref.account_id, {ref.account_id: user_id})
-        ):
+        if wait_ms is None:
             return None
         try:
+            ref = own_among(caller.reach, _order_id(asked), whose)
             return Changing(asked, caller, wait_ms, ref, self._read(asked))
         except Refusal:
             return None

@@ -16,7 +16,7 @@ from accounts.services.api_keys import ApiKeyCaller
 from accounts.services.sessions import SessionProof
 from accounts.services.signed_requests import SignedRequest
 from audit.actor import Actor
-from orders.feed.entry import Caller
+from orders.feed.caller import Caller
 from orders.feed.protocol import KeyAuth
 
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from accounts.models import TradingAccount
-from accounts.services import rates
 from tests.api.client import Api, order_body, signed_in
 from tests.api.lists import Sent
 from tests.api.trading import Place, restart
@@ -42,14 +41,6 @@ def api(alice: TradingAccount) -> Api:
 def anonymous() -> Api:
     """A client without a token."""
     return Api()
-
-
-@pytest.fixture
-def tiers_known(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiers were just read and stay known: how many queries a request asks does not hang on the clock."""
-    monkeypatch.setattr(rates, "_fresh_until", 0.0)
-    rates.allowance(None)
-    monkeypatch.setattr(rates, "_fresh_until", float("inf"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from accounts.models import Scope, TradingAccount
 from accounts.services import people, sessions
 from accounts.services.key_issuing import rotate_key
 from orders.feed import entry, hub
-from orders.feed.lanes import Lane
+from orders.feed.lanes import Lists
 from orders.models import Command, Order
 from tests.accounts.keys import Key, make_key
 from tests.api.client import order_body
@@ -173,21 +174,34 @@ class TestRefusals:
     async def test_a_full_server_says_so_and_takes_cancels(
         self, market: Market, alice: TradingAccount, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        full, gate = Lane("full", 1, room=0), threading.Event()
-        monkeypatch.setattr(entry, "_entering", full)
+        gate = threading.Event()
+
+        def held(asked: Sequence[object]) -> list[tuple[str, dict[str, Any]] | Exception]:
+            assert gate.wait(PATIENCE)
+            return [("held", {})] * len(asked)
+
+        full: Lists[Any, tuple[str, dict[str, Any]]] = Lists("full", held, most=1, room=1)
         async with talk() as socket:
             await log_in(socket, alice)
             await socket.ask("placed", op="place", order=body(market, alice))
             before = await do(everything_stored)
-            busy = asyncio.create_task(full.run(gate.wait, PATIENCE))
+            monkeypatch.setattr(entry, "_singles", full)
+            # One is being answered, one waits, each of somebody else.
+            others = [asyncio.create_task(full.ask(number, None)) for number in range(2)]
+            await asyncio.sleep(0)
+            others.append(asyncio.create_task(full.ask(2, None)))
             await asyncio.sleep(0)
             error = await socket.ask("error", op="place", order=body(market, alice))
             assert (error["code"], error["context"]) == ("overloaded", {"retry_after": 1})
             assert await do(everything_stored) == before
             gone = await socket.ask("cancel_requested", op="cancel_all", account=alice.pk)
             assert len(gone["orders"]) == 1
+            (number,) = gone["orders"]
+            assert (await socket.ask("cancel_requested", op="cancel", order=int(number)))["orders"] == [
+                number
+            ]
             gate.set()
-            await busy
+            await asyncio.gather(*others, return_exceptions=True)
 
 
 class TestKeys:
