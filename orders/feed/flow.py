@@ -1,7 +1,9 @@
 """How bytes leave, and whether more may: Daphne buffers without end and never says; its transport is asked.
 
 The transport is also written to directly. ASGI's `send` would build a WebSocket frame for each socket, where
-one will do for all, and Daphne would hold our messages to the size limit meant for the clients'.
+one will do for all, and Daphne would hold our messages to the size limit meant for the clients'. While the
+transport holds nothing back, so is its socket: by itself it asks the kernel to be told when it may write, is
+told, writes, and asks to be told no more, which takes longer than all else that a message to a socket costs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from autobahn.exception import Disconnected
 from autobahn.websocket.protocol import PreparedMessage
 from daphne.ws_protocol import WebSocketProtocol  # type: ignore[import-untyped]
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.tcp import Connection
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -27,6 +30,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _UNSENT_BYTES = 64 * 1024
 # How long a reader may take to fetch what was sent before its close, and to answer it.
 _CLOSE_SECONDS = 5
+# A plain number: an operation with members of an enumeration makes another member, for each message.
+_NOT_WAITING = int(socket.MSG_DONTWAIT)
 # Messages to many sockets come one after the other: few are shared at a time.
 _SHARED_FRAMES = 4
 
@@ -96,6 +101,7 @@ class DaphneFlow(Flow):
             protocol.unregisterProducer()
             protocol.registerProducer(self, streaming=True)
             _limit_kernel_buffer(protocol.transport.getHandle())
+        self._at_once = _AtOnce.of(protocol.transport)
 
     def write(self, text: str) -> bool:
         """Give the transport a message if it takes any."""
@@ -163,7 +169,35 @@ class DaphneFlow(Flow):
     def _put(self, text: str) -> None:
         # After a close frame of either side nothing may follow.
         if self._protocol.state == WebSocketProtocol.STATE_OPEN:
-            self._protocol.transport.write(_frame(text))
+            frame = _frame(text)
+            sent = self._at_once.send(frame) if self._at_once else 0
+            if sent < len(frame):
+                self._protocol.transport.write(frame[sent:])
+
+
+class _AtOnce:
+    """The socket of a transport that sends what it is given as it is."""
+
+    def __init__(self, transport: Connection) -> None:
+        self._transport = transport
+        self._socket: socket.socket = transport.getHandle()
+
+    @classmethod
+    def of(cls, transport: Any) -> _AtOnce | None:
+        """None where what is sent is made into something else first, such as by TLS."""
+        plain = isinstance(transport, Connection) and transport.connected and not transport.TLS
+        return cls(transport) if plain else None
+
+    def send(self, frame: bytes) -> int:
+        """How much of it the kernel has taken: nothing while the transport has something that comes first."""
+        transport = self._transport
+        if transport.dataBuffer or transport._tempDataLen or transport.disconnecting:  # noqa: SLF001
+            return 0
+        try:
+            return self._socket.send(frame, _NOT_WAITING)
+        except OSError:
+            # It has its fill (`_UNSENT_BYTES`), or is gone: the transport finds it out.
+            return 0
 
 
 def flow_of(send: Any) -> Flow:
