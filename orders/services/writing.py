@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from tradeengine.codec import NO_TERMS, Terms
@@ -29,8 +30,9 @@ _ORDER_COLUMNS = (
     "link", "parent_id", "partner_id", "list_id", "source", "credential", "actor_id", "actor_label",
     "correlation_id",
 )  # fmt: skip
-# What an order's state knows of that: all but a few columns.
-_SHOWN = [field.name for field in fields(OrderState) if field.name in _ORDER_COLUMNS]
+# The state of an order from its row, when it was created and that it was never triggered.
+_BEHIND = (*_ORDER_COLUMNS[: _ORDER_COLUMNS.index("source")], "created", "triggered_at")
+_STATE = itemgetter(*(_BEHIND.index(field.name) for field in fields(OrderState) if field.name in _BEHIND))
 _ORDER_TYPES = "qttqissssbsqnnnnnnnnnnnssqqnsnhnnnnnbtsqqqssqss"
 _ZERO = Decimal(0)
 _IDENTITY_COLUMNS = ("order_id", "account_id", "client_order_id", "order_created_at", "fingerprint")
@@ -42,7 +44,8 @@ class Draft:
     """An order on its way through the checks; `index` is its place in the request.
 
     `valued_at` is the price it is expected to trade at. `budget` is the amount of a market order without a
-    quantity. `parent` and `partner` are the drafts it is linked to.
+    quantity. `parent` and `partner` are the drafts it is linked to. `row` is what was written of it, but for
+    by whom.
     """
 
     index: int
@@ -67,6 +70,7 @@ class Draft:
     parent: Draft | None = None
     partner: Draft | None = None
     list_id: int = 0
+    row: tuple[Any, ...] = ()
 
     @property
     def key(self) -> tuple[int, str]:
@@ -107,7 +111,9 @@ def orders_written(
     `origins` are those of all requests: a draft's `index` is its place among them.
     """
     count_accepted(origins[draft.index].source for draft in drafts)
-    rows = [(*_order(d.order_id, d, now), *_by(origins[d.index])) for d in drafts]
+    for draft in drafts:
+        draft.row = _order(draft, now)
+    rows = [(*draft.row, *_by(origins[draft.index])) for draft in drafts]
     names = [(d.order_id, d.order.account_id, d.client_order_id, now, d.fingerprint) for d in drafts]
     return (
         Insertion("orders_order", _ORDER_COLUMNS, _ORDER_TYPES, rows),
@@ -121,9 +127,8 @@ def accepted_as(draft: Draft, now: datetime) -> Accepted:
 
 
 def as_written(draft: Draft, now: datetime) -> OrderState:
-    """An order as it was written, before its book has seen it."""
-    row: dict[str, Any] = dict(zip(_ORDER_COLUMNS, _order(draft.order_id, draft, now), strict=False))
-    return OrderState(created=now.isoformat(), triggered_at=None, **{name: row[name] for name in _SHOWN})
+    """An order as it was written at `now`, before its book has seen it."""
+    return OrderState(*_STATE((*draft.row, now.isoformat(), None)))
 
 
 def _by(origin: Origin) -> tuple[object, ...]:
@@ -131,14 +136,14 @@ def _by(origin: Origin) -> tuple[object, ...]:
     return (origin.source.value, actor.credential, actor.user_id, actor.label, origin.correlation_id)
 
 
-def _order(number: int, draft: Draft, now: datetime) -> tuple[object, ...]:
+def _order(draft: Draft, now: datetime) -> tuple[object, ...]:
     order, rules = draft.order, draft.rules
     price = rules.price(draft.price_ticks) if draft.protection is None else None
     leaves = draft.leaves
     # What the book will cut off a reduce-only order is off it already.
     prevented = draft.quantity - leaves if order.reduce_only else _ZERO
     return (
-        number, now, now, order.account_id, rules.id, draft.client_order_id, order.side.value,
+        draft.order_id, now, now, order.account_id, rules.id, draft.client_order_id, order.side.value,
         order.type.value, draft.time_in_force.value, order.post_only, order.stp_mode.value,
         draft.trade_group, price, draft.protection, draft.quantity, _ZERO, leaves, prevented, _ZERO,
         rules.maker_fee, rules.taker_fee, _ZERO, draft.held, OrderStatus.PENDING.value, "", 0, 0,
