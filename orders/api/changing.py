@@ -175,6 +175,8 @@ def _answer(one: Changing, shown: Shown | Exception) -> Answer:
     if said is not None:
         return refused(one, said)
     is_done = command_id in shown.said
-    return Answer(
-        status.HTTP_200_OK if is_done else status.HTTP_202_ACCEPTED, encode(shown.orders[one.ref.id])
-    )
+    try:
+        body = encode(shown.orders[one.ref.id])
+    except Exception as error:  # noqa: BLE001 - he is told of it, and the others of theirs
+        return refused(one, error)
+    return Answer(status.HTTP_200_OK if is_done else status.HTTP_202_ACCEPTED, body)

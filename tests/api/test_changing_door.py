@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ from django.utils import timezone
 from accounts.models import Scope, TradingAccount
 from accounts.services.key_issuing import revoke_key
 from orders.api import changing
+from orders.api.batch import shown_by_id
 from orders.api.changing import ChangingDoor, amends, cancels
 from orders.models import Command, CommandKind, CommandStatus, Order
+from orders.services.order_state import OrderState
 from orders.services.requests import Sent
 from tests.accounts.keys import Key, make_key
 from tests.api.client import Api
@@ -262,9 +264,37 @@ class TestFaults:
         assert Answers(cancel(bids[0], token), door=CANCELS).codes() == [(503, "unavailable")]
         assert waiting() == [(CommandKind.CANCEL, bids[0])]
 
+    def test_who_cannot_be_shown_his_order_is_told_so_and_the_others_of_theirs(
+        self, market: Market, token: str, bids: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hide(bids[0], monkeypatch)
+
+        answers = Answers(*(cancel(bid, token) for bid in bids[:2]), door=CANCELS)
+
+        assert answers.codes() == [(500, "internal_error"), (202, "open")]
+
+
+def hide(order_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an order not be found where it is to be shown."""
+
+    def others(states: Iterable[OrderState]) -> dict[int, dict[str, Any]]:
+        return {number: one for number, one in shown_by_id(states).items() if number != order_id}
+
+    monkeypatch.setattr(changing, "shown_by_id", others)
+
 
 @pytest.mark.django_db(transaction=True)
 class TestWaiting:
+    def test_who_cannot_be_shown_his_order_is_told_so_too(
+        self, market: Market, token: str, bids: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hide(bids[0], monkeypatch)
+        answers = Answers(*(cancel(bid, token, query="wait=5000") for bid in bids[:2]), door=CANCELS)
+        market.drain()
+
+        wait_for(lambda: None not in answers.told(), "the book's answers")
+        assert answers.codes() == [(500, "internal_error"), (200, "cancelled")]
+
     def test_is_told_when_the_book_has_spoken(self, market: Market, token: str, bids: list[int]) -> None:
         ends = Answers(
             cancel(bids[0], token, query=""), cancel(bids[0], token, query="wait=5000"), door=CANCELS
