@@ -23,6 +23,7 @@ from tests.factories import Market, fund, make_account, make_instrument, make_us
 from tests.screens.watching import Watch
 from tests.servers import Platform
 from tests.tradeplatform.supervisor.waiting import wait_for
+from tradeplatform.common.db import fetch
 
 VIEW = {"width": 1440, "height": 900}
 
@@ -44,7 +45,12 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def scene(platform: Platform) -> Scene:
-    """Made once, through the public intake; the platform's own workers match it."""
+    """Made once, through the public intake; the platform's own workers match it.
+
+    Ids are as long as after a year of trading.
+    """
+    for sequence in ("orders_order_id_seq", "audit_auditrecord_id_seq"):
+        fetch("SELECT setval(%s::regclass, greatest(nextval(%s::regclass), 12345678))", [sequence] * 2)
     instrument = Instrument.objects.select_related("base", "quote").get(symbol="BTCUSDT")
     operator = User.objects.get(username="admin")
     maker, taker = (_account(instrument, name) for name in ("Mara Maker", "Theo Taker"))
