@@ -83,7 +83,10 @@ class TestMarketData:
 
         assert (ticker["last"], ticker["ask"], ticker["askVolume"]) == (50000.0, 50000.0, 0.75)
         assert (trade["price"], trade["amount"], trade["side"]) == (50000.0, 0.25, "buy")
-        assert candles[-1][1:] == [50000.0, 50000.0, 50000.0, 50000.0, 0.25]
+        # The last one is empty where a minute has begun since.
+        minute = trade["timestamp"] // 60_000 * 60_000
+        (candle,) = [one for one in candles if one[0] == minute]
+        assert candle[1:] == [50000.0, 50000.0, 50000.0, 50000.0, 0.25]
         assert symbol in a.fetch_tickers([symbol])
         assert a.fetch_bids_asks([symbol])[symbol]["ask"] == 50000.0
 
