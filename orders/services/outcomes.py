@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Generic, TypeVar
@@ -115,7 +116,8 @@ class Outcomes(Generic[Item, Shown]):
             found, ready = error, waiting
         finally:
             # Others may use it until the next look.
-            connection.close()
+            with suppress(Exception):
+                connection.close()
         for one in waiting:
             one.pause = min(2 * one.pause, _LONGEST_PAUSE)
             one.look_at = min(now + one.pause, max(now, one.until))

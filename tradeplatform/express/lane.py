@@ -104,11 +104,15 @@ class Lane(Generic[Ready]):
 
     def _run(self) -> None:
         while True:
-            try:
-                self._answer(self._take())
-            except Exception:  # noqa: BLE001 - who comes next is answered
-                _log.exception("list_failed")
-            close_old_connections()
+            # Whatever happens to one list, the thread goes on: nobody would start another.
+            for step in (self._answer_next, close_old_connections):
+                try:
+                    step()
+                except Exception:  # noqa: BLE001 - who comes next is answered
+                    _log.exception("list_failed")
+
+    def _answer_next(self) -> None:
+        self._answer(self._take())
 
     def _take(self) -> list[_Coming]:
         """Who has come, as soon as somebody has."""
@@ -187,7 +191,10 @@ class Lane(Generic[Ready]):
             _log.exception("answer_not_sent", request_id=one.asked.correlation_id)
             self._done(coming.conn, keeps=False, rest=b"")
             return
-        note(one.asked, answer, one.user_id, began=coming.began, began_at=coming.began_at)
+        try:
+            note(one.asked, answer, one.user_id, began=coming.began, began_at=coming.began_at)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("request_not_noted", request_id=one.asked.correlation_id)
 
     def _send(self, coming: _Coming, asked: Asked, answer: Answer) -> None:
         conn = coming.conn
