@@ -9,8 +9,8 @@ that syncs, the caller, all on this machine. One by one, over 16 connections and
 - settle: the same, which also matches and settles in its transaction, as bench_orders' naive way (over 16).
 
 Then POST /api/v1/orders/batch, 500 orders each: so many accepted, and so many accepted, matched and settled a
-second. Last, batches of 50 at half of that rate (open loop: a batch is late from when it was due, though no
-connection was free): how long until they are acknowledged.
+second. Last, batches of 50 at half of that rate, each of one account, as a program with its key sends them (open
+loop: a batch is late from when it was due, though no connection was free): how long until they are acknowledged.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _Bench:
         settling = time.perf_counter() - started
         yield "batch accepted", orders / accepting
         yield "batch settled", orders / settling
-        bodies = self._batches(orders, SMALL_BATCH)
+        bodies = self._batches(orders, SMALL_BATCH, of_one=True)
         every = SMALL_BATCH * settling / (orders / 2)
         took, _seconds = self._asked(self._port, "/api/v1/orders/batch?wait=0", bodies, every=every)
         self._wait_until_settled()
@@ -131,9 +131,14 @@ class _Bench:
     def _singles(self, count: int) -> list[bytes]:
         return [orjson.dumps(order) for order in self._orders(count)]
 
-    def _batches(self, count: int, size: int) -> list[bytes]:
+    def _batches(self, count: int, size: int, *, of_one: bool = False) -> list[bytes]:
+        """Lists of orders; `of_one`: each of one account, as a program with its key sends them."""
         orders = self._orders(count)
-        return [orjson.dumps({"orders": orders[at : at + size]}) for at in range(0, count, size)]
+        lists = [orders[at : at + size] for at in range(0, count, size)]
+        for number, listed in enumerate(lists if of_one else ()):
+            for order in listed:
+                order["account"] = orders[number]["account"]
+        return [orjson.dumps({"orders": listed}) for listed in lists]
 
     def _orders(self, count: int) -> list[dict[str, Any]]:
         """Orders to a fresh market, whose owner the following calls are of."""
