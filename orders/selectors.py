@@ -91,13 +91,23 @@ def require_open(order: Order) -> None:
         )
 
 
+# One order after another, each by its own commands: the index of what waits is mostly of what has been done,
+# until that is vacuumed. It does not know a status with something behind it.
+_ASKED_FOR = """
+    SELECT k.order_id FROM unnest(%s::bigint[]) AS k(order_id)
+    CROSS JOIN LATERAL (
+        SELECT FROM orders_command c WHERE c.order_id = k.order_id AND c.order_id > 0 AND c.kind = %s::smallint
+        AND c.status || '' = 'pending' AND c.at >= %s::timestamptz LIMIT 1
+    ) waits
+"""
+
+
 def asked_for(
     order_ids: Collection[int], kind: CommandKind, *, since: datetime
 ) -> Statement[AbstractSet[int]]:
     """Those of these orders, placed at `since` or later, that a command of the kind waits for."""
     return Statement(
-        "SELECT order_id FROM orders_command WHERE order_id = ANY(%s::bigint[]) AND order_id > 0"
-        " AND kind = %s::smallint AND status = 'pending' AND at >= %s::timestamptz",
+        _ASKED_FOR,
         [list(order_ids), kind.value, since - _CLOCKS_APART],
         lambda rows: {number for (number,) in rows},
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orders.models import Order, Stage
+from orders.models import CommandKind, Order, Stage
+from orders.selectors import asked_for
 from orders.services.looking import _COUNT_LIVE, _IDENTITIES
 from tests.factories import Market, make_market
 from tests.orders.reading import rows_read
@@ -52,6 +53,22 @@ def test_names_are_looked_up_without_those_of_others(market: Market) -> None:
         )
         assert (account, name, number) == (first.account_id, first.client_order_id, first.id)
         assert rows_read("orders_orderidentity") - before <= 1
+
+
+def test_what_an_order_waits_for_is_found_by_the_order(market: Market) -> None:
+    """However much else waits, and however much did, which the index of what waits still has."""
+    first, *others = Order.objects.order_by("id")
+    for other in others:
+        market.cancel(other.id)
+    asked = [first.id], CommandKind.CANCEL
+    assert asked_for(*asked, since=first.created_at).run() == set()
+    for _ in range(8):
+        before = rows_read("orders_command_")
+        assert asked_for(*asked, since=first.created_at).run() == set()
+        assert rows_read("orders_command_") - before <= 1
+    market.cancel(first.id)
+    assert asked_for(*asked, since=first.created_at).run() == {first.id}
+    assert asked_for([first.id], CommandKind.AMEND, since=first.created_at).run() == set()
 
 
 def test_a_plain_order_keeps_its_stage_until_it_is_over(market: Market) -> None:
