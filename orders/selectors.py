@@ -96,8 +96,8 @@ def require_open(order: Order) -> None:
 _ASKED_FOR = """
     SELECT k.order_id FROM unnest(%s::bigint[]) AS k(order_id)
     CROSS JOIN LATERAL (
-        SELECT FROM orders_command c WHERE c.order_id = k.order_id AND c.order_id > 0 AND c.kind = %s::smallint
-        AND c.status || '' = 'pending' AND c.at >= %s::timestamptz LIMIT 1
+        SELECT FROM orders_command c WHERE c.order_id = k.order_id AND c.order_id > 0
+        AND c.kind = %s::smallint AND c.status || '' = 'pending' AND c.at >= %s::timestamptz LIMIT 1
     ) waits
 """
 

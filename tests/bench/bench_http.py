@@ -9,8 +9,8 @@ that syncs, the caller, all on this machine. One by one, over 16 connections and
 - settle: the same, which also matches and settles in its transaction, as bench_orders' naive way (over 16).
 
 Then POST /api/v1/orders/batch, 500 orders each: so many accepted, and so many accepted, matched and settled a
-second. Last, batches of 50 at half of that rate, each of one account, as a program with its key sends them: how
-long until they are acknowledged (open loop: late from when it was due, though no connection was free).
+second. Last, batches of 50 at half of that rate, each of one account, as a program with its key sends them:
+how long until they are acknowledged (open loop: late from when it was due, though no connection was free).
 """
 
 from __future__ import annotations
