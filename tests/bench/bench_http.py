@@ -135,9 +135,8 @@ class _Bench:
         """Lists of orders; `of_one`: each of one account, as a program with its key sends them."""
         orders = self._orders(count)
         lists = [orders[at : at + size] for at in range(0, count, size)]
-        for number, listed in enumerate(lists if of_one else ()):
-            for order in listed:
-                order["account"] = orders[number]["account"]
+        if of_one:
+            lists = [[order | {"account": listed[0]["account"]} for order in listed] for listed in lists]
         return [orjson.dumps({"orders": listed}) for listed in lists]
 
     def _orders(self, count: int) -> list[dict[str, Any]]:
