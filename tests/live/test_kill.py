@@ -322,7 +322,9 @@ def test_a_killed_matching_worker_loses_and_doubles_nothing(scene: Scene) -> Non
 
 def test_after_postgresql_was_stopped_at_once_every_order_is_known_by_its_client_id(scene: Scene) -> None:
     """SIGQUIT is what `pg_ctl stop -m immediate` sends: sessions die, the log is replayed at the start."""
-    # Who asks between the strike and the restart may just be answered later: until both were caught by it.
+    scene.wait_for_progress()
+    scene.strike("postgres", signal.SIGQUIT)
+    # Who asks between the strike and the restart may just be answered later: until both were caught by one.
     while not all(client.journal.unknown for client in scene.clients):
         scene.wait_for_progress()
         scene.strike("postgres", signal.SIGQUIT)
