@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Generic, TypeVar
@@ -116,8 +115,7 @@ class Outcomes(Generic[Item, Shown]):
             found, ready = error, waiting
         finally:
             # Others may use it until the next look.
-            with suppress(Exception):
-                connection.close()
+            _give_back_connection()
         for one in waiting:
             one.pause = min(2 * one.pause, _LONGEST_PAUSE)
             one.look_at = min(now + one.pause, max(now, one.until))
@@ -142,3 +140,10 @@ def _tell(one: _Waiting[Any, Shown], found: Shown | Exception) -> None:
         one.tell(found)
     except Exception:  # noqa: BLE001 - one who cannot be told is no reason not to tell the next
         _log.exception("outcome_not_told")
+
+
+def _give_back_connection() -> None:
+    try:
+        connection.close()
+    except Exception:  # noqa: BLE001 - it is of no use any more, and the thread goes on
+        _log.exception("connection_not_closed")
